@@ -1,0 +1,193 @@
+"""The log of state changes: appended in the same transaction, chained by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from jupyter_mlops.workspace.errors import Invalid
+from jupyter_mlops.workspace.records import EventHead, EventRecord, new_id, utcnow
+from jupyter_mlops.workspace.references import Reference
+from jupyter_mlops.workspace.results import Result
+
+__all__ = ["GENESIS", "Audit", "Event", "append", "last", "read", "verify"]
+
+GENESIS = "0" * 64
+PAYLOAD_LIMIT = 64 << 10
+
+
+@dataclass(frozen=True)
+class Event:
+    """One state change: who did what to which record, when, from and to what."""
+
+    seq: int
+    id: str
+    at: datetime
+    actor: str
+    kind: str
+    subject: str
+    payload: dict[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    hash: str
+
+    @classmethod
+    def of(cls, row: EventRecord) -> Event:
+        return cls(
+            row.seq,
+            row.id,
+            row.at,
+            row.actor,
+            row.kind,
+            row.subject,
+            row.payload,
+            tuple(row.inputs),
+            tuple(row.outputs),
+            row.hash,
+        )
+
+
+@dataclass(frozen=True)
+class Audit(Result):
+    """What checking the chain found; `broken` is the first bad event's number, or None."""
+
+    events: int
+    head: str
+    broken: int | None = None
+    reason: str = ""
+
+    @property
+    def intact(self) -> bool:
+        return self.broken is None
+
+
+def append(
+    session: Session,
+    actor: str,
+    kind: str,
+    subject: str,
+    payload: dict[str, Any] | None = None,
+    inputs: Iterable[str] = (),
+    outputs: Iterable[str] = (),
+) -> Event:
+    """Append one event to the chain within the caller's transaction.
+
+    Raises
+    ------
+    Invalid
+        The payload isn't JSON, or is larger than 64 KiB.
+    """
+    Reference.parse(subject)
+    row = EventRecord(
+        id=new_id(),
+        at=utcnow(),
+        actor=actor[:255],
+        kind=kind,
+        subject=subject,
+        payload=_plain(payload or {}, kind),
+        inputs=[str(ref) for ref in inputs],
+        outputs=[str(ref) for ref in outputs],
+    )
+    head = session.get(EventHead, 1, with_for_update=True)
+    if head is None:
+        raise Invalid(
+            "the store has no event log",
+            fix="run `jupyter mlops doctor`",
+            code="E-STORE-006",
+        )
+    row.seq, row.previous = head.seq + 1, head.hash
+    row.hash = _digest(row)
+    head.seq, head.hash = row.seq, row.hash
+    session.add(row)
+    # Flushed here so that a later event of this transaction sees the new head.
+    session.flush()
+    return Event.of(row)
+
+
+def read(
+    session: Session,
+    after: int = 0,
+    limit: int = 100,
+    kind: str | None = None,
+    subject: str | None = None,
+    newest: bool = False,
+) -> list[Event]:
+    """Return up to `limit` events numbered above `after`, oldest first unless `newest`."""
+    query = select(EventRecord).where(EventRecord.seq > after).limit(limit)
+    query = query.order_by(EventRecord.seq.desc() if newest else EventRecord.seq)
+    if kind is not None:
+        query = query.where(EventRecord.kind == kind)
+    if subject is not None:
+        query = query.where(EventRecord.subject == subject)
+    return [Event.of(row) for row in session.scalars(query)]
+
+
+def verify(session: Session) -> Audit:
+    """Recompute every hash and return the first event that doesn't fit, if any."""
+    head = session.get(EventHead, 1)
+    expected, previous = 0, GENESIS
+    # No ORM identity map: the log may hold millions of rows.
+    rows = session.execute(
+        select(EventRecord.__table__).order_by(EventRecord.seq).execution_options(yield_per=1000)
+    )
+    for found in rows:
+        expected += 1
+        row = EventRecord(**found._mapping)
+        if row.seq != expected:
+            return Audit(expected - 1, previous, expected, "an event is missing")
+        if row.previous != previous:
+            return Audit(expected - 1, previous, row.seq, "it doesn't follow the one before")
+        if _digest(row) != row.hash:
+            return Audit(expected - 1, previous, row.seq, "its content was changed")
+        previous = row.hash
+    if head is None or (head.seq, head.hash) != (expected, previous):
+        return Audit(expected, previous, expected + 1, "events were cut off the end")
+    return Audit(expected, previous)
+
+
+def last(session: Session) -> int:
+    """The newest event's number; 0 for an empty log."""
+    return session.scalar(select(func.max(EventRecord.seq))) or 0
+
+
+def _plain(payload: dict[str, Any], kind: str) -> dict[str, Any]:
+    try:
+        text = json.dumps(payload, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise Invalid(
+            f"the event {kind!r} can't be recorded", str(error), code="E-STORE-004"
+        ) from None
+    if len(text) > PAYLOAD_LIMIT:
+        raise Invalid(
+            f"the event {kind!r} is too large to record",
+            f"{len(text):,} bytes of {PAYLOAD_LIMIT:,}",
+            "keep the content in an artifact and record its reference",
+            code="E-STORE-005",
+        )
+    plain: dict[str, Any] = json.loads(text)
+    return plain
+
+
+def _digest(row: EventRecord) -> str:
+    """SHA-256 of the event as JSON with sorted keys, as RFC 8785 orders them for ASCII names."""
+    content = {
+        "seq": row.seq,
+        "id": row.id,
+        "at": row.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor": row.actor,
+        "kind": row.kind,
+        "subject": row.subject,
+        "payload": row.payload,
+        "inputs": row.inputs,
+        "outputs": row.outputs,
+        "previous": row.previous,
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""Folders for what is too large for the store: on disk, or wherever fsspec reaches."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from jupyter_mlops.workspace.errors import Invalid, NotFound, Unavailable
+from jupyter_mlops.workspace.records import new_id
+
+__all__ = ["Folder"]
+
+
+class Folder:
+    """A folder of files named by keys such as ``datasets/ab12.parquet``.
+
+    Parameters
+    ----------
+    url : str
+        A path or an fsspec URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise Invalid(
+                f"{url!r} is no place for files", str(error), code="E-FOLDER-001"
+            ) from None
+        self.is_local = isinstance(self.fs, LocalFileSystem)
+
+    def url(self, key: str) -> str:
+        """The URL of a key."""
+        return str(self.fs.unstrip_protocol(self._path(key)))
+
+    def write_bytes(self, key: str, content: bytes) -> str:
+        """Write a file whole or not at all, durably; return its URL."""
+        path = self._path(key)
+        try:
+            if self.is_local:
+                _write_durably(Path(path), content)
+            else:
+                # Object stores make an object visible only when its upload is complete.
+                self.fs.pipe_file(path, content)
+        except OSError as error:
+            raise _explain(error, path) from error
+        return self.url(key)
+
+    def read_bytes(self, key: str) -> bytes:
+        """The content of a file."""
+        with self.open(key) as file:
+            content: bytes = file.read()
+        return content
+
+    def open(self, key: str, mode: str = "rb") -> IO[Any]:
+        """Open a file for reading."""
+        if mode not in {"r", "rb"}:
+            raise Invalid("a folder's files are opened for reading", code="E-FOLDER-002")
+        try:
+            file: IO[Any] = self.fs.open(self._path(key), mode)
+        except FileNotFoundError:
+            raise NotFound(f"there is no file {self.url(key)}", code="E-FOLDER-003") from None
+        except OSError as error:
+            raise _explain(error, self._path(key)) from error
+        return file
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a file of that key."""
+        return bool(self.fs.exists(self._path(key)))
+
+    def list(self, prefix: str = "") -> list[str]:
+        """The keys below a prefix, sorted."""
+        start = self._path(prefix) if prefix else self.root
+        found = self.fs.find(start)
+        return sorted(posixpath.relpath(path, self.root) for path in found)
+
+    def local(self, key: str) -> Path:
+        """The path of a key on this machine; its parent folder exists."""
+        if not self.is_local:
+            raise Unavailable(f"{self.url(key)} isn't on this machine", code="E-FOLDER-004")
+        path = Path(self._path(key))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def delete(self, key: str) -> None:
+        """Remove a file; nothing happens when it isn't there."""
+        if self.exists(key):
+            self.fs.rm_file(self._path(key))
+
+    def _path(self, key: str) -> str:
+        """The full path of a key, which must stay inside the folder."""
+        path = posixpath.normpath(posixpath.join(self.root, key))
+        inside = posixpath.commonpath([path, self.root]) == self.root
+        if not key or "\0" in key or not inside or path == self.root:
+            raise Invalid(f"{key!r} leaves its folder", code="E-FOLDER-005")
+        return path
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{new_id()[-12:]}")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    # The rename itself is durable only once the folder is.
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explain(error: OSError, path: str) -> Unavailable:
+    return Unavailable(
+        f"{path} can't be reached",
+        error.strerror or str(error),
+        "check the disk's space and your rights there",
+        code="E-FOLDER-006",
+    )
