@@ -1,0 +1,141 @@
+"""How a written line becomes a call: the same words in a magic and in a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_mlops.verbs.table import Parameter, Verb, all_verbs
+from jupyter_mlops.workspace.errors import Invalid, closest
+
+__all__ = ["Line", "parse"]
+
+
+@dataclass
+class Line:
+    """A parsed line: the verb, its arguments by name, and what the face itself is told."""
+
+    verb: Verb
+    arguments: dict[str, Any] = field(default_factory=dict)
+    output: str | None = None
+    quiet: bool = False
+    json: bool = False
+    help: bool = False
+    file: str | None = None
+
+
+def parse(words: Sequence[Any]) -> Line:
+    """Read a line.
+
+    Parameters
+    ----------
+    words : sequence
+        The line's words. A word that isn't text is a value already, such as the frame
+        that ``{frame}`` stands for, and is taken as it is.
+
+    Raises
+    ------
+    Invalid
+        The verb or a flag is unknown, a value is missing or doesn't fit.
+    """
+    verb, rest = _verb(list(words))
+    line = Line(verb)
+    flags = {one.option: one for one in verb.arguments if one.flag}
+    positions = [one for one in verb.arguments if not one.flag]
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            for value in rest:
+                _place(line, positions, value)
+            break
+        if not isinstance(word, str) or not word.startswith("-") or _is_number(word):
+            _place(line, positions, word)
+            continue
+        option, equals, attached = word.partition("=")
+        if _face_option(line, option, attached if equals else None, rest):
+            continue
+        if option not in flags:
+            known = [*flags, "--quiet", "--json", "--help", "-o"]
+            raise Invalid(
+                f"`{verb.name}` has no flag {option}",
+                fix=closest(option, known) or f"usage: {verb.usage}",
+                code="E-LINE-001",
+            )
+        flag = flags[option]
+        if flag.kind == "switch" and not equals:
+            line.arguments[flag.name] = True
+            continue
+        value = attached if equals else _next(rest, flag.option)
+        line.arguments[flag.name] = _value(flag, value)
+    return line
+
+
+def _verb(words: list[Any]) -> tuple[Verb, list[Any]]:
+    verbs = all_verbs()
+    if not words or (isinstance(words[0], str) and words[0].startswith("-")):
+        return verbs["status"], words
+    for count in (2, 1):
+        head = words[:count]
+        if len(head) == count and all(isinstance(word, str) for word in head):
+            found = verbs.get(" ".join(head))
+            if found is not None:
+                return found, words[count:]
+    first = str(words[0])
+    group = [name for name in verbs if name.split()[0] == first]
+    second = str(words[1]) if len(words) > 1 else ""
+    raise Invalid(
+        f"`{first} {second}`".replace(" `", "`") + " is no command",
+        f"`{first}` goes with {', '.join(name.split()[-1] for name in group)}" if group else "",
+        closest(f"{first} {second}".strip(), verbs)
+        or closest(first, verbs)
+        or "`%mlops help` lists the commands",
+        code="E-LINE-002",
+    )
+
+
+def _face_option(line: Line, option: str, attached: str | None, rest: list[Any]) -> bool:
+    if option in {"-h", "--help"}:
+        line.help = True
+    elif option in {"-q", "--quiet"}:
+        line.quiet = True
+    elif option == "--json":
+        line.json = True
+    elif option in {"-o", "--out"}:
+        line.output = str(attached if attached is not None else _next(rest, option))
+        if not line.output.isidentifier():
+            raise Invalid(f"{line.output!r} can't name a variable", code="E-LINE-003")
+    elif option == "--file" and line.verb.body is not None:
+        line.file = str(attached if attached is not None else _next(rest, option))
+    else:
+        return False
+    return True
+
+
+def _place(line: Line, positions: list[Parameter], value: Any) -> None:
+    if not positions:
+        raise Invalid(
+            f"`{line.verb.name}` has no place for {str(value)!r}",
+            fix=f"usage: {line.verb.usage}",
+            code="E-LINE-004",
+        )
+    parameter = positions.pop(0)
+    line.arguments[parameter.name] = _value(parameter, value)
+
+
+def _value(parameter: Parameter, value: Any) -> Any:
+    return parameter.parse(value) if isinstance(value, str) else parameter.check(value)
+
+
+def _next(rest: list[Any], option: str) -> Any:
+    if not rest or (isinstance(rest[0], str) and rest[0].startswith("--")):
+        raise Invalid(f"{option} needs a value", code="E-LINE-005")
+    return rest.pop(0)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

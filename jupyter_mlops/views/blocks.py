@@ -1,0 +1,185 @@
+"""The view model: a title and blocks. Its JSON is what the panels and the cell renderer draw."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+__all__ = [
+    "KINDS",
+    "Action",
+    "Actions",
+    "Block",
+    "Chart",
+    "Code",
+    "Column",
+    "Fact",
+    "Facts",
+    "Level",
+    "Notice",
+    "Preview",
+    "Table",
+    "View",
+]
+
+Level = Literal["info", "good", "warn", "bad"]
+CellKind = Literal["text", "number", "percent", "time", "ref", "bar", "spark", "badge"]
+
+KINDS = (
+    "status",
+    "help",
+    "doctor",
+    "datasets",
+    "dataset",
+    "preview",
+    "profile",
+    "run",
+    "runs",
+    "comparison",
+    "model",
+    "models",
+    "endpoint",
+    "endpoints",
+    "predictions",
+    "feedback",
+    "drift",
+    "report",
+    "label-task",
+    "label-queue",
+    "audit",
+    "agent",
+    "error",
+)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Fact(_Model):
+    """One number or word with its name."""
+
+    label: str
+    value: str
+    hint: str = ""
+
+
+class Facts(_Model):
+    """The few things to know first."""
+
+    type: Literal["facts"] = "facts"
+    items: list[Fact]
+
+
+class Column(_Model):
+    """A table's column; `kind` says how its cells are drawn.
+
+    ``percent`` and ``bar`` take fractions from 0 to 1, ``time`` ISO 8601 in UTC, ``spark``
+    a list of numbers, ``ref`` a reference, ``badge`` ``{"text": …, "level": …}``.
+    """
+
+    key: str
+    label: str
+    kind: CellKind = "text"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def align(self) -> Literal["left", "right"]:
+        """Numbers are compared by their last digits, words by their first letters."""
+        return "right" if self.kind in {"number", "percent"} else "left"
+
+
+class Table(_Model):
+    """Rows by column key; `total` counts the rows there are when not all are here."""
+
+    type: Literal["table"] = "table"
+    title: str = ""
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+    total: int | None = None
+    empty: str = "Nothing here yet."
+
+
+class Chart(_Model):
+    """A Vega-Lite chart with its data inside, and the same as a PNG for static places."""
+
+    type: Literal["chart"] = "chart"
+    title: str = ""
+    spec: dict[str, Any]
+    png: str = ""
+    alt: str
+
+
+class Notice(_Model):
+    """A sentence that matters, and what to do about it."""
+
+    type: Literal["notice"] = "notice"
+    level: Level = "info"
+    text: str
+    fix: str = ""
+
+
+class Preview(_Model):
+    """A few rows of data as text."""
+
+    type: Literal["preview"] = "preview"
+    columns: list[str]
+    rows: list[list[str]]
+    total: int | None = None
+
+
+class Code(_Model):
+    """Something to copy."""
+
+    type: Literal["code"] = "code"
+    language: str = "python"
+    text: str
+    title: str = ""
+
+
+class Action(_Model):
+    """A verb a person can set off from here."""
+
+    label: str
+    verb: str
+    args: dict[str, Any] = Field(default_factory=dict)
+    confirm: str = ""
+    danger: bool = False
+
+
+class Actions(_Model):
+    """Buttons in the panels; the lines to write instead, in static places."""
+
+    type: Literal["actions"] = "actions"
+    items: list[Action]
+
+
+Block = Annotated[
+    Facts | Table | Chart | Notice | Preview | Code | Actions, Field(discriminator="type")
+]
+
+
+class View(_Model):
+    """What is shown of one result.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`; names the MIME type.
+    title, subtitle : str
+        One line each.
+    ref : str, optional
+        The record's reference, by which a panel opens it again.
+    line : str, optional
+        The ``%mlops`` line that shows the same.
+    blocks : list of Block
+        What it consists of, the most important first.
+    """
+
+    kind: str
+    title: str
+    subtitle: str = ""
+    ref: str | None = None
+    line: str = ""
+    blocks: list[Block] = Field(default_factory=list)

@@ -1,0 +1,88 @@
+"""A table's cell as text: one place decides how numbers, shares and times are written."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+from jupyter_mlops.views.blocks import Action, Column
+
+__all__ = ["cell_text", "magic_line", "number_text", "spark_text"]
+
+_TICKS = "▁▂▃▄▅▆▇█"
+
+
+def cell_text(column: Column, value: Any) -> str:
+    """Write a cell for a place without colours."""
+    if value is None:
+        return "–"
+    if column.kind == "badge":
+        return str(value["text"])
+    if column.kind == "spark":
+        return spark_text(value)
+    if column.kind in {"percent", "bar"}:
+        return percent_text(float(value))
+    if column.kind == "time":
+        return time_text(str(value))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_text(value)
+    return str(value)
+
+
+def number_text(value: float) -> str:
+    """Four significant digits, thousands separated; whole numbers in full.
+
+    Examples
+    --------
+    >>> number_text(336776), number_text(0.52371), number_text(1234567.8)
+    ('336,776', '0.5237', '1,234,568')
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return {math.inf: "∞", -math.inf: "−∞"}.get(value, "–")
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def percent_text(fraction: float) -> str:
+    """A share, precise enough to tell none from few.
+
+    Examples
+    --------
+    >>> percent_text(0.0245), percent_text(0.00001), percent_text(0.0)
+    ('2.5 %', '<0.1 %', '0 %')
+    """
+    if fraction == 0 or not math.isfinite(fraction):
+        return "0 %" if fraction == 0 else "–"
+    if 0 < fraction < 0.001:
+        return "<0.1 %"
+    return f"{100 * fraction:.1f} %" if fraction < 1 else f"{100 * fraction:.0f} %"
+
+
+def time_text(iso: str) -> str:
+    """A time to the minute, in UTC as it is stored."""
+    try:
+        return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return iso
+
+
+def spark_text(values: list[float]) -> str:
+    """A row of block characters, which survives wherever text does."""
+    numbers = [float(value) for value in values]
+    top = max(numbers, default=0.0)
+    if top <= 0:
+        return _TICKS[0] * len(numbers)
+    return "".join(_TICKS[min(7, int(8 * max(0.0, value) / top))] for value in numbers)
+
+
+def magic_line(action: Action) -> str:
+    """The line that does what a button does."""
+    words = ["%mlops", action.verb.replace("-", " ")]
+    words += [str(value) for value in action.args.values()]
+    return " ".join(words)

@@ -1,0 +1,60 @@
+"""Which function draws which record, and the three renderings of what it draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from jupyter_mlops.views.blocks import View
+from jupyter_mlops.views.html import render_html
+from jupyter_mlops.views.text import render_text
+from jupyter_mlops.workspace.results import Result
+
+__all__ = ["look", "mimebundle", "view"]
+
+_LOOKS: dict[type, Callable[[Any], View]] = {}
+Function = TypeVar("Function", bound=Callable[[Any], View])
+
+
+def look(kind: type) -> Callable[[Function], Function]:
+    """Register the function that makes the view of a type of record."""
+
+    def register(function: Function) -> Function:
+        _LOOKS[kind] = function
+        return function
+
+    return register
+
+
+def view(result: Result) -> View:
+    """The view of a record.
+
+    Looks live in ``views/<room>.py`` and are imported when a record of that room is shown.
+    """
+    for kind in type(result).__mro__:
+        if kind not in _LOOKS:
+            _import_looks(kind.__module__)
+        if kind in _LOOKS:
+            return _LOOKS[kind](result)
+    raise TypeError(f"no look is registered for {type(result).__qualname__}")
+
+
+def mimebundle(result: Result) -> dict[str, Any]:
+    """The view as text, static HTML and the JSON that the panels draw."""
+    shown = view(result)
+    return {
+        "text/plain": render_text(shown),
+        "text/html": render_html(shown),
+        f"application/vnd.jupyter-mlops.{shown.kind}.v1+json": shown.model_dump(mode="json"),
+    }
+
+
+def _import_looks(module: str) -> None:
+    parts = module.split(".")
+    if len(parts) < 2 or parts[0] != "jupyter_mlops":
+        return
+    name = f"jupyter_mlops.views.{parts[1]}"
+    if find_spec(name):
+        import_module(name)
