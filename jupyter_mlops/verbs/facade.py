@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
+from jupyter_mlops.verbs.place import workspace_for
 from jupyter_mlops.verbs.table import Verb, all_verbs
 from jupyter_mlops.workspace.errors import Invalid, closest
 
@@ -33,10 +35,10 @@ class Facade:
                 fix=f"one of {', '.join(dir(self))}",
                 code="E-VERB-005",
             )
-        from jupyter_mlops.workspace import Workspace
-
-        workspace = Workspace.open()
-        return verb(workspace, **_by_name(verb, args), **kwargs)
+        given = _by_name(verb, args) | kwargs
+        if any(one.kind == "namespace" for one in verb.parameters):
+            given.setdefault("namespace", _kernel_variables())
+        return verb(workspace_for(verb), **given)
 
     def __getattr__(self, name: str) -> Facade:
         verbs = all_verbs()
@@ -76,6 +78,13 @@ def _by_name(verb: Verb, args: tuple[Any, ...]) -> dict[str, Any]:
         one.name: str(value) if isinstance(value, Path) else value
         for one, value in zip(positions, args, strict=False)
     }
+
+
+def _kernel_variables() -> dict[str, Any]:
+    """The variables of the notebook this is called from; none in a plain program."""
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive else None
+    return shell.user_ns if shell else {}
 
 
 mlops = Facade()

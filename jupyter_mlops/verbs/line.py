@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from jupyter_mlops.verbs.table import Parameter, Verb, all_verbs
 from jupyter_mlops.workspace.errors import Invalid, closest
 
-__all__ = ["Line", "parse"]
+__all__ = ["Line", "Text", "parse"]
+
+
+class Text(str):
+    """A word that is a value whatever it begins with: what a variable held is no flag."""
+
+    __slots__ = ()
 
 
 @dataclass
@@ -23,6 +32,46 @@ class Line:
     json: bool = False
     help: bool = False
     file: str | None = None
+
+    def call(
+        self, workspace: Any, body: str | None = None, namespace: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the verb with the line's arguments.
+
+        Parameters
+        ----------
+        workspace : Workspace or None
+            What the verb works on; None for verbs that do without.
+        body : str, optional
+            The cell below the line. ``--file`` takes its place.
+        namespace : dict, optional
+            The kernel's variables.
+        """
+        given = dict(self.arguments)
+        if self.file is not None:
+            if body is not None:
+                raise Invalid(
+                    f"`{self.verb.name}` has a cell body and --file {self.file}",
+                    fix="give one of them",
+                    code="E-LINE-006",
+                )
+            body = _content(self.file)
+        place = self.verb.body
+        if body is not None and place is None:
+            raise Invalid(
+                f"`{self.verb.name}` takes no cell body",
+                fix=f"write %mlops {self.verb.name} with one % and the code in another cell",
+                code="E-LINE-007",
+            )
+        if place is not None and body is not None:
+            if not body.strip():
+                raise Invalid(f"the body of `{self.verb.name}` is empty", code="E-LINE-008")
+            given[place.name] = body
+        if namespace is not None:
+            given |= {
+                one.name: namespace for one in self.verb.parameters if one.kind == "namespace"
+            }
+        return self.verb(workspace, **given)
 
 
 def parse(words: Sequence[Any]) -> Line:
@@ -49,7 +98,7 @@ def parse(words: Sequence[Any]) -> Line:
             for value in rest:
                 _place(line, positions, value)
             break
-        if not isinstance(word, str) or not word.startswith("-") or _is_number(word):
+        if not _is_option(word):
             _place(line, positions, word)
             continue
         option, equals, attached = word.partition("=")
@@ -57,6 +106,7 @@ def parse(words: Sequence[Any]) -> Line:
             continue
         if option not in flags:
             known = [*flags, "--quiet", "--json", "--help", "-o"]
+            known += ["--file"] if verb.body is not None else []
             raise Invalid(
                 f"`{verb.name}` has no flag {option}",
                 fix=closest(option, known) or f"usage: {verb.usage}",
@@ -88,7 +138,7 @@ def _verb(words: list[Any]) -> tuple[Verb, list[Any]]:
         f"`{first} {second}`".replace(" `", "`") + " is no command",
         f"`{first}` goes with {', '.join(name.split()[-1] for name in group)}" if group else "",
         closest(f"{first} {second}".strip(), verbs)
-        or closest(first, verbs)
+        or closest(first, {name.split()[0] for name in verbs})
         or "`%mlops help` lists the commands",
         code="E-LINE-002",
     )
@@ -124,13 +174,38 @@ def _place(line: Line, positions: list[Parameter], value: Any) -> None:
 
 
 def _value(parameter: Parameter, value: Any) -> Any:
-    return parameter.parse(value) if isinstance(value, str) else parameter.check(value)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    elif parameter.kind == "text" and isinstance(value, int | float):
+        # {month} may name a thing as well as "march" does.
+        value = str(value)
+    return parameter.parse(str(value)) if isinstance(value, str) else parameter.check(value)
 
 
 def _next(rest: list[Any], option: str) -> Any:
-    if not rest or (isinstance(rest[0], str) and rest[0].startswith("--")):
+    if not rest or (_is_option(rest[0]) and rest[0].startswith("--")):
         raise Invalid(f"{option} needs a value", code="E-LINE-005")
     return rest.pop(0)
+
+
+def _is_option(word: Any) -> bool:
+    return (
+        isinstance(word, str)
+        and not isinstance(word, Text)
+        and word.startswith("-")
+        and not _is_number(word)
+    )
+
+
+def _content(file: str) -> str:
+    """The text of a file; of standard input for ``-``."""
+    if file == "-":
+        return sys.stdin.read()
+    try:
+        return Path(file).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it isn't UTF-8 text"
+        raise Invalid(f"--file {file} can't be read", reason, code="E-LINE-009") from None
 
 
 def _is_number(word: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -30,7 +31,7 @@ Namespace = Annotated[dict[str, Any], "namespace"]
 
 Kind = Literal["text", "integer", "number", "switch", "choice", "list", "data", "body", "namespace"]
 _KINDS: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "switch"}
-_INFRASTRUCTURE = {"table", "line", "facade", "reference"}
+_INFRASTRUCTURE = {"table", "line", "facade", "place", "reference"}
 _VERBS: dict[str, Verb] = {}
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -78,8 +79,11 @@ class Parameter:
             return self.parse(value)
         if self.kind == "list" and isinstance(value, tuple):
             return list(value)
-        if self.kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+        # NumPy's numbers register as these, and frames are full of them.
+        if self.kind == "number" and isinstance(value, Real) and not isinstance(value, bool):
             return float(value)
+        if self.kind == "integer" and isinstance(value, Integral) and not isinstance(value, bool):
+            return int(value)
         wanted: dict[str, type] = {"integer": int, "number": float, "switch": bool, "list": list}
         expected = wanted.get(self.kind, str)
         if self.kind == "namespace":
@@ -135,6 +139,7 @@ class Verb:
     function: Callable[..., Any]
     writes: bool
     isolated: bool
+    anywhere: bool = False
 
     @property
     def slug(self) -> str:
@@ -242,7 +247,7 @@ class Verb:
 
 
 def verb(
-    name: str, *, writes: bool = False, isolated: bool = False
+    name: str, *, writes: bool = False, isolated: bool = False, anywhere: bool = False
 ) -> Callable[[Function], Function]:
     """Enter a function into the table.
 
@@ -254,12 +259,15 @@ def verb(
         Whether it changes anything; a verb that doesn't may be asked by GET.
     isolated : bool
         Whether it runs a person's code, which a server must leave to a process of its own.
+    anywhere : bool
+        Whether it works where no workspace is, or none that opens. Its first argument is a
+        function that opens it (`jupyter_mlops.verbs.place.Opener`).
     """
 
     def enter(function: Function) -> Function:
         if name in _VERBS and _VERBS[name].function.__module__ != function.__module__:
             raise RuntimeError(f"two modules define the verb {name!r}")
-        _VERBS[name] = Verb(name, function, writes, isolated)
+        _VERBS[name] = Verb(name, function, writes, isolated, anywhere)
         return function
 
     return enter

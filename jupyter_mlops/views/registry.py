@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from jupyter_mlops.views.blocks import View
 from jupyter_mlops.views.html import render_html
@@ -16,6 +16,13 @@ __all__ = ["look", "mimebundle", "view"]
 
 _LOOKS: dict[type, Callable[[Any], View]] = {}
 Function = TypeVar("Function", bound=Callable[[Any], View])
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """A record that makes its own view."""
+
+    def as_view(self) -> View: ...
 
 
 def look(kind: type) -> Callable[[Function], Function]:
@@ -32,7 +39,10 @@ def view(result: Result) -> View:
     """The view of a record.
 
     Looks live in ``views/<room>.py`` and are imported when a record of that room is shown.
+    A record of the verbs' own, which stand above the views, says how it looks itself.
     """
+    if isinstance(result, Drawn):
+        return result.as_view()
     for kind in type(result).__mro__:
         if kind not in _LOOKS:
             _import_looks(kind.__module__)

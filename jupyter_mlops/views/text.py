@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from jupyter_mlops.views.blocks import Actions, Chart, Code, Facts, Notice, Preview, Table, View
 from jupyter_mlops.views.cells import cell_text, magic_line
 
@@ -9,11 +11,11 @@ __all__ = ["LINES", "render_text"]
 
 LINES = 15
 WIDTH = 110
-CELL = 32
+NARROWEST = 8
 
 
-def render_text(view: View) -> str:
-    """Render a view as text.
+def render_text(view: View, limit: int = LINES) -> str:
+    """Render a view as text of at most `limit` lines.
 
     Notices come before tables whatever their order: where there is little room, what is
     wrong goes first.
@@ -26,19 +28,20 @@ def render_text(view: View) -> str:
         lines += _wrapped([f"{fact.label}: {fact.value}" for fact in group.items])
     for notice in notices:
         mark = {"info": "·", "good": "✓", "warn": "!", "bad": "✗"}[notice.level]
-        lines.append(f"{mark} {notice.text}" + (f" → {notice.fix}" if notice.fix else ""))
-    lines = _cut(lines, LINES - 3 if others else LINES)
+        text = f"{mark} {notice.text}" + (f" → {notice.fix}" if notice.fix else "")
+        lines += wrap(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    lines = _cut(lines, limit - 3 if others else limit)
     for place, block in enumerate(others):
-        left = LINES - len(lines)
+        left = limit - len(lines)
         # Each of the blocks still to come gets its share of the lines that are left.
         share = max(2, left // (len(others) - place))
         if left < 2:
             break
         lines += _block(block, min(share, left))
     actions = [item for block in view.blocks if isinstance(block, Actions) for item in block.items]
-    if actions and len(lines) < LINES:
+    if actions and len(lines) < limit:
         lines.append("→ " + " · ".join(f"{one.label}: {magic_line(one)}" for one in actions))
-    return "\n".join(line.rstrip()[:200] for line in lines[:LINES])
+    return "\n".join(line.rstrip()[:200] for line in lines[:limit])
 
 
 def _block(block: Table | Chart | Preview | Code | object, room: int) -> list[str]:
@@ -68,21 +71,28 @@ def _table(table: Table, room: int) -> list[str]:
 
 
 def _grid(rows: list[list[str]], right: list[bool]) -> list[str]:
-    short = [[_short(cell) for cell in row] for row in rows]
-    widths = [max(len(row[at]) for row in short) for at in range(len(right))]
+    flat = [[" ".join(cell.split()) for cell in row] for row in rows]
+    widths = _widths([max(len(row[at]) for row in flat) for at in range(len(right))])
     lines = []
-    for row in short:
+    for row in flat:
         cells = [
-            cell.rjust(width) if flush else cell.ljust(width)
+            _short(cell, width).rjust(width) if flush else _short(cell, width).ljust(width)
             for cell, width, flush in zip(row, widths, right, strict=True)
         ]
         lines.append(_fit("  ".join(cells)))
     return lines
 
 
-def _short(cell: str) -> str:
-    flat = " ".join(cell.split())
-    return flat if len(flat) <= CELL else flat[: CELL - 1] + "…"
+def _widths(wanted: list[int]) -> list[int]:
+    """Take from the widest column until the row fits, so that short columns stay whole."""
+    widths = [min(width, WIDTH) for width in wanted]
+    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _short(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else cell[: width - 1] + "…"
 
 
 def _fit(line: str) -> str:
