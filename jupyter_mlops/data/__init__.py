@@ -1,0 +1,29 @@
+"""Data: where it comes from, what it is called, and which version it is."""
+
+from __future__ import annotations
+
+from jupyter_mlops.data.datasets import Dataset, Datasets, add, get, list_datasets
+from jupyter_mlops.data.digest import Digest, digest, logical_type
+from jupyter_mlops.data.resolving import Preview, resolve, sample
+from jupyter_mlops.data.sources import LazySource, Source, open_source, register
+from jupyter_mlops.data.tables import Table, numpy_pandas
+
+__all__ = [
+    "Dataset",
+    "Datasets",
+    "Digest",
+    "LazySource",
+    "Preview",
+    "Source",
+    "Table",
+    "add",
+    "digest",
+    "get",
+    "list_datasets",
+    "logical_type",
+    "numpy_pandas",
+    "open_source",
+    "register",
+    "resolve",
+    "sample",
+]

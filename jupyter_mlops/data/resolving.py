@@ -1,0 +1,114 @@
+"""From whatever a person passes as data to a table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from jupyter_mlops.data.datasets import get
+from jupyter_mlops.data.frames import FrameSource, is_frame
+from jupyter_mlops.data.sampling import sample as draw
+from jupyter_mlops.data.sources import open_source
+from jupyter_mlops.data.tables import Table, numpy_pandas
+from jupyter_mlops.workspace.errors import Invalid, NotFound
+from jupyter_mlops.workspace.references import NAME
+from jupyter_mlops.workspace.results import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jupyter_mlops.workspace import Workspace
+
+__all__ = ["Preview", "resolve", "sample"]
+
+
+@dataclass(frozen=True)
+class Preview(Result):
+    """A few rows of a table."""
+
+    label: str
+    ref: str | None
+    rows: pl.DataFrame
+    total: int
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a pandas frame."""
+        return numpy_pandas(self.rows)
+
+
+def resolve(ws: Workspace, source: Any) -> Table:
+    """Find the table that a name, reference, path, URI or data frame means.
+
+    Parameters
+    ----------
+    ws : Workspace
+    source : str, data frame or Table
+        A recorded dataset goes before a file of the same name.
+
+    Raises
+    ------
+    NotFound
+        There is no such dataset or file.
+    Invalid
+        It is nothing that holds rows.
+
+    Examples
+    --------
+    >>> resolve(ws, "data:flights@1").rows  # doctest: +SKIP
+    336776
+    """
+    if isinstance(source, Table):
+        return source
+    if is_frame(source):
+        origin = type(source).__module__.partition(".")[0]
+        return Table(FrameSource(source, f"a {origin} frame"))
+    if isinstance(source, Path):
+        source = str(source)
+    if not isinstance(source, str):
+        raise Invalid(
+            f"data can't be a {type(source).__name__}",
+            fix="pass a dataset's name, a path or URI, or a pandas or polars frame",
+            code="E-DATA-004",
+        )
+    text = source.strip()
+    name = text.removeprefix("data:")
+    bare = re.fullmatch(rf"{NAME.pattern}(@\w+)?", name) is not None
+    if text.startswith("data:"):
+        return get(ws, text)
+    if bare:
+        try:
+            return get(ws, text)
+        except NotFound as missing:
+            # A word with an ending, or one that names a file, is meant as a file.
+            path = Path(text).expanduser()
+            if missing.code == "E-DATA-002" or not (path.suffix or path.exists()):
+                raise
+    return Table(open_source(text))
+
+
+def sample(ws: Workspace, source: Any, rows: int = 10) -> Preview:
+    """Draw rows evenly from a table, the same ones every time.
+
+    Parameters
+    ----------
+    ws : Workspace
+    source : str, data frame or Table
+    rows : int
+        From 1 to 10,000.
+
+    Raises
+    ------
+    Invalid
+        `rows` is out of range.
+    """
+    if not 1 <= rows <= 10_000:
+        raise Invalid(
+            f"a sample can't have {rows:,} rows", fix="ask for 1 to 10,000", code="E-DATA-005"
+        )
+    table = resolve(ws, source)
+    return Preview(table.label, table.ref, draw(table.scan(), rows), table.rows)

@@ -1,0 +1,97 @@
+"""Samples that are drawn in one pass, merge, and come out the same every time.
+
+Each row gets a pseudo-random priority from its position; the rows with the `size` smallest
+priorities are the sample (bottom-k sampling).  Every row has the same chance whatever the
+size of the table, and the samples of two parts merge into a sample of the whole.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from jupyter_mlops.data.hashing import Hashes, mix
+
+BATCH = 131_072
+_SALT = np.uint64(0xA0761D6478BD642F)
+
+
+class RowSample:
+    """A uniform sample without replacement, fed batch by batch.
+
+    Parameters
+    ----------
+    size : int
+        The most rows it keeps.
+
+    Examples
+    --------
+    >>> rows = RowSample(2)
+    >>> rows.update(pl.DataFrame({"x": range(10)}))
+    >>> rows.frame().height
+    2
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.seen = 0
+        self._parts: list[pl.DataFrame] = []
+        self._keys: list[Hashes] = []
+        self._limit = np.uint64(2**64 - 1)
+
+    def update(self, batch: pl.DataFrame) -> None:
+        """Offer the rows of a batch."""
+        position = np.arange(self.seen, self.seen + batch.height, dtype=np.uint64)
+        self.seen += batch.height
+        keys = mix(position ^ _SALT)
+        chosen = np.flatnonzero(keys <= self._limit)
+        self._keep(batch[chosen], keys[chosen])
+
+    def merge(self, other: RowSample) -> None:
+        """Become a sample of both tables."""
+        self.seen += other.seen
+        for part, keys in zip(other._parts, other._keys, strict=True):
+            self._keep(part, keys)
+
+    def frame(self) -> pl.DataFrame:
+        """The sampled rows, in the order of the table."""
+        self._shrink()
+        return self._parts[0] if self._parts else pl.DataFrame()
+
+    def _keep(self, part: pl.DataFrame, keys: Hashes) -> None:
+        self._parts.append(part)
+        self._keys.append(keys)
+        if sum(len(k) for k in self._keys) > 2 * self.size:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        if not self._parts:
+            return
+        frame = pl.concat(self._parts, how="vertical_relaxed")
+        keys = np.concatenate(self._keys)
+        if len(keys) > self.size:
+            kept = np.sort(np.argpartition(keys, self.size - 1)[: self.size])
+            frame, keys = frame[kept], keys[kept]
+            self._limit = keys.max()
+        self._parts, self._keys = [frame], [keys]
+
+
+def sample(frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
+    """Draw rows evenly from a whole table in one streaming pass.
+
+    Parameters
+    ----------
+    frame : polars.LazyFrame
+    rows : int
+        How many; all of them when the table has fewer.
+
+    Returns
+    -------
+    polars.DataFrame
+        The same rows each time, in the order of the table.
+    """
+    kept = RowSample(rows)
+    for batch in frame.collect_batches(chunk_size=BATCH):
+        kept.update(batch)
+    drawn = kept.frame()
+    return drawn if drawn.width else frame.head(0).collect()

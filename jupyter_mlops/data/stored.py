@@ -1,0 +1,178 @@
+"""The rows of datasets on disk: copied by digest, or left where they are and watched."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from jupyter_mlops.data.files import ROW_GROUP, ParquetFiles
+from jupyter_mlops.data.records import DatasetRecord
+from jupyter_mlops.data.sources import Source
+from jupyter_mlops.data.tables import Table
+from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound, Unavailable
+from jupyter_mlops.workspace.records import new_id
+
+if TYPE_CHECKING:
+    from jupyter_mlops.workspace import Workspace
+
+__all__ = ["Stored", "keep", "reopen"]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where the rows of a version are, and what they are."""
+
+    digest: str
+    rows: int
+    size: int
+    schema: dict[str, str]
+    location: str = ""
+    files: list[dict[str, Any]] = field(default_factory=list)
+
+
+def keep(ws: Workspace, table: Table) -> Stored:
+    """Copy a table's rows into the workspace, or note where they are when they are too large.
+
+    The copy appears under its digest when it is complete; nothing shows of one that failed.
+
+    Raises
+    ------
+    Invalid
+        A row can't be read or written as Parquet.
+    Unavailable
+        The disk is full or the artifacts can't be reached.
+    """
+    source = table.source
+    if isinstance(source, ParquetFiles):
+        size = sum(path.stat().st_size for path in source.paths)
+        if size > ws.settings.copy_limit:
+            return Stored(table.digest, table.rows, size, table.schema, files=_marks(source.paths))
+    local = ws.artifacts.is_local
+    with tempfile.TemporaryDirectory(prefix="jupyter-mlops-") as scratch:
+        # A draft beside its final place can be renamed there; one on another disk can't.
+        draft = (
+            ws.artifacts.local(f"datasets/.{new_id()}.draft")
+            if local
+            else Path(scratch) / "draft.parquet"
+        )
+        try:
+            _write(table.scan(), draft, table.label)
+            kept = Table(ParquetFiles(table.label, [draft]))
+            key = f"datasets/{kept.digest}.parquet"
+            if not kept.rows:
+                raise Invalid(
+                    f"{table.label} has columns but no rows",
+                    fix="check what wrote it",
+                    code="E-DATA-051",
+                )
+            stored = Stored(kept.digest, kept.rows, draft.stat().st_size, table.schema, key)
+            if not ws.artifacts.exists(key):
+                if local:
+                    _place(draft, ws.artifacts.local(key))
+                else:
+                    ws.artifacts.fs.put_file(str(draft), ws.artifacts.url(key))
+        finally:
+            draft.unlink(missing_ok=True)
+    return stored
+
+
+def _write(frame: pl.LazyFrame, draft: Path, label: str) -> None:
+    try:
+        frame.sink_parquet(draft, row_group_size=ROW_GROUP, compression="zstd", compression_level=1)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Unavailable(
+            f"{label} can't be copied into the workspace",
+            error.strerror or str(error),
+            "free some disk space",
+            code="E-DATA-060",
+        ) from None
+    except pl.exceptions.PolarsError as error:
+        raise Invalid(
+            f"{label} can't be kept as Parquet",
+            str(error).strip().splitlines()[0],
+            "give every column one plain type",
+            code="E-DATA-061",
+        ) from None
+
+
+def _place(draft: Path, final: Path) -> None:
+    draft.replace(final)
+    # The rename itself is durable only once the folder is.
+    descriptor = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def reopen(ws: Workspace, record: DatasetRecord, ref: str) -> Source:
+    """Open the rows of a recorded version.
+
+    Raises
+    ------
+    NotFound
+        The stored file is gone.
+    Conflict
+        A file that was too large to copy isn't what it was.
+    """
+    if not record.location:
+        return _watched(record, ref)
+    if not ws.artifacts.exists(record.location):
+        raise NotFound(
+            f"the stored rows of {ref} are gone",
+            f"{ws.artifacts.url(record.location)} doesn't exist",
+            f"add the same content again from {record.source}",
+            code="E-DATA-062",
+        )
+    local = ws.artifacts.is_local
+    path = ws.artifacts.local(record.location) if local else _fetched(ws, record)
+    return ParquetFiles(ref, [path])
+
+
+def _fetched(ws: Workspace, record: DatasetRecord) -> Path:
+    """A local copy of remote rows; the digest in its name makes it good for ever."""
+    folder = Path(tempfile.gettempdir()) / f"jupyter-mlops-{os.getuid()}" / "datasets"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{record.digest}.parquet"
+    if not path.exists():
+        draft = path.with_name(f".{new_id()}.draft")
+        with ws.artifacts.open(record.location) as remote, draft.open("wb") as copy:
+            while block := remote.read(1 << 22):
+                copy.write(block)
+        draft.replace(path)
+    return path
+
+
+def _watched(record: DatasetRecord, ref: str) -> Source:
+    paths = [Path(mark["path"]) for mark in record.files]
+    gone = [path for path in paths if not path.exists()]
+    if gone:
+        raise NotFound(
+            f"the rows of {ref} are gone",
+            f"{gone[0]} doesn't exist; it was too large to be copied",
+            "put the file back or add it anew",
+            code="E-DATA-063",
+        )
+    source = ParquetFiles(ref, paths)
+    if _marks(paths) != record.files and source.digest() != record.digest:
+        raise Conflict(
+            f"the rows of {ref} have changed since it was added",
+            f"{paths[0]} was too large to be copied and now holds other rows",
+            "add it again for a new version",
+            code="E-DATA-064",
+        )
+    return source
+
+
+def _marks(paths: list[Path]) -> list[dict[str, Any]]:
+    return [
+        {"path": str(p.resolve()), "size": p.stat().st_size, "changed": p.stat().st_mtime_ns}
+        for p in paths
+    ]

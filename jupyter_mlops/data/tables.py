@@ -1,0 +1,78 @@
+"""A table as other rooms use it: rows to scan, a digest, and a reference when it is recorded."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from jupyter_mlops.data.digest import logical_type
+from jupyter_mlops.data.sources import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Table", "numpy_pandas"]
+
+
+class Table:
+    """Rows that can be read again and again.
+
+    Parameters
+    ----------
+    source : Source
+        Where the rows come from.
+    ref : str, optional
+        The reference of the recorded dataset version, for example ``data:flights@3``.
+
+    Examples
+    --------
+    >>> table = Table(open_source("flights.parquet"))  # doctest: +SKIP
+    >>> table.rows, table.digest[:8]                   # doctest: +SKIP
+    (336776, 'c6c715ea')
+    """
+
+    def __init__(self, source: Source, ref: str | None = None) -> None:
+        self.source = source
+        self.ref = ref
+        self.key: str | None = None
+        self.time: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How to call the table in a sentence."""
+        return self.ref or self.source.uri
+
+    @cached_property
+    def digest(self) -> str:
+        """The content digest; computed in one pass when it is first asked for."""
+        return self.source.digest()
+
+    @cached_property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.scan().select(pl.len()).collect(engine="streaming").item())
+
+    @cached_property
+    def schema(self) -> dict[str, str]:
+        """Column names and their kinds: integer, float, text, boolean, date, datetime UTC…"""
+        return {name: logical_type(dtype) for name, dtype in self.source.schema().items()}
+
+    def scan(self) -> pl.LazyFrame:
+        """The rows, lazily."""
+        return self.source.scan()
+
+    def pandas(self) -> pd.DataFrame:
+        """The whole table as a pandas frame with NumPy dtypes."""
+        return numpy_pandas(self.scan().collect())
+
+
+def numpy_pandas(frame: pl.DataFrame) -> pd.DataFrame:
+    """Turn a polars frame into a pandas frame with NumPy dtypes.
+
+    Integers with gaps become floats and decimals become floats, as in a pandas frame read
+    from CSV; scikit-learn and Evidently know no others.
+    """
+    decimals = [name for name, dtype in frame.schema.items() if dtype.is_decimal()]
+    return frame.with_columns(pl.col(decimals).cast(pl.Float64)).to_pandas()

@@ -1,0 +1,160 @@
+"""Data is read from where it is, with types that hold for every row, or one clear sentence."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from jupyter_mlops.data import LazySource, open_source, register
+from jupyter_mlops.workspace import Invalid, NotFound
+
+
+def write(folder: Path, name: str, text: str | bytes) -> str:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def test_a_year_of_flights_is_read_with_its_types(nyc: dict[str, Path]) -> None:
+    source = open_source(str(nyc["flights.csv.zip"]))
+    schema = source.schema()
+    assert schema["arr_delay"] == pl.Int64
+    assert schema["tailnum"] == pl.String
+    assert schema["time_hour"] == pl.Datetime("us", "UTC")
+    counts = source.scan().select(pl.len(), n=pl.col("arr_delay").null_count()).collect()
+    assert counts.row(0) == (336_776, 9_430)
+
+
+def test_csv_types_hold_for_every_row(tmp_path: Path) -> None:
+    lines = ["a,b,c,zip,id"] + [f"1,NA,{i},0050{i % 10},99999999999999999999" for i in range(15000)]
+    lines += ["x,2013-05-01,0.5,00501,1"]
+    schema = open_source(write(tmp_path, "x.csv", "\n".join(lines))).schema()
+    assert list(schema.values()) == [pl.String, pl.Date, pl.Float64, pl.String, pl.String]
+
+
+@pytest.mark.parametrize(
+    ("field", "dtype"),
+    [
+        ("2013-01-01", pl.Date),
+        ("2013-01-01 05:00:00", pl.Datetime("us")),
+        ("2013-01-01T05:00", pl.Datetime("us")),
+        ("2013-01-01T05:00:00.123Z", pl.Datetime("us", "UTC")),
+        ("2013-01-01T05:00:00+02:00", pl.Datetime("us", "UTC")),
+        ("TRUE", pl.Boolean),
+        ("-7", pl.Int64),
+        ("1e-3", pl.Float64),
+        ("inf", pl.Float64),
+        ("05:30", pl.String),
+    ],
+)
+def test_csv_fields_become_what_they_say(tmp_path: Path, field: str, dtype: Any) -> None:
+    source = open_source(write(tmp_path, "x.csv", f"a,b\n{field},1\nNA,2\n"))
+    assert source.schema()["a"] == dtype
+    assert source.scan().collect()["a"].null_count() == 1
+
+
+def test_packed_and_other_separators_read_the_same(tmp_path: Path) -> None:
+    text = "a,b\n1,x\n2,y\n"
+    plain = write(tmp_path, "x.csv", text)
+    write(tmp_path, "x.csv.gz", gzip.compress(text.encode()))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("../inside.csv", text)
+    write(tmp_path, "x.tsv", text.replace(",", "\t"))
+    write(tmp_path, "semicolon.csv", text.replace(",", ";"))
+    write(tmp_path, "x.jsonl", '{"a": 1, "b": "x"}\n{"a": 2, "b": "y"}\n')
+    write(tmp_path, "x.json", '[{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]')
+    names = ["x.csv.gz", "x.zip", "x.tsv", "semicolon.csv", "x.jsonl", "x.json"]
+    digests = {open_source(str(tmp_path / name)).digest() for name in names}
+    assert digests == {open_source(plain).digest()} == {open_source(f"file://{plain}").digest()}
+
+
+def test_names_with_quotes_markup_and_newlines_survive(tmp_path: Path) -> None:
+    names = ["it's", '<b>"bold"</b>', "two\nlines", ""]
+    frame = pl.DataFrame({name: [1] for name in names})
+    frame.write_csv(tmp_path / "x.csv")
+    assert open_source(str(tmp_path / "x.csv")).scan().collect().columns == names
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("x.csv", "a,b\n1,2\n1,2,3\n", "line 3 of x.csv has 3 fields where the header has 2"),
+        ("x.csv", b"a,b\n1,2\n1,\xe9\n", "line 3 of x.csv is not UTF-8 (byte 0xe9 at column 3)"),
+        ("x.csv", "a,b\n1,é\n".encode("utf-16"), "x.csv is UTF-16 text"),
+        ("x.csv", 'a,b\n1,2\n"3,4\n5,6\n', "line 3 of x.csv starts a row that can't be read"),
+        ("x.csv", "", "x.csv is empty"),
+        ("x.csv", "a,b,a\n1,2,3\n", "two columns of x.csv are called 'a'"),
+        ("x.csv.gz", b"PK", "x.csv.gz can't be read"),
+        ("x.csv.zip", b"PK", "x.csv.zip is a damaged or locked archive"),
+        ("x.jsonl", '{"a": 1}\n{"a": 2\n', "line 2 of x.jsonl is not JSON"),
+        ("x.jsonl", "1\n", "line 1 of x.jsonl is no JSON object"),
+        ("x.jsonl", "", "x.jsonl is empty"),
+        ("x.parquet", b"PAR1", "can't be read as Parquet"),
+        ("x.xlsx", b"PK", "x.xlsx is in no format that is read here"),
+    ],
+)
+def test_bad_files_get_one_sentence(
+    tmp_path: Path, name: str, content: str | bytes, says: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        open_source(write(tmp_path, name, content)).scan().collect()
+    assert says in caught.value.what
+    assert caught.value.fix
+    assert "\n" not in str(caught.value)
+
+
+def test_a_fault_in_the_last_of_many_lines_is_found(tmp_path: Path) -> None:
+    text = b"a,b\n" + b"1,2\n" * 100_000 + b"1,\xff\n"
+    with pytest.raises(Invalid, match=r"line 100002 of x\.csv is not UTF-8"):
+        open_source(write(tmp_path, "x.csv", text)).schema()
+
+
+def test_a_missing_file_names_the_closest(tmp_path: Path) -> None:
+    write(tmp_path, "flights.csv", "a\n1\n")
+    with pytest.raises(NotFound, match=r"did you mean 'flights\.csv'"):
+        open_source(str(tmp_path / "fligths.csv"))
+    with pytest.raises(NotFound, match="doesn't exist"):
+        open_source(str(tmp_path / "nowhere" / "x.csv"))
+
+
+def test_parquet_files_of_different_columns_are_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "1.parquet")
+    pl.DataFrame({"b": [1]}).write_parquet(tmp_path / "2.parquet")
+    with pytest.raises(Invalid, match=r"2\.parquet differs in 'a' from 1\.parquet"):
+        open_source(str(tmp_path / "*.parquet")).digest()
+
+
+def test_passwords_and_unknown_schemes_are_refused() -> None:
+    with pytest.raises(Invalid, match="holds a password") as caught:
+        open_source("s3://me:secret@bucket/x.parquet")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(Invalid, match="nothing here reads gopher://"):
+        open_source("gopher://host/x")
+
+
+def test_other_packages_can_add_a_scheme() -> None:
+    class Numbers(LazySource):
+        def __init__(self, uri: str) -> None:
+            self.uri = uri
+
+        def scan(self) -> pl.LazyFrame:
+            return pl.LazyFrame({"n": range(int(self.uri.rpartition("/")[2]))})
+
+    register("numbers", Numbers)
+    source = open_source("numbers://first/1000")
+    assert source.sample(10).height == 10
+    assert source.sample(10).equals(source.sample(10))
+
+
+def test_a_sample_is_spread_evenly(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"n": range(300_000)})
+    frame.write_parquet(tmp_path / "x.parquet")
+    drawn = open_source(str(tmp_path / "x.parquet")).sample(3000)["n"]
+    assert drawn.is_sorted()
+    assert drawn.n_unique() == 3000
+    assert abs(drawn.mean() / 150_000 - 1) < 0.03  # type: ignore[operator]
