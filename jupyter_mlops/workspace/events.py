@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import RowMapping, Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.workspace.errors import Invalid
@@ -21,6 +22,8 @@ __all__ = ["GENESIS", "Audit", "Event", "append", "last", "read", "verify"]
 
 GENESIS = "0" * 64
 PAYLOAD_LIMIT = 64 << 10
+KIND = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,20 @@ def append(
     Raises
     ------
     Invalid
-        The payload isn't JSON, or is larger than 64 KiB.
+        The kind isn't ``noun.past_verb``, the subject is no reference, or the payload
+        isn't JSON or is larger than 64 KiB.
     """
+    if not KIND.fullmatch(kind) or len(kind) > 64:
+        raise Invalid(
+            f"{kind!r} can't be the kind of an event",
+            fix="write it as noun.past_verb, 64 characters at the most, e.g. dataset.added",
+            code="E-STORE-007",
+        )
     Reference.parse(subject)
     row = EventRecord(
         id=new_id(),
         at=utcnow(),
-        actor=actor[:255],
+        actor=_storable(actor),
         kind=kind,
         subject=subject,
         payload=_plain(payload or {}, kind),
@@ -130,26 +140,56 @@ def read(
 
 
 def verify(session: Session) -> Audit:
-    """Recompute every hash and return the first event that doesn't fit, if any."""
+    """Recompute every hash and return the first event that doesn't fit, if any.
+
+    The chain proves that no event was changed, added or removed by somebody who didn't
+    also rewrite every later one. Against that, keep an audit's `head` somewhere else.
+    """
     head = session.get(EventHead, 1)
     expected, previous = 0, GENESIS
-    # No ORM identity map: the log may hold millions of rows.
-    rows = session.execute(
-        select(EventRecord.__table__).order_by(EventRecord.seq).execution_options(yield_per=1000)
-    )
-    for found in rows:
+    for row in _every(session):
         expected += 1
-        row = EventRecord(**found._mapping)
-        if row.seq != expected:
-            return Audit(expected - 1, previous, expected, "an event is missing")
-        if row.previous != previous:
-            return Audit(expected - 1, previous, row.seq, "it doesn't follow the one before")
-        if _digest(row) != row.hash:
-            return Audit(expected - 1, previous, row.seq, "its content was changed")
-        previous = row.hash
-    if head is None or (head.seq, head.hash) != (expected, previous):
+        seq = int(row["seq"])
+        if seq != expected:
+            reason = "an event is missing" if seq > expected else "it was put in"
+            return Audit(expected - 1, previous, min(seq, expected), reason)
+        if row["previous"] != previous:
+            return Audit(expected - 1, previous, seq, "it doesn't follow the one before")
+        if _digest_of_text(row) != row["hash"]:
+            return Audit(expected - 1, previous, seq, "its content was changed")
+        previous = str(row["hash"])
+    if head is None or head.seq > expected:
         return Audit(expected, previous, expected + 1, "events were cut off the end")
+    if head.seq < expected:
+        return Audit(expected, previous, head.seq + 1, "events were put at the end")
+    if head.hash != previous:
+        return Audit(expected, previous, expected, "it isn't the event that was recorded last")
     return Audit(expected, previous)
+
+
+def _every(session: Session) -> Iterator[RowMapping]:
+    """All events by number, in pages: the log may hold millions.
+
+    JSON and, on SQLite, times come as text: what was tampered with may be neither.
+    """
+    table = EventRecord.__table__
+    as_text = {"payload", "inputs", "outputs"}
+    if session.get_bind().dialect.name == "sqlite":
+        as_text.add("at")
+    columns = [
+        cast(column, Text).label(column.name) if column.name in as_text else column
+        for column in table.columns
+    ]
+    number = table.columns["seq"]
+    after: int | None = None
+    while True:
+        query = select(*columns).order_by(number).limit(PAGE)
+        page = session.execute(query if after is None else query.where(number > after)).all()
+        for row in page:
+            yield row._mapping
+        if len(page) < PAGE:
+            return
+        after = page[-1]._mapping["seq"]
 
 
 def last(session: Session) -> int:
@@ -173,6 +213,28 @@ def _plain(payload: dict[str, Any], kind: str) -> dict[str, Any]:
         )
     plain: dict[str, Any] = json.loads(text)
     return plain
+
+
+def _storable(text: str) -> str:
+    """`text` as both databases can hold it: no NUL, no broken characters, 255 at the most."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")[:255]
+
+
+def _digest_of_text(row: RowMapping) -> str:
+    """The digest of an event as `_every` reads it; empty when it can't be read."""
+    try:
+        at = row["at"]
+        return _digest(
+            EventRecord(
+                **{
+                    **row,
+                    "at": at if isinstance(at, datetime) else datetime.fromisoformat(f"{at}+00:00"),
+                    **{name: json.loads(row[name]) for name in ("payload", "inputs", "outputs")},
+                }
+            )
+        )
+    except (TypeError, ValueError):
+        return ""
 
 
 def _digest(row: EventRecord) -> str:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Integer, String, TypeDecorator
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -22,7 +21,9 @@ __all__ = [
     "utcnow",
 ]
 
-JSONValue = JSON().with_variant(JSONB(), "postgresql")
+# Text on PostgreSQL too: its JSONB sorts keys, rewrites numbers and refuses NUL characters,
+# and a value must come back as it went in from either database.
+JSONValue = JSON()
 # SQLite numbers rows by INTEGER keys only.
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -75,11 +76,10 @@ class EventRecord(Base):
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     actor: Mapped[str] = mapped_column(String(255))
     kind: Mapped[str] = mapped_column(String(64), index=True)
-    subject: Mapped[str] = mapped_column(String(255), index=True)
-    # Plain JSON: PostgreSQL's JSONB rewrites numbers, and the hash covers the text.
-    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
-    inputs: Mapped[list[str]] = mapped_column(JSON)
-    outputs: Mapped[list[str]] = mapped_column(JSON)
+    subject: Mapped[str] = mapped_column(String(300), index=True)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONValue)
+    inputs: Mapped[list[str]] = mapped_column(JSONValue)
+    outputs: Mapped[list[str]] = mapped_column(JSONValue)
     previous: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
 

@@ -117,9 +117,21 @@ class Settings(HasTraits):
                 trait.from_string(value) if isinstance(value, str) else value,
             )
         except (TraitError, ValueError) as error:
+            # traitlets repeats the value in its message, and a secret is shown to nobody.
+            secret = traits[name].metadata.get("secret")
             raise Invalid(
-                f"{where} can't be {value!r}", str(error), code="E-SETTINGS-002"
+                f"{where} can't be {'that' if secret else repr(value)}",
+                "it takes text" if secret else str(error),
+                code="E-SETTINGS-002",
             ) from None
+
+    def shown(self) -> dict[str, Any]:
+        """Every setting's value for people to see, secret ones as ``***``."""
+        return {
+            name: "***" if trait.metadata.get("secret") and getattr(self, name) else value
+            for name, trait in sorted(self.traits(env=lambda env: env is not None).items())
+            for value in [getattr(self, name)]
+        }
 
 
 def _read_file(home: Path) -> dict[str, Any]:
@@ -130,8 +142,10 @@ def _read_file(home: Path) -> dict[str, Any]:
         found = json.loads(path.read_text("utf-8"))
         if not isinstance(found, dict):
             raise ValueError("it isn't an object of names and values")
-    except ValueError as error:
-        raise Invalid(f"{path} can't be read", str(error), code="E-SETTINGS-003") from None
+    except (OSError, ValueError) as error:
+        raise Invalid(
+            f"{path} can't be read", str(error), "mend or remove it", code="E-SETTINGS-003"
+        ) from None
     return found
 
 

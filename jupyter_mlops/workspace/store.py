@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import sqlite3
+import os
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import URL, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.workspace import events
-from jupyter_mlops.workspace.errors import Invalid, MLOpsError, Unavailable
+from jupyter_mlops.workspace.connections import database_url, make_engine
+from jupyter_mlops.workspace.reasons import explain
 
 __all__ = ["Store", "Transaction"]
 
+# Stores kept open by `Store.shared`; the least recently used one beyond these is closed.
+KEPT = 8
+
 
 class Transaction:
-    """A write under way: rows through `session`, and at least one event through `emit`."""
+    """A write under way: rows through `session`, and their events through `emit`."""
 
     def __init__(self, session: Session, actor: str) -> None:
         self.session = session
@@ -50,34 +56,49 @@ class Store:
 
     Parameters
     ----------
-    url : str
-        A SQLAlchemy URL: ``sqlite:///path`` or ``postgresql+psycopg://…``.
+    url : str or URL
+        A SQLAlchemy URL: ``sqlite:///path`` or ``postgresql://…``.
     busy_timeout : float
         Seconds that a write waits for another writer.
     """
 
-    def __init__(self, url: str, busy_timeout: float = 60.0) -> None:
-        self.url = _with_driver(url)
+    def __init__(self, url: str | URL, busy_timeout: float = 60.0) -> None:
+        self.url = database_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
-        if self.sqlite:
-            self.engine = create_engine(
-                self.url,
-                connect_args={"timeout": busy_timeout, "check_same_thread": False},
+        self.busy_timeout = busy_timeout
+        self.engine = make_engine(self.url, busy_timeout)
+        self._reading = (
+            self.engine
+            if self.sqlite
+            else self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
-        else:
-            self.engine = create_engine(self.url, pool_pre_ping=True)
+        )
+        self._writing = self.engine.execution_options(mlops_write=True)
+        self._turn = threading.local()
+
+    @classmethod
+    def shared(cls, url: str | URL, busy_timeout: float) -> Store:
+        """The process's one store for a URL, so that opening a workspace again costs nothing."""
+        key = (url, busy_timeout)
+        with _lock:
+            store = _shared.pop(key, None) or cls(url, busy_timeout)
+            _shared[key] = store
+            closed = [_shared.popitem(last=False)[1] for _ in range(len(_shared) - KEPT)]
+        for old in closed:
+            old.dispose()
+        return store
 
     @property
     def place(self) -> str:
         """Where the store is, without its password."""
-        return self.url.render_as_string(hide_password=True)
+        shown = self.url.difference_update_query(["password", "sslpassword"])
+        return shown.render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one consistent state and writes nothing."""
-        with self._explained(), Session(self.engine) as session:
+        """A session that sees one consistent state; the database refuses writes in it."""
+        with self.explained(), Session(self._reading) as session:
             yield session
             session.rollback()
 
@@ -85,100 +106,66 @@ class Store:
     def write(self, actor: str) -> Iterator[Transaction]:
         """A transaction: all of it is durable when the block ends, or none of it is.
 
-        Writers take turns. On SQLite the turn is taken at once, since a read that
-        becomes a write fails whenever somebody else wrote in between; on PostgreSQL
-        it is taken by the first event.
+        Writers take turns from the block's first line on, so what a block reads stays
+        true until it ends, on both databases.
+
+        Raises
+        ------
+        RuntimeError
+            This thread is within another write, and would wait for itself.
         """
-        engine = self.engine.execution_options(mlops_write=True)
-        with self._explained(), Session(engine, expire_on_commit=False) as session:
-            with session.begin():
-                yield Transaction(session, actor)
+        if getattr(self._turn, "taken", None) == os.getpid():
+            raise RuntimeError("a write is under way in this thread: hand its transaction on")
+        with self.explained(), Session(self._writing, expire_on_commit=False) as session:
+            self._turn.taken = os.getpid()
+            try:
+                with session.begin():
+                    self._take_turn(session)
+                    yield Transaction(session, actor)
+            finally:
+                self._turn.taken = None
 
     def dispose(self) -> None:
         """Close every connection; the store can still be used afterwards."""
         self.engine.dispose()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Turn errors of the database into sentences for a person."""
         try:
             yield
-        except OperationalError as error:
-            raise _explain(error, self.place) from error
+        except SQLAlchemyError as error:
+            explanation = explain(error, self.place)
+            if explanation is None:
+                raise
+            raise explanation from error
 
-
-def _with_driver(url: str) -> URL:
-    parsed = make_url(url)
-    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise Invalid(
-            f"the store can't be in {parsed.get_backend_name()}",
-            fix="set JUPYTER_MLOPS_DATABASE_URL to a postgresql:// or sqlite:/// URL",
-            code="E-STORE-001",
+    def _take_turn(self, session: Session) -> None:
+        if self.sqlite:
+            # BEGIN IMMEDIATE, which waits: a read that turns into a write never does.
+            session.connection()
+            return
+        # A server may be set to acknowledge before it has written; ours is told not to.
+        session.execute(
+            text(
+                "SELECT set_config('lock_timeout', :wait, true), CASE"
+                " WHEN current_setting('synchronous_commit') = 'off'"
+                " THEN set_config('synchronous_commit', 'on', true) END"
+            ),
+            {"wait": str(int(self.busy_timeout * 1000))},
         )
-    # psycopg 3 is the driver we install; a bare postgresql:// would mean psycopg2.
-    if parsed.drivername in {"postgresql", "postgres"}:
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return parsed
+        session.execute(text("SELECT seq FROM event_head WHERE id = 1 FOR UPDATE"))
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # Transactions are begun by _begin_sqlite; the driver's own guessing is switched off.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # FULL: a commit that was acknowledged survives a power cut too.
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+_shared: OrderedDict[tuple[str | URL, float], Store] = OrderedDict()
+_lock = threading.Lock()
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("mlops_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _unlock() -> None:
+    # Another thread of the parent may have held it at the moment of the fork.
+    global _lock
+    _lock = threading.Lock()
 
 
-def _explain(error: DBAPIError, place: str) -> MLOpsError:
-    """Turn a driver's error into a sentence with the way out."""
-    text = str(error.orig or error).strip().splitlines()[0]
-    for sign, what, fix, code in _SIGNS:
-        if sign in text:
-            return Unavailable(f"{what} ({place})", text, fix, code=code)
-    return Unavailable(
-        f"the store doesn't answer ({place})",
-        text,
-        "check that it runs and that JUPYTER_MLOPS_DATABASE_URL is right",
-        code="E-STORE-002",
-    )
-
-
-_SIGNS = (
-    (
-        "database is locked",
-        "another writer held the store for too long",
-        "try again, or raise JUPYTER_MLOPS_BUSY_TIMEOUT",
-        "E-STORE-010",
-    ),
-    (
-        "readonly database",
-        "the store is read-only",
-        "give yourself write access to the workspace folder",
-        "E-STORE-011",
-    ),
-    (
-        "disk is full",
-        "the disk is full",
-        "free some space and run it again",
-        "E-STORE-012",
-    ),
-    (
-        "disk I/O error",
-        "the disk failed",
-        "check the disk and its quota",
-        "E-STORE-013",
-    ),
-    (
-        "unable to open database file",
-        "the store can't be opened",
-        "check that its folder exists and that you may write there",
-        "E-STORE-014",
-    ),
-)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.workspace import events as log
@@ -38,10 +39,8 @@ class Workspace:
         self.home = root / HOME
         self.settings = settings
         self.user: str = settings.user
-        self.store = Store(
-            settings.database_url or f"sqlite:///{self.home / 'mlops.db'}",
-            settings.busy_timeout,
-        )
+        embedded = URL.create("sqlite", database=str(self.home / "mlops.db"))
+        self.store = Store.shared(settings.database_url or embedded, settings.busy_timeout)
 
     @classmethod
     def open(
@@ -135,7 +134,14 @@ def _discover(path: str | Path | None) -> Path:
     given = path or os.environ.get("JUPYTER_MLOPS_WORKSPACE")
     if given:
         return Path(given).expanduser().resolve()
-    here = Path.cwd().resolve()
+    try:
+        here = Path.cwd().resolve()
+    except FileNotFoundError:
+        raise Unavailable(
+            "the current folder doesn't exist any more",
+            fix="change to another folder, or set JUPYTER_MLOPS_WORKSPACE",
+            code="E-WORKSPACE-003",
+        ) from None
     for folder in (here, *here.parents):
         if (folder / HOME).is_dir():
             return folder

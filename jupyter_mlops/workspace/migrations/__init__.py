@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from jupyter_mlops.workspace.errors import Conflict
 
@@ -41,27 +40,19 @@ def bring_up_to_date(store: Store) -> None:
     Conflict
         The store was written by a newer version of this package.
     """
-    with store._explained():
-        found = _revision(store)
-        if found == HEAD:
+    with store.explained():
+        if _is_current(store, _revision(store)):
             return
-        if found is not None and found > HEAD:
-            raise Conflict(
-                f"the store is newer than this jupyter-mlops ({store.place})",
-                f"its schema is {found}, this version knows {HEAD}",
-                "upgrade jupyter-mlops",
-                code="E-STORE-003",
-            )
         from alembic import command
 
-        with store.engine.execution_options(mlops_write=True).connect() as connection:
-            with connection.begin():
+        # One transaction: whoever comes in between sees the old schema or the new one.
+        with store.engine.execution_options(mlops_write=True).begin() as connection:
+            if not store.sqlite:
                 # Two processes may open a new workspace at the same moment.
-                if not store.sqlite:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(7210493)"))
-                config = configuration()
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                connection.execute(text("SELECT pg_advisory_xact_lock(7210493)"))
+            config = configuration()
+            config.attributes["connection"] = connection
+            command.upgrade(config, HEAD)
 
 
 def configuration() -> Config:
@@ -74,19 +65,24 @@ def configuration() -> Config:
     return config
 
 
+def _is_current(store: Store, found: str | None) -> bool:
+    if found is not None and found > HEAD:
+        raise Conflict(
+            f"the store is newer than this jupyter-mlops ({store.place})",
+            f"its schema is {found}, this version knows {HEAD}",
+            "upgrade jupyter-mlops",
+            code="E-STORE-003",
+        )
+    return found == HEAD
+
+
 def _revision(store: Store) -> str | None:
     """The store's schema revision; None for an empty database."""
-    for attempt in range(20):
+    with store.engine.connect() as connection:
         try:
-            with store.engine.connect() as connection:
-                if not inspect(connection).has_table("alembic_version"):
-                    return None
-                row: Any = connection.execute(text("SELECT version_num FROM alembic_version"))
-                found = row.scalar()
-                return str(found) if found is not None else None
-        except OperationalError as error:
-            # Switching a new file to WAL needs it alone for an instant, and doesn't wait.
-            if "database is locked" not in str(error) or attempt == 19:
-                raise
-            time.sleep(0.05 * (attempt + 1))
-    return None
+            found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        except DBAPIError as error:
+            if any(sign in str(error.orig) for sign in ("no such table", "does not exist")):
+                return None
+            raise
+        return str(found) if found is not None else None

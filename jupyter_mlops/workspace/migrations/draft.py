@@ -55,7 +55,7 @@ def differences(store: Store) -> list[object]:
 
 def draft(message: str, revision: str, store: Store) -> Path:
     """Write the next revision's file and return its path."""
-    with store.engine.connect() as connection, connection.begin():
+    with store.engine.execution_options(mlops_write=True).begin() as connection:
         config = configuration()
         config.attributes["connection"] = connection
         config.attributes["metadata"] = all_records()
