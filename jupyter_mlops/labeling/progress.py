@@ -1,0 +1,207 @@
+"""How far a task is, and what its labels are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
+from jupyter_mlops.labeling.tasks import Counts, Task, get
+from jupyter_mlops.workspace.records import utcnow
+from jupyter_mlops.workspace.results import Result
+
+if TYPE_CHECKING:
+    from jupyter_mlops.workspace import Workspace
+
+__all__ = [
+    "Person",
+    "Queue",
+    "Recent",
+    "TaskState",
+    "Tasks",
+    "list_tasks",
+    "status",
+    "upcoming",
+]
+
+
+@dataclass(frozen=True)
+class Person:
+    """What one person has done; `seconds` is the median time spent on a decision."""
+
+    name: str
+    labels: int
+    skips: int
+    undos: int
+    seconds: float | None
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Recent:
+    """One of the last items that were decided."""
+
+    item: int
+    shown: str
+    label: str | None
+    person: str
+
+
+@dataclass(frozen=True)
+class TaskState(Result):
+    """A task and how far it is."""
+
+    task: Task
+    held: int
+    classes: dict[str, int]
+    people: tuple[Person, ...]
+    recent: tuple[Recent, ...]
+
+    @property
+    def counts(self) -> Counts:
+        return self.task.counts
+
+
+@dataclass(frozen=True)
+class Tasks(Result):
+    """All tasks of the workspace."""
+
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Queue(Result):
+    """What comes next in a task: the item's number, its key and its text or media."""
+
+    task: Task
+    items: tuple[tuple[int, str, str], ...]
+
+
+def status(ws: Workspace, name: str, *, recent: int = 8) -> TaskState:
+    """How far a task is, per class and per person.
+
+    Parameters
+    ----------
+    ws : Workspace
+    name : str
+        The task's name or id.
+    recent : int
+        How many of the last decided items to include.
+    """
+    task = get(ws, name)
+    with ws.read() as session:
+        held = session.scalar(
+            select(func.count())
+            .select_from(LeaseRecord)
+            .where(LeaseRecord.task == task.id, LeaseRecord.until > utcnow())
+        )
+        counted = session.execute(
+            select(ItemRecord.label, func.count())
+            .where(ItemRecord.task == task.id, ItemRecord.state == "labeled")
+            .group_by(ItemRecord.label)
+        )
+        found = {str(label): int(count) for label, count in counted}
+        classes = {one: found.get(one, 0) for one in task.classes}
+        people = _people(session, task.id)
+        return TaskState(task, held or 0, classes, people, _recent(session, task.id, recent))
+
+
+def list_tasks(ws: Workspace) -> Tasks:
+    """All tasks, the newest first."""
+    with ws.read() as session:
+        rows = session.scalars(select(TaskRecord).order_by(TaskRecord.id.desc()))
+        return Tasks(tuple(Task.of(row) for row in rows))
+
+
+def upcoming(ws: Workspace, name: str, count: int) -> Queue:
+    """The next open items that nobody has in hand; nothing is leased."""
+    task = get(ws, name)
+    held = select(LeaseRecord.item).where(LeaseRecord.task == task.id, LeaseRecord.until > utcnow())
+    with ws.read() as session:
+        rows = session.scalars(
+            select(ItemRecord)
+            .where(
+                ItemRecord.task == task.id,
+                ItemRecord.state == "open",
+                ItemRecord.item.not_in(held),
+            )
+            .order_by(ItemRecord.item)
+            .limit(count)
+        )
+        return Queue(task, tuple((row.item, row.key or "", _shown(row)) for row in rows))
+
+
+def _people(session: Session, task: str) -> tuple[Person, ...]:
+    count = func.count()
+    kinds = session.execute(
+        select(
+            AnnotationRecord.person,
+            AnnotationRecord.kind,
+            count,
+            func.max(AnnotationRecord.decided_at),
+        )
+        .where(AnnotationRecord.task == task)
+        .group_by(AnnotationRecord.person, AnnotationRecord.kind)
+    ).all()
+    done: dict[str, dict[str, int]] = {}
+    last: dict[str, datetime] = {}
+    for name, kind, number, at in kinds:
+        done.setdefault(name, {})[kind] = number
+        last[name] = max(at, last.get(name, at))
+    return tuple(
+        Person(
+            name,
+            found.get("label", 0),
+            found.get("skip", 0),
+            found.get("undo", 0),
+            _median_seconds(session, task, name),
+            last[name],
+        )
+        for name, found in sorted(done.items(), key=lambda one: -sum(one[1].values()))
+    )
+
+
+def _median_seconds(session: Session, task: str, person: str) -> float | None:
+    """The median of the last thousand decisions' active time."""
+    times = sorted(
+        cast(
+            "list[int]",
+            list(
+                session.scalars(
+                    select(AnnotationRecord.active_ms)
+                    .where(
+                        AnnotationRecord.task == task,
+                        AnnotationRecord.person == person,
+                        AnnotationRecord.kind != "undo",
+                        AnnotationRecord.active_ms.is_not(None),
+                    )
+                    .order_by(AnnotationRecord.number.desc())
+                    .limit(1000)
+                )
+            ),
+        )
+    )
+    return times[len(times) // 2] / 1000 if times else None
+
+
+def _recent(session: Session, task: str, count: int) -> tuple[Recent, ...]:
+    rows = session.scalars(
+        select(ItemRecord)
+        .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
+        .where(ItemRecord.task == task)
+        .order_by(AnnotationRecord.number.desc())
+        .limit(count)
+    )
+    return tuple(Recent(row.item, _shown(row), row.label, row.person or "") for row in rows)
+
+
+def _shown(row: ItemRecord) -> str:
+    """An item in a few words."""
+    if row.place == "text":
+        text = " ".join(row.content.split())
+        return text if len(text) <= 80 else text[:79] + "…"
+    return row.content or f"{row.media}, {row.size:,} bytes"

@@ -1,0 +1,283 @@
+"""Labeling tasks: made once from a table, found again by name or id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import insert, or_, select
+from sqlalchemy.orm import Session
+
+from jupyter_mlops.labeling.records import ItemRecord, TaskRecord
+from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound, closest
+from jupyter_mlops.workspace.records import new_id, utcnow
+from jupyter_mlops.workspace.references import check_name
+
+if TYPE_CHECKING:
+    from jupyter_mlops.labeling.items import Item, Kind, Source
+    from jupyter_mlops.workspace import Workspace
+    from jupyter_mlops.workspace.store import Transaction
+
+__all__ = ["Counts", "Task", "create", "find", "get", "locked", "pack_key"]
+
+MOST_CLASSES = 500
+CHUNK = 5000
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far a task is."""
+
+    total: int
+    labeled: int
+    skipped: int
+
+    @property
+    def open(self) -> int:
+        return self.total - self.labeled - self.skipped
+
+
+@dataclass(frozen=True)
+class Task:
+    """A labeling task as it was made.
+
+    `id` is its identity; `name` is how people call it.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    classes: tuple[str, ...]
+    data_ref: str | None
+    data_digest: str
+    column: str
+    key: str | None
+    counts: Counts
+
+    @property
+    def ref(self) -> str:
+        return f"label:{self.name}"
+
+    @classmethod
+    def of(cls, row: TaskRecord) -> Task:
+        return cls(
+            row.id,
+            row.name,
+            cast("Kind", row.kind),
+            tuple(row.classes),
+            row.data_ref,
+            row.data_digest,
+            row.column,
+            row.key,
+            Counts(row.items, row.labeled, row.skipped),
+        )
+
+
+def create(
+    ws: Workspace,
+    name: str,
+    source: Source,
+    kind: Kind,
+    classes: list[str],
+    *,
+    column: str | None = None,
+    key: str | None = None,
+) -> Task:
+    """Make a task, or find the one of that name that asks the same of the same data.
+
+    Parameters
+    ----------
+    ws : Workspace
+    name : str
+        What the task is called.
+    source : Source
+        The table; each row becomes an item.
+    kind : {"image", "text"}
+        How an item is shown.
+    classes : list of str
+        The labels to choose from, in the order of their keys. More may be added at the
+        end later; none is renamed or dropped, since labels already name them.
+    column, key : str, optional
+        The column to show, and the one that names a row.
+
+    Returns
+    -------
+    Task
+
+    Raises
+    ------
+    Conflict
+        There is a task of that name that labels other data or has other classes.
+    Invalid, NotFound
+        The classes, the column or a row can't be used.
+    """
+    check_name(name, "labeling task")
+    _check_classes(classes)
+    found = find(ws, name)
+    if found is not None:
+        return _resume(ws, found, source, kind, classes)
+    from jupyter_mlops.labeling.items import read_items  # data frames: not for every claim
+
+    chosen, items = read_items(source, kind, column, key, ws.root)
+    task = TaskRecord(
+        id=new_id(),
+        name=name,
+        kind=kind,
+        classes=list(classes),
+        data_ref=source.ref,
+        data_digest=source.digest,
+        column=chosen,
+        key=key,
+        items=len(items),
+        labeled=0,
+        skipped=0,
+        actor=ws.user,
+        created_at=utcnow(),
+    )
+    rows = _rows(ws, task.id, items)
+    with ws.write() as tx:
+        # Somebody may have made it while the items were read.
+        if _select(tx.session, name) is None:
+            _insert(tx, task, rows)
+    return get(ws, name)
+
+
+def get(ws: Workspace, name: str) -> Task:
+    """The task of a name or an id.
+
+    Raises
+    ------
+    NotFound
+        There is none.
+    """
+    task = find(ws, name)
+    if task is None:
+        with ws.read() as session:
+            known = list(session.scalars(select(TaskRecord.name).order_by(TaskRecord.name)))
+        raise unknown(name, known)
+    return task
+
+
+def find(ws: Workspace, name: str) -> Task | None:
+    """The task of a name or an id, or None."""
+    with ws.read() as session:
+        row = _select(session, name)
+        return Task.of(row) if row else None
+
+
+def locked(session: Session, task: str) -> TaskRecord:
+    """The task's row, with other writers of this task kept waiting (PostgreSQL).
+
+    SQLite has one writer at a time anyway.
+    """
+    row = session.get(TaskRecord, task, with_for_update=True)
+    if row is None:
+        raise unknown(task, [])
+    return row
+
+
+def unknown(name: str, known: list[str]) -> NotFound:
+    """The error for a task that isn't there."""
+    return NotFound(
+        f"no labeling task is called {name!r}",
+        f"there are {', '.join(known[:12])}" if known else "there is none yet",
+        closest(name, known) or "`%mlops label TASK DATA --kind image --classes a,b` makes one",
+        code="E-LABEL-001",
+    )
+
+
+def pack_key(task: str) -> str:
+    """Where a task's media are kept among the artifacts: one file, one flush for all."""
+    return f"labels/{task}.pack"
+
+
+def _select(session: Session, name: str) -> TaskRecord | None:
+    named = select(TaskRecord).where(or_(TaskRecord.name == name, TaskRecord.id == name))
+    return session.scalars(named.order_by(TaskRecord.created_at)).first()
+
+
+def _insert(tx: Transaction, task: TaskRecord, rows: list[dict[str, object]]) -> None:
+    tx.session.add(task)
+    tx.session.flush()
+    for start in range(0, len(rows), CHUNK):
+        tx.session.execute(insert(ItemRecord), rows[start : start + CHUNK])
+    tx.emit(
+        "label.task_created",
+        f"label:{task.name}",
+        payload={
+            "task": task.id,
+            "kind": task.kind,
+            "classes": task.classes,
+            "items": task.items,
+            "data": task.data_digest,
+        },
+        inputs=[task.data_ref] if task.data_ref else [],
+    )
+
+
+def _rows(ws: Workspace, task: str, items: list[Item]) -> list[dict[str, object]]:
+    """The items' rows; bytes the table carried are kept first, so that no row points nowhere."""
+    rows: list[dict[str, object]] = []
+    pack = bytearray()
+    for number, item in enumerate(items):
+        place = "text" if item.text is not None else "pack" if item.data is not None else "file"
+        rows.append(
+            {
+                "task": task,
+                "item": number,
+                "digest": item.digest,
+                "place": place,
+                "content": item.text if item.text is not None else item.path or "",
+                "media": item.media,
+                "start": len(pack) if item.data is not None else 0,
+                "size": item.size,
+                "key": item.key,
+                "state": "open",
+            }
+        )
+        pack += item.data or b""
+    if pack:
+        ws.artifacts.write_bytes(pack_key(task), bytes(pack))
+    return rows
+
+
+def _resume(ws: Workspace, task: Task, source: Source, kind: Kind, classes: list[str]) -> Task:
+    if task.data_digest != source.digest or task.kind != kind:
+        raise Conflict(
+            f"the task {task.name!r} labels other data",
+            f"it was made for {task.data_ref or 'a frame'} as {task.kind}s",
+            "give this one another name",
+            code="E-LABEL-011",
+        )
+    added = classes[len(task.classes) :]
+    if tuple(classes[: len(task.classes)]) != task.classes:
+        raise Conflict(
+            f"the task {task.name!r} has other classes",
+            f"they are {', '.join(task.classes)}",
+            "keep them in this order and add new ones at the end",
+            code="E-LABEL-012",
+        )
+    if added:
+        with ws.write() as tx:
+            locked(tx.session, task.id).classes = list(classes)
+            tx.emit("label.classes_added", task.ref, payload={"classes": added})
+    return get(ws, task.id)
+
+
+def _check_classes(classes: list[str]) -> None:
+    wrong = ""
+    if len(classes) < 2:
+        wrong = "there are fewer than two"
+    elif len(set(classes)) < len(classes):
+        wrong = "one is named twice"
+    elif len(classes) > MOST_CLASSES:
+        wrong = f"there are {len(classes)}, more than {MOST_CLASSES}"
+    elif any(not one.strip() or len(one) > 255 for one in classes):
+        wrong = "a class has 1 to 255 characters"
+    if wrong:
+        raise Invalid(
+            "these classes can't be labelled with",
+            wrong,
+            "give them as --classes cat,dog,bird",
+            code="E-LABEL-013",
+        )
