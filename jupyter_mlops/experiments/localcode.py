@@ -1,0 +1,145 @@
+"""The modules beside the notebook that a cell uses: found by imports, fixed by file digest."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import site
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+__all__ = ["imported_names", "is_installed", "local_modules"]
+
+LIMIT = 500
+
+
+def local_modules(tree: ast.AST, namespace: Mapping[str, Any]) -> dict[str, str]:
+    """Digest the files of every module beside the notebook that code can reach.
+
+    Modules of Python itself and of installed packages are left out: the environment's
+    listing fixes those. Files are read, never imported.
+
+    Parameters
+    ----------
+    tree : ast.AST
+        The cell.
+    namespace : mapping
+        Where its names are looked up: a module, or a function of a module, counts as used.
+
+    Returns
+    -------
+    dict
+        Module name to the SHA-256 of its file, sorted by name.
+    """
+    waiting = list(imported_names(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in namespace:
+            value = namespace[node.id]
+            owner = (
+                value.__name__
+                if isinstance(value, ModuleType)
+                else getattr(value, "__module__", None) or getattr(type(value), "__module__", None)
+            )
+            if isinstance(owner, str):
+                waiting.append(owner)
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    while waiting and len(found) < LIMIT:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if "." in name:
+            waiting.append(name.rpartition(".")[0])
+        path = _local_file(name)
+        if path is None:
+            continue
+        try:
+            content = path.read_bytes()
+            inner = ast.parse(content)
+        except (OSError, SyntaxError):
+            continue  # importing it fails in the cell itself, with a better message
+        found[name] = hashlib.sha256(content).hexdigest()
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        waiting.extend(imported_names(inner, package))
+    return dict(sorted(found.items()))
+
+
+def imported_names(tree: ast.AST, package: str = "") -> Iterable[str]:
+    """The modules that `import` statements anywhere in the code may mean."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".") if package else []
+            root = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+            origin = ".".join(part for part in (root, node.module or "") if part)
+            if origin:
+                yield origin
+                # `from package import name` may mean a submodule.
+                yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+@cache
+def is_installed(module: str) -> bool:
+    """Whether a module belongs to Python or to an installed package; unknown ones don't."""
+    top = module.partition(".")[0]
+    if top in sys.builtin_module_names or top in sys.stdlib_module_names:
+        return top != "__main__"
+    path = _file(top)
+    return path is not None and _below(path, _library_folders())
+
+
+def _local_file(name: str) -> Path | None:
+    path = _file(name)
+    if path is None or path.suffix != ".py" or _below(path, _library_folders()):
+        return None
+    return None if name.partition(".")[0] == "jupyter_mlops" else path
+
+
+def _file(name: str) -> Path | None:
+    module = sys.modules.get(name)
+    origin = getattr(module, "__file__", None)
+    if origin is None and module is None:
+        parent = name.rpartition(".")[0]
+        # find_spec imports the parents of a dotted name; only look where that has happened.
+        if parent and parent not in sys.modules:
+            return _beside(name)
+        try:
+            spec: ModuleSpec | None = find_spec(name)
+        except (ImportError, ValueError, AttributeError):
+            return None
+        origin = spec.origin if spec and spec.has_location else None
+    return Path(origin).resolve() if origin else None
+
+
+def _beside(name: str) -> Path | None:
+    """The file of a dotted module whose package isn't imported yet."""
+    top, _, rest = name.partition(".")
+    package = _file(top)
+    if package is None or package.name != "__init__.py":
+        return None
+    stem = package.parent.joinpath(*rest.split("."))
+    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _library_folders() -> tuple[Path, ...]:
+    paths = sysconfig.get_paths()
+    folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders |= {*site.getsitepackages(), site.getusersitepackages()}
+    return tuple(Path(folder).resolve() for folder in folders)
+
+
+def _below(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)

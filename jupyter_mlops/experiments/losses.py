@@ -1,0 +1,78 @@
+"""The loss of each validation row: what two runs are compared by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jupyter_mlops.experiments.runs import Run
+from jupyter_mlops.experiments.scoring import EPSILON
+from jupyter_mlops.workspace import Invalid, closest
+
+__all__ = ["LOSSES", "Numbers", "choose_loss", "losses"]
+
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
+LOSSES = {
+    "classification": ("log_loss", "brier", "error_rate"),
+    "regression": ("squared_error", "absolute_error"),
+}
+
+
+def _kind(run: Run) -> str:
+    return "regression" if run.task == "regression" else "classification"
+
+
+def choose_loss(a: Run, b: Run, metric: str | None) -> str:
+    """The loss two runs are compared by: the one asked for, or their task's first."""
+    if _kind(a) != _kind(b):
+        raise Invalid(
+            f"a {a.task} model and a {b.task} model can't be compared",
+            fix="compare runs that predict the same",
+            code="E-COMPARE-003",
+        )
+    known = LOSSES[_kind(a)]
+    name = metric or known[0]
+    if name not in known:
+        raise Invalid(
+            f"runs can't be compared by {name!r}",
+            f"an interval needs a loss for each row: {', '.join(known)}",
+            closest(name, known),
+            code="E-COMPARE-004",
+        )
+    return name
+
+
+def losses(run: Run, rows: pd.DataFrame, name: str) -> Numbers:
+    """The loss of each stored row, shape (rows,)."""
+    truth = rows["truth"].to_numpy()
+    if name in LOSSES["regression"]:
+        errors = rows["prediction"].to_numpy(np.float64) - truth.astype(np.float64)
+        return np.asarray(errors**2 if name == "squared_error" else np.abs(errors))
+    if name == "error_rate":
+        return np.asarray(truth != rows["prediction"].to_numpy(), dtype=np.float64)
+    classes = run.model.get("classes") or []
+    columns = [f"p_{position}" for position in range(len(classes))]
+    if not columns or columns[0] not in rows:
+        raise Invalid(
+            f"the model of run {run.short} gives no probabilities",
+            fix="compare by --metric error_rate",
+            code="E-COMPARE-007",
+        )
+    proba = rows[columns].to_numpy(np.float64)
+    codes, values = pd.factorize(truth)
+    places = {label: position for position, label in enumerate(classes)}
+    positions = np.array([places.get(_item(v), -1) for v in values], dtype=np.intp)[codes]
+    given = np.where(positions >= 0, proba[np.arange(len(proba)), positions], 0.0)
+    if name == "log_loss":
+        return np.asarray(-np.log(np.clip(given, EPSILON, 1.0)))
+    if len(classes) == 2:
+        return np.asarray((proba[:, 1] - (positions == 1)) ** 2)
+    truths = np.zeros_like(proba)
+    truths[np.flatnonzero(positions >= 0), positions[positions >= 0]] = 1.0
+    return np.asarray(((proba - truths) ** 2).sum(axis=1))
+
+
+def _item(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

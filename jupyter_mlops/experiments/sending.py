@@ -1,0 +1,281 @@
+"""The way to MLflow: runs are durable in the workspace first, and follow there in one writer.
+
+A trial whose `sent_at` is empty is in the outbox. Any process may send it; a claim of two
+minutes keeps two from doing so at once, and a tag on the MLflow run makes sending it again
+after a crash find the run that is there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from sqlalchemy import or_, select, update
+
+from jupyter_mlops.experiments.records import CellRecord, EnvironmentRecord, TrialRecord
+from jupyter_mlops.workspace import Conflict, MLOpsError, Workspace
+from jupyter_mlops.workspace.records import utcnow
+from jupyter_mlops.workspace.tracking import artifact_root, explained, tracking_client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
+
+__all__ = ["TAG", "pending", "send", "send_all", "send_later", "wait_until_sent"]
+
+TAG = "jupyter_mlops.run"
+CLAIM = timedelta(minutes=2)
+EXIT_SECONDS = 20.0
+WAIT_SECONDS = 150.0
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+
+_log = logging.getLogger(__name__)
+_lock = threading.Lock()
+_threads: dict[str, threading.Thread] = {}
+_again: set[str] = set()
+
+
+def pending(ws: Workspace, limit: int = 1000) -> list[str]:
+    """Ids of runs that ended and that MLflow hasn't heard of, the oldest first."""
+    with ws.read() as session:
+        query = (
+            select(TrialRecord.id)
+            .where(TrialRecord.sent_at.is_(None), TrialRecord.status != "running")
+            .order_by(TrialRecord.started_at)
+            .limit(limit)
+        )
+        return list(session.scalars(query))
+
+
+def send(ws: Workspace, run_id: str) -> None:
+    """Bring one run to MLflow now; nothing happens when it is there already.
+
+    Raises
+    ------
+    Unavailable
+        MLflow doesn't answer. The run stays in the outbox.
+    Conflict
+        Another process is sending it and doesn't get done.
+    """
+    client = tracking_client(ws)
+    pause = threading.Event()
+    for _ in range(int(WAIT_SECONDS * 10)):
+        trial, cell, packages = _load(ws, run_id)
+        if trial.sent_at is not None:
+            return
+        if _claim(ws, run_id):
+            break
+        pause.wait(0.1)
+    else:
+        raise Conflict(
+            f"run {run_id[:8]} is being sent to MLflow by another process",
+            fix="try again in two minutes",
+            code="E-RUN-003",
+        )
+    with _released_on_error(ws, run_id), explained(ws):
+        mlflow_run_id, model_id = _deliver(ws, client, trial, cell, packages)
+    with ws.write() as tx:
+        kept = tx.session.get_one(TrialRecord, run_id)
+        kept.mlflow_run_id, kept.mlflow_model_id = mlflow_run_id, model_id
+        kept.sent_at, kept.send_error, kept.claimed_until = utcnow(), "", None
+
+
+def send_all(ws: Workspace) -> int:
+    """Send what waits; stop at the first failure, which the run then tells. Return how many."""
+    sent = 0
+    for run_id in pending(ws):
+        send(ws, run_id)
+        sent += 1
+    return sent
+
+
+def send_later(ws: Workspace) -> None:
+    """Send what waits in the background; a process that ends waits for it a while."""
+    place = ws.store.place
+    with _lock:
+        _again.add(place)
+        thread = _threads.get(place)
+        if thread is None or not thread.is_alive():
+            thread = threading.Thread(
+                target=_work, args=(ws, place), name="jupyter-mlops-sender", daemon=True
+            )
+            _threads[place] = thread
+            thread.start()
+
+
+def wait_until_sent(seconds: float = EXIT_SECONDS) -> None:
+    """Wait for this process's background sending, at most so long."""
+    with _lock:
+        threads = list(_threads.values())
+    for thread in threads:
+        thread.join(seconds)
+
+
+# What isn't sent by then stays in the outbox for the next process.
+atexit.register(wait_until_sent)
+
+
+def _work(ws: Workspace, place: str) -> None:
+    while True:
+        with _lock:
+            if place not in _again:
+                # Left within the lock, so that no wake-up falls between this and the end.
+                _threads.pop(place, None)
+                return
+            _again.discard(place)
+        try:
+            send_all(ws)
+        except MLOpsError as error:
+            # Recorded with the run and shown with it; the next reader or run tries again.
+            _log.info("MLflow: %s", error)
+        except Exception:
+            _log.exception("a run can't be sent to MLflow; it is kept and tried again")
+
+
+def _load(ws: Workspace, run_id: str) -> tuple[TrialRecord, CellRecord, list[str]]:
+    with ws.read() as session:
+        trial = session.get_one(TrialRecord, run_id)
+        cell = session.get_one(CellRecord, trial.cell)
+        packages = session.get_one(EnvironmentRecord, cell.environment).packages
+        session.expunge_all()
+        return trial, cell, packages
+
+
+def _claim(ws: Workspace, run_id: str) -> bool:
+    now = utcnow()
+    free = or_(TrialRecord.claimed_until.is_(None), TrialRecord.claimed_until < now)
+    with ws.write() as tx:
+        done = tx.session.execute(
+            update(TrialRecord)
+            .where(TrialRecord.id == run_id, TrialRecord.sent_at.is_(None), free)
+            .values(claimed_until=now + CLAIM, send_attempts=TrialRecord.send_attempts + 1)
+        )
+        return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _released_on_error(ws: Workspace, run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        with ws.write() as tx:
+            kept = tx.session.get_one(TrialRecord, run_id)
+            kept.claimed_until, kept.send_error = None, str(error)[:2000]
+        raise
+
+
+def _deliver(
+    ws: Workspace, client: MlflowClient, trial: TrialRecord, cell: CellRecord, packages: list[str]
+) -> tuple[str, str | None]:
+    from mlflow.entities import Metric, Param, RunTag
+
+    experiment = _experiment(ws, client, trial.name)
+    # Only an earlier attempt can have left a run there.
+    run = _already_there(client, experiment, trial.id) if trial.send_attempts else None
+    started = int(trial.started_at.timestamp() * 1000)
+    ended = int((trial.ended_at or utcnow()).timestamp() * 1000)
+    if run is None:
+        run = client.create_run(
+            experiment,
+            start_time=started,
+            tags={TAG: trial.id},
+            run_name=f"{trial.name}-{trial.id[:8]}",
+        )
+    run_id = run.info.run_id
+    model_id = None
+    if trial.model.get("sha256"):
+        model_id = _deliver_model(ws, client, trial, run, experiment, packages)
+    client.log_batch(
+        run_id,
+        metrics=[
+            Metric(key, value, ended, 0, model_id=model_id, run_id=run_id)
+            for key, value in trial.metrics.items()
+        ],
+        params=[Param(key, str(value)) for key, value in trial.params.items()],
+        tags=[RunTag(key, value) for key, value in _tags(trial, cell).items() if value],
+    )
+    client.set_terminated(run_id, STATUS[trial.status], ended)
+    return run_id, model_id
+
+
+def _tags(trial: TrialRecord, cell: CellRecord) -> dict[str, str]:
+    return {
+        "mlflow.user": trial.actor,
+        "mlflow.source.type": "NOTEBOOK",
+        "mlflow.source.git.commit": str(cell.git.get("commit", "")),
+        "jupyter_mlops.cell": cell.id,
+        "jupyter_mlops.data": cell.data_ref or "",
+        "jupyter_mlops.environment": cell.environment,
+        "jupyter_mlops.seed": str(cell.seed),
+        "jupyter_mlops.error": trial.error[:500],
+    }
+
+
+def _experiment(ws: Workspace, client: MlflowClient, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_root(ws, name)))
+        except MlflowException:
+            found = client.get_experiment_by_name(name)  # somebody else was quicker
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _already_there(client: MlflowClient, experiment: str, run_id: str) -> MlflowRun | None:
+    found = client.search_runs([experiment], f"tags.`{TAG}` = '{run_id}'", max_results=1)
+    return found[0] if found else None
+
+
+def _deliver_model(
+    ws: Workspace,
+    client: MlflowClient,
+    trial: TrialRecord,
+    run: MlflowRun,
+    experiment: str,
+    packages: list[str],
+) -> str:
+    from mlflow.entities import LoggedModelOutput
+
+    from jupyter_mlops.experiments.bundle import write_model  # imports MLflow
+
+    content = ws.artifacts.read_bytes(trial.model["file"])
+    _check(content, trial)
+    earlier = run.outputs.model_outputs if run.outputs else []
+    if earlier:
+        model_id = str(earlier[0].model_id)
+    else:
+        logged = client.create_logged_model(
+            experiment, name="model", source_run_id=run.info.run_id, tags={TAG: trial.id}
+        )
+        model_id = str(logged.model_id)
+        client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, 0)])
+    with TemporaryDirectory(prefix="jupyter-mlops-") as folder:
+        place = Path(folder) / "model"
+        write_model(place, content, trial.model, trial.id, run.info.run_id, model_id, packages)
+        client.log_model_artifacts(model_id, str(place))
+    client.finalize_logged_model(model_id, "READY")
+    return model_id
+
+
+def _check(content: bytes, trial: TrialRecord) -> None:
+    if hashlib.sha256(content).hexdigest() != trial.model["sha256"]:
+        raise Conflict(
+            f"the model of run {trial.id[:8]} was changed after it was recorded",
+            f"its file is {trial.model['file']}",
+            "train it again",
+            code="E-RUN-004",
+        )

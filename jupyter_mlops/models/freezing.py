@@ -1,0 +1,102 @@
+"""Models as files that load without running anybody's code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import skops.io
+from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
+
+from jupyter_mlops.models.skops_policy import check_trees, refused
+from jupyter_mlops.workspace import Denied, Unavailable
+
+__all__ = ["FrozenModel", "freeze", "thaw"]
+
+
+@dataclass(frozen=True)
+class FrozenModel:
+    """A model's bytes in skops' format, and the reviewed types among its contents."""
+
+    content: bytes
+    trusted: tuple[str, ...]
+
+
+def freeze(model: Any) -> FrozenModel:
+    """Turn a fitted scikit-learn model into bytes that load safely.
+
+    Raises
+    ------
+    Denied
+        The model holds something that isn't reviewed, or that has no safe form.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> freeze(LinearRegression().fit([[0], [1]], [0, 1])).trusted
+    ()
+    """
+    try:
+        content = skops.io.dumps(model)
+        held = skops.io.get_untrusted_types(data=content)
+    except UnsupportedTypeException as error:
+        raise Denied(
+            f"a {type(model).__name__} has no safe file format",
+            str(error),
+            "use a scikit-learn estimator that skops supports",
+            code="E-MODEL-022",
+        ) from error
+    except Exception as error:  # what an unusual attribute makes skops raise is anything
+        raise Denied(
+            f"the {type(model).__name__} can't be written in a safe file format",
+            f"{type(error).__name__}: {error}",
+            "keep only numbers, texts, arrays and scikit-learn objects in its attributes",
+            code="E-MODEL-023",
+        ) from error
+    bad = refused(held)
+    if bad:
+        raise Denied(
+            f"it holds {', '.join(bad[:5])}, which can't be loaded safely",
+            fix="replace it by what scikit-learn itself offers, and keep your own "
+            "preparation in the cell, before the model",
+            code="E-MODEL-020",
+        )
+    return FrozenModel(content, tuple(held))
+
+
+def thaw(path: Path) -> Any:
+    """Load a model file; only skops' own and our reviewed types are let in.
+
+    What the model folder says about trust is not asked: whoever can change the model can
+    change that too.
+
+    Raises
+    ------
+    Denied
+        The file holds another type.
+    Unavailable
+        The file can't be read.
+    """
+    try:
+        held = skops.io.get_untrusted_types(file=path)
+        bad = refused(held)
+        if bad:
+            raise UntrustedTypesFoundException(bad)
+        model = skops.io.load(path, trusted=held)
+    except UntrustedTypesFoundException as error:
+        raise Denied(
+            f"{path.name} holds types that aren't allowed in a model",
+            str(error),
+            "register a model that was trained here",
+            code="E-MODEL-024",
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise Unavailable(
+            f"the model file {path} can't be read",
+            str(error),
+            "register the run again",
+            code="E-MODEL-025",
+        ) from error
+    check_trees(model)
+    return model

@@ -1,0 +1,239 @@
+"""Registering a run's model: a version and its alias in MLflow, the digest and events here."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from jupyter_mlops.models.folder import fetch
+from jupyter_mlops.models.records import ModelVersionRecord
+from jupyter_mlops.models.versions import ModelVersion, get
+from jupyter_mlops.workspace import Invalid, Workspace, check_name
+from jupyter_mlops.workspace.records import utcnow
+from jupyter_mlops.workspace.tracking import explained, tracking_client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["Trained", "move_alias", "register"]
+
+TAG = "jupyter_mlops.run"
+
+
+class Trained(Protocol):
+    """What registering takes of a run; `experiments.Run` is one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def metrics(self) -> dict[str, float]: ...
+    @property
+    def data_ref(self) -> str | None: ...
+    @property
+    def model(self) -> dict[str, Any]: ...
+    @property
+    def notes(self) -> list[str]: ...
+    @property
+    def mlflow_run_id(self) -> str | None: ...
+    @property
+    def mlflow_model_id(self) -> str | None: ...
+
+
+def register(ws: Workspace, run: Trained, name: str, alias: str | None = None) -> ModelVersion:
+    """Make a run's model a version of the model `name`.
+
+    Registering the same run under the same name again gives the version that is there;
+    its alias moves if one is given.
+
+    Parameters
+    ----------
+    ws : Workspace
+    run : Run
+        Finished, with a model and a signature, and known to MLflow.
+    name : str
+    alias : str, optional
+        Points to this version from now on.
+
+    Returns
+    -------
+    ModelVersion
+
+    Raises
+    ------
+    Invalid
+        The run has no model, or the model no signature.
+    """
+    check_name(name, "model")
+    if alias is not None:
+        _check_alias(alias)
+    _check(run)
+    client = tracking_client(ws)
+    number = _known(ws, run, name)
+    if number is None:
+        number = _create(ws, client, run, name)
+    version = get(ws, f"{name}@{number}")
+    if alias is not None and alias not in version.aliases:
+        move_alias(ws, version, alias)
+        version = get(ws, f"{name}@{number}")
+    return version
+
+
+def move_alias(ws: Workspace, version: ModelVersion, alias: str) -> None:
+    """Let an alias point to `version`, recorded with the version it pointed to before."""
+    from mlflow.exceptions import MlflowException
+
+    _check_alias(alias)
+    client = tracking_client(ws)
+    with explained(ws):
+        try:
+            before = client.get_model_version_by_alias(version.name, alias).version
+        except MlflowException:
+            before = None  # the alias is new
+        # MLflow decides; the event follows, and a crash between is mended by asking again.
+        client.set_registered_model_alias(version.name, alias, str(version.version))
+    with ws.write() as tx:
+        tx.emit(
+            "model.alias_moved",
+            f"model:{version.name}@{alias}",
+            payload={
+                "alias": alias,
+                "version": version.version,
+                "before": None if before is None else int(before),
+                "digest": version.digest,
+            },
+            inputs=[version.ref],
+        )
+
+
+def _check(run: Trained) -> None:
+    short = run.id[:8]
+    if run.status != "finished":
+        raise Invalid(
+            f"run {short} of {run.name} is {run.status}",
+            fix="register a run that finished",
+            code="E-MODEL-006",
+        )
+    reasons = " ".join(run.notes)
+    if not run.model.get("sha256") or run.mlflow_model_id is None:
+        raise Invalid(
+            f"run {short} of {run.name} kept no model",
+            reasons,
+            "" if reasons else "train it again",
+            code="E-MODEL-007",
+        )
+    if not run.model.get("signature"):
+        raise Invalid(
+            f"the model of run {short} has no signature",
+            reasons,
+            "" if reasons else "fit it on a data frame, so that its columns have names and types",
+            code="E-MODEL-008",
+        )
+
+
+def _check_alias(alias: str) -> None:
+    check_name(alias, "alias")
+    # MLflow keeps these words for itself.
+    if alias.isdigit() or alias.lower() == "latest" or alias.lower().lstrip("v").isdigit():
+        raise Invalid(
+            f"{alias!r} can't be an alias",
+            "it reads like a version",
+            "use a word such as champion",
+            code="E-MODEL-009",
+        )
+
+
+def _known(ws: Workspace, run: Trained, name: str) -> int | None:
+    with ws.read() as session:
+        return session.scalar(
+            select(ModelVersionRecord.version).where(
+                ModelVersionRecord.name == name, ModelVersionRecord.run_id == run.id
+            )
+        )
+
+
+def _create(ws: Workspace, client: MlflowClient, run: Trained, name: str) -> int:
+    source = f"models:/{run.mlflow_model_id}"
+    # The files are fetched and digested first: a version is never there without its digest.
+    digest = fetch(ws, source)
+    _check_content(ws, run, digest)
+    with explained(ws):
+        number = _version_in_mlflow(client, run, name, _place(client, source))
+    row = ModelVersionRecord(
+        name=name,
+        version=number,
+        run_id=run.id,
+        digest=digest,
+        source=source,
+        actor=ws.user,
+        created_at=utcnow(),
+        task=run.model["task"],
+        target=run.model.get("target"),
+        data_ref=run.data_ref,
+        features=run.model["features"],
+        signature=run.model["signature"],
+        metrics=run.metrics,
+    )
+    try:
+        with ws.write() as tx:
+            tx.session.add(row)
+            tx.session.flush()
+            tx.emit(
+                "model.registered",
+                f"model:{name}@{number}",
+                payload={"digest": digest, "metrics": run.metrics},
+                inputs=[f"run:{run.id}", *([run.data_ref] if run.data_ref else [])],
+            )
+    except IntegrityError:
+        pass  # another process has registered the same version meanwhile
+    return number
+
+
+def _check_content(ws: Workspace, run: Trained, digest: str) -> None:
+    content = (ws.home / "models" / digest / "model.skops").read_bytes()
+    if hashlib.sha256(content).hexdigest() != run.model["sha256"]:
+        raise Invalid(
+            f"the model that MLflow keeps of run {run.id[:8]} isn't the one it trained",
+            "its file was changed since",
+            "train it again",
+            code="E-MODEL-014",
+        )
+
+
+def _place(client: MlflowClient, source: str) -> str:
+    """What MLflow is told to be the version's source.
+
+    A server resolves ``models:/`` by itself. Without one, MLflow resolves it in the kernel,
+    by the global tracking URI, which may be another one than the workspace's.
+    """
+    if client.tracking_uri.startswith("http"):
+        return source
+    return str(client.get_logged_model(source.removeprefix("models:/")).artifact_location)
+
+
+def _version_in_mlflow(client: MlflowClient, run: Trained, name: str, source: str) -> int:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    # One left by a process that died before it could record it is taken over.
+    for found in client.search_model_versions(f"name = '{name}'"):
+        if found.tags.get(TAG) == run.id:
+            return int(found.version)
+    created = client.create_model_version(
+        name,
+        source,
+        run_id=run.mlflow_run_id,
+        tags={TAG: run.id},
+        model_id=run.mlflow_model_id,
+    )
+    return int(created.version)
