@@ -1,0 +1,45 @@
+import type { IThemeManager } from '@jupyterlab/apputils';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { nullTranslator } from '@jupyterlab/translation';
+import React from 'react';
+
+import type { IAction } from '../views';
+
+/**
+ * What surrounds a view, in a panel or below a cell. What is null can't be done there.
+ */
+export interface IHost {
+  readonly trans: TranslationBundle;
+  /** Draws charts. */
+  readonly rendermime: IRenderMimeRegistry | null;
+  /** Tells when colours change. */
+  readonly themes: IThemeManager | null;
+  /** Rows on a table's page. */
+  readonly pageSize: number;
+  /** Whether there is a panel for records of that reference. */
+  readonly canOpen: (ref: string) => boolean;
+  /** Open a record's panel. */
+  readonly open: ((ref: string) => void) | null;
+  /** Set off a verb, asking the person first when the action wants that. */
+  readonly act: ((action: IAction) => Promise<void>) | null;
+  /** Copy text to the clipboard. */
+  readonly copy: ((text: string) => void) | null;
+}
+
+export const PLAIN_HOST: IHost = {
+  trans: nullTranslator.load('jupyter-mlops'),
+  rendermime: null,
+  themes: null,
+  pageSize: 10,
+  canOpen: () => false,
+  open: null,
+  act: null,
+  copy: null
+};
+
+export const HostContext = React.createContext<IHost>(PLAIN_HOST);
+
+export function useHost(): IHost {
+  return React.useContext(HostContext);
+}

@@ -1,0 +1,59 @@
+import React from 'react';
+
+import type { Block, IView } from '../views';
+import { ActionsBlock, CodeBlock, FactsBlock, NoticeBlock } from './blocks';
+import { ChartBlock } from './chart';
+import { PreviewBlock } from './preview';
+import { TableBlock } from './table';
+
+/** A view: its title and blocks. Panels and cell outputs draw the same. */
+export function View(props: {
+  view: IView;
+  tools?: React.ReactNode;
+}): React.JSX.Element {
+  const { view, tools } = props;
+  return (
+    <article className="jp-mlops-View" data-kind={view.kind}>
+      <header className="jp-mlops-View-head">
+        <h2 className="jp-mlops-View-title">
+          {view.title}
+          {view.subtitle ? (
+            <span className="jp-mlops-View-subtitle">{view.subtitle}</span>
+          ) : null}
+        </h2>
+        {tools}
+      </header>
+      <Blocks blocks={view.blocks} />
+    </article>
+  );
+}
+
+export function Blocks(props: { blocks: readonly Block[] }): React.JSX.Element {
+  return (
+    <>
+      {props.blocks.map((block, place) => (
+        <BlockView key={`${place}-${block.type}`} block={block} />
+      ))}
+    </>
+  );
+}
+
+function BlockView(props: { block: Block }): React.JSX.Element {
+  const { block } = props;
+  switch (block.type) {
+    case 'facts':
+      return <FactsBlock block={block} />;
+    case 'table':
+      return <TableBlock block={block} />;
+    case 'chart':
+      return <ChartBlock block={block} />;
+    case 'notice':
+      return <NoticeBlock block={block} />;
+    case 'preview':
+      return <PreviewBlock block={block} />;
+    case 'code':
+      return <CodeBlock block={block} />;
+    case 'actions':
+      return <ActionsBlock block={block} />;
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * How numbers, shares and times are written: the same as in the text and HTML renderings.
+ */
+
+const DIGITS = 4;
+
+/**
+ * Four significant digits, thousands separated; whole numbers in full.
+ */
+export function numberText(value: number): string {
+  if (!Number.isFinite(value)) {
+    return value === Infinity ? '∞' : value === -Infinity ? '−∞' : '–';
+  }
+  const size = Math.abs(value);
+  if (Number.isInteger(value) || size >= 1000) {
+    return Math.round(value).toLocaleString('en-US');
+  }
+  if (size < 1e-4) {
+    return value
+      .toExponential(DIGITS - 1)
+      .replace(/\.?0*e/, 'e')
+      .replace(/e([+-])(\d)$/, 'e$10$2');
+  }
+  return String(Number(value.toPrecision(DIGITS)));
+}
+
+/**
+ * A share, precise enough to tell none from few.
+ */
+export function percentText(fraction: number): string {
+  if (!Number.isFinite(fraction)) {
+    return '–';
+  }
+  if (fraction === 0) {
+    return '0 %';
+  }
+  if (fraction > 0 && fraction < 0.001) {
+    return '<0.1 %';
+  }
+  return `${(100 * fraction).toFixed(fraction < 1 ? 1 : 0)} %`;
+}
+
+/**
+ * A time to the minute, in UTC as it is stored.
+ */
+export function timeText(iso: string): string {
+  const time = new Date(
+    /Z$|[+-]\d\d:?\d\d$/.test(iso) || !iso.includes('T') ? iso : `${iso}Z`
+  );
+  if (Number.isNaN(time.getTime())) {
+    return iso;
+  }
+  return time.toISOString().slice(0, 16).replace('T', ' ');
+}
+
+/**
+ * Any scalar as text.
+ */
+export function scalarText(value: unknown): string {
+  if (value === null || value === undefined) {
+    return '–';
+  }
+  if (typeof value === 'number') {
+    return numberText(value);
+  }
+  if (typeof value === 'string') {
+    return value;
+  }
+  return JSON.stringify(value);
+}

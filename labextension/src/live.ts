@@ -1,0 +1,124 @@
+import type { IDisposable } from '@lumino/disposable';
+import type { ISignal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
+
+import { Refusal } from './api';
+import type { IQuery } from './references';
+import type { IView } from './views';
+
+/** Events come in bursts: one question answers them all. */
+const SETTLE = 200;
+
+/**
+ * The answer to a query, asked again when the workspace changes and someone looks.
+ */
+export class LiveView {
+  constructor(
+    readonly query: IQuery,
+    private readonly _ask: (query: IQuery) => Promise<IView>
+  ) {}
+
+  /** Emitted whenever what there is to show has changed. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** The last answer; null before the first. */
+  get view(): IView | null {
+    return this._view;
+  }
+
+  /** Why the last question was refused; null when it was answered. */
+  get refusal(): Refusal | null {
+    return this._refusal;
+  }
+
+  get isLoading(): boolean {
+    return this._asking !== null;
+  }
+
+  /**
+   * Say that someone looks, until the returned handle is disposed.
+   */
+  watch(): IDisposable {
+    this._watchers += 1;
+    if (this._stale) {
+      void this.refresh();
+    }
+    let isDisposed = false;
+    return {
+      get isDisposed() {
+        return isDisposed;
+      },
+      dispose: () => {
+        if (!isDisposed) {
+          isDisposed = true;
+          this._watchers -= 1;
+        }
+      }
+    };
+  }
+
+  /** Say that the answer may have changed: ask again soon, or when someone looks. */
+  touch(): void {
+    this._stale = true;
+    if (this._watchers > 0 && this._timer === null) {
+      this._timer = setTimeout(() => {
+        this._timer = null;
+        void this.refresh();
+      }, SETTLE);
+    }
+  }
+
+  /** Show an answer that came by another way. */
+  accept(view: IView): void {
+    this._view = view;
+    this._refusal = null;
+    this._stale = false;
+    this._changed.emit();
+  }
+
+  /**
+   * Ask again. A change while the question is under way is asked about afterwards.
+   */
+  async refresh(): Promise<void> {
+    if (this._asking) {
+      this._again = true;
+      return this._asking;
+    }
+    this._asking = this._refresh();
+    this._changed.emit();
+    await this._asking;
+  }
+
+  private async _refresh(): Promise<void> {
+    do {
+      this._again = false;
+      this._stale = false;
+      try {
+        this._view = await this._ask(this.query);
+        this._refusal = null;
+      } catch (reason) {
+        this._refusal =
+          reason instanceof Refusal ? reason : new Refusal(String(reason));
+        this._stale = true;
+      }
+    } while (this._isOvertaken());
+    this._asking = null;
+    this._changed.emit();
+  }
+
+  /** Whether something changed while the question was under way. */
+  private _isOvertaken(): boolean {
+    return this._again;
+  }
+
+  private _view: IView | null = null;
+  private _refusal: Refusal | null = null;
+  private _asking: Promise<void> | null = null;
+  private _again = false;
+  private _stale = true;
+  private _watchers = 0;
+  private _timer: ReturnType<typeof setTimeout> | null = null;
+  private readonly _changed = new Signal<this, void>(this);
+}

@@ -1,0 +1,224 @@
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { IThemeManager } from '@jupyterlab/apputils';
+import {
+  Clipboard,
+  CommandToolbarButton,
+  Dialog,
+  MainAreaWidget,
+  showDialog,
+  WidgetTracker
+} from '@jupyterlab/apputils';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { Toolbar } from '@jupyterlab/ui-components';
+import type { ISignal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
+import type { Widget } from '@lumino/widgets';
+
+import { CommandIDs } from '../commands';
+import type { IHost } from '../components/host';
+import { mlopsIcon } from '../icons';
+import type { IQuery } from '../references';
+import { keyOf, lineOf, queryOf, splitReference } from '../references';
+import type { IPanels, IWorkspace } from '../tokens';
+import type { IAction } from '../views';
+import { reportPanel } from './report';
+import { ViewPanel } from './viewpanel';
+
+/** What the person chose in the settings. */
+export interface IPanelSettings {
+  readonly pageSize: number;
+  readonly beside: boolean;
+}
+
+/**
+ * Opens panels, each once, in the main area; in Notebook 7, where that holds one document,
+ * at its side.
+ */
+export class Panels implements IPanels {
+  constructor(
+    private readonly _app: JupyterFrontEnd,
+    private readonly _workspace: IWorkspace,
+    private readonly _trans: TranslationBundle,
+    rendermime: IRenderMimeRegistry | null,
+    themes: IThemeManager | null
+  ) {
+    this._host = {
+      trans: _trans,
+      rendermime,
+      themes,
+      pageSize: 10,
+      canOpen: ref => {
+        const { kind, name } = splitReference(ref);
+        return kind === 'report' ? name !== '' : queryOf(ref) !== null;
+      },
+      open: ref => {
+        this.openReference(ref);
+      },
+      act: action => this.perform(action),
+      copy: text => {
+        Clipboard.copyToSystem(text);
+      }
+    };
+  }
+
+  /** The panels that are open, for restoring them. */
+  readonly tracker = new WidgetTracker<MainAreaWidget<ViewPanel>>({
+    namespace: 'jupyter-mlops-panels'
+  });
+
+  get host(): IHost {
+    return this._host;
+  }
+
+  get hostChanged(): ISignal<this, void> {
+    return this._hostChanged;
+  }
+
+  configure(settings: IPanelSettings): void {
+    this._beside = settings.beside;
+    this._host = { ...this._host, pageSize: settings.pageSize };
+    this._hostChanged.emit();
+  }
+
+  openReference(ref: string): void {
+    const { kind, name } = splitReference(ref);
+    if (kind === 'report') {
+      this.openReport(name);
+      return;
+    }
+    const query = queryOf(ref);
+    if (query) {
+      this.openQuery(query);
+    }
+  }
+
+  openQuery(query: IQuery, options: IPanels.IOpenOptions = {}): void {
+    const live = this._workspace.view(query);
+    if (options.view) {
+      live.accept(options.view);
+    }
+    const key = keyOf(query);
+    const open = this._open.get(key);
+    if (open) {
+      this._app.shell.activateById(open.id);
+      return;
+    }
+    const panel = new MainAreaWidget({
+      content: new ViewPanel(live, this)
+    });
+    if (!panel.title.label) {
+      panel.title.label = lineOf(query).replace('%mlops ', '');
+    }
+    this._addTools(panel, query);
+    this._add(panel, key);
+    void this.tracker.add(panel);
+  }
+
+  openReport(id: string, title = this._trans.__('Report')): void {
+    const key = `report:${id}`;
+    const open = this._open.get(key);
+    if (open) {
+      this._app.shell.activateById(open.id);
+      return;
+    }
+    const panel = reportPanel(this._workspace.reportUrl(id), title);
+    panel.title.label = title;
+    this._add(panel, key);
+  }
+
+  /** Ask the server again: for one view, or for all that are shown. */
+  async refresh(key: string): Promise<void> {
+    const live = this.tracker.find(
+      panel => keyOf(panel.content.live.query) === key
+    )?.content.live;
+    if (live) {
+      await live.refresh();
+    } else {
+      this._workspace.refresh();
+    }
+  }
+
+  async perform(action: IAction): Promise<void> {
+    if (action.confirm && !(await this._agrees(action))) {
+      return;
+    }
+    const view = await this._workspace.act(action);
+    const { kind, name } = splitReference(view.ref ?? '');
+    if (kind === 'report') {
+      this.openReport(name, view.title);
+      return;
+    }
+    this._workspace.refresh();
+    if (!action.danger) {
+      const args = Object.entries(action.args ?? {}).map(
+        ([key, value]) => [key, String(value)] as const
+      );
+      const verb = action.verb.replaceAll(' ', '-');
+      this.openQuery({ verb, args: Object.fromEntries(args) }, { view });
+    }
+  }
+
+  private async _agrees(action: IAction): Promise<boolean> {
+    const button = action.danger ? Dialog.warnButton : Dialog.okButton;
+    const answer = await showDialog({
+      title: action.label,
+      body: action.confirm ?? '',
+      buttons: [Dialog.cancelButton(), button({ label: action.label })],
+      // The safe answer has the focus.
+      defaultButton: action.danger ? 0 : 1
+    });
+    return answer.button.accept;
+  }
+
+  private _addTools(panel: MainAreaWidget<ViewPanel>, query: IQuery): void {
+    const { commands } = this._app;
+    const { live } = panel.content;
+    panel.toolbar.addItem(
+      'refresh',
+      new CommandToolbarButton({
+        commands,
+        id: CommandIDs.refreshViews,
+        args: { key: keyOf(query) },
+        label: ''
+      })
+    );
+    panel.toolbar.addItem('space', Toolbar.createSpacerItem());
+    if (commands.hasCommand(CommandIDs.insertLine)) {
+      const insert = new CommandToolbarButton({
+        commands,
+        id: CommandIDs.insertLine,
+        args: {
+          get line() {
+            return live.view?.line ?? lineOf(query);
+          }
+        }
+      });
+      panel.toolbar.addItem('insert', insert);
+    }
+  }
+
+  private _add(panel: Widget, key: string): void {
+    // Names and references are data: they never become an element's id.
+    panel.id = `jupyter-mlops-panel-${++this._count}`;
+    panel.title.icon = mlopsIcon;
+    panel.title.closable = true;
+    this._open.set(key, panel);
+    panel.disposed.connect(() => {
+      this._open.delete(key);
+    }, this);
+    const isLab = this._app.name === 'JupyterLab';
+    this._app.shell.add(
+      panel,
+      isLab ? 'main' : 'right',
+      isLab && this._beside ? { mode: 'split-right' } : {}
+    );
+    this._app.shell.activateById(panel.id);
+  }
+
+  private _host: IHost;
+  private _beside = false;
+  private _count = 0;
+  private readonly _open = new Map<string, Widget>();
+  private readonly _hostChanged = new Signal<this, void>(this);
+}

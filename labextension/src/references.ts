@@ -1,0 +1,85 @@
+/**
+ * What answers which question: references and lists to verbs, and back to magic lines.
+ */
+
+/** A verb with its arguments. */
+export interface IQuery {
+  readonly verb: string;
+  readonly args: Readonly<Record<string, string>>;
+}
+
+/** Verbs that change nothing: they are asked by GET, and asked again when things change. */
+const READS: Readonly<Record<string, readonly string[]>> = {
+  status: [''],
+  doctor: [],
+  help: [],
+  agent: ['agent.'],
+  'audit-verify': [],
+  'data-ls': ['dataset.'],
+  'data-show': ['dataset.', 'profile.'],
+  'data-sample': ['dataset.'],
+  'label-status': ['label.'],
+  runs: ['run.', 'model.'],
+  compare: [],
+  models: ['model.', 'endpoint.'],
+  endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
+};
+
+/** Verb and argument that show one record of a kind. */
+const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
+  data: ['data-show', 'name'],
+  profile: ['profile', 'data'],
+  run: ['runs', 'name'],
+  model: ['models', 'name'],
+  endpoint: ['endpoints', 'name'],
+  drift: ['drift', 'endpoint'],
+  label: ['label-status', 'task']
+};
+
+export function isRead(verb: string): boolean {
+  return Object.hasOwn(READS, verb);
+}
+
+/** Whether an event of that kind may change the answer to a query. */
+export function concerns(query: IQuery, kind: string): boolean {
+  return isRead(query.verb)
+    ? (READS[query.verb] ?? []).some(prefix => kind.startsWith(prefix))
+    : false;
+}
+
+/** A reference in its parts: `data:flights@3` is `data`, `flights@3`. */
+export function splitReference(ref: string): { kind: string; name: string } {
+  const at = ref.indexOf(':');
+  return at < 0
+    ? { kind: '', name: ref }
+    : { kind: ref.slice(0, at), name: ref.slice(at + 1) };
+}
+
+/**
+ * The query whose answer shows a record.
+ *
+ * @returns null when nothing shows records of that kind.
+ */
+export function queryOf(ref: string): IQuery | null {
+  const { kind, name } = splitReference(ref);
+  if (!name || !Object.hasOwn(SHOWS, kind)) {
+    return null;
+  }
+  const [verb, argument] = SHOWS[kind] ?? ['', ''];
+  return { verb, args: { [argument]: kind === 'run' ? ref : name } };
+}
+
+/** The same for the same question, whatever the order of arguments. */
+export function keyOf(query: IQuery): string {
+  const args = Object.entries(query.args).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([query.verb, args]);
+}
+
+/** The line that does in a cell what a query does in a panel. */
+export function lineOf(query: IQuery): string {
+  const words = ['%mlops', query.verb.replace('-', ' ')];
+  for (const value of Object.values(query.args)) {
+    words.push(/^[\w@:./+-]+$/.test(value) ? value : JSON.stringify(value));
+  }
+  return words.join(' ');
+}

@@ -1,0 +1,197 @@
+/**
+ * The view model: what the server and the kernel send, and the panels draw.
+ */
+
+export type Level = 'info' | 'good' | 'warn' | 'bad';
+
+export type CellKind =
+  'text' | 'number' | 'percent' | 'time' | 'ref' | 'bar' | 'spark' | 'badge';
+
+export interface IFact {
+  label: string;
+  value: string;
+  hint?: string;
+}
+
+export interface IFacts {
+  type: 'facts';
+  items: IFact[];
+}
+
+export interface IColumn {
+  key: string;
+  label: string;
+  kind?: CellKind;
+  align?: 'left' | 'right';
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface ITable {
+  type: 'table';
+  title?: string;
+  columns: IColumn[];
+  rows: Row[];
+  total?: number | null;
+  empty?: string;
+}
+
+export interface IChart {
+  type: 'chart';
+  title?: string;
+  spec: Record<string, unknown>;
+  png?: string;
+  alt: string;
+}
+
+export interface INotice {
+  type: 'notice';
+  level?: Level;
+  text: string;
+  fix?: string;
+}
+
+export interface IPreview {
+  type: 'preview';
+  columns: string[];
+  rows: string[][];
+  total?: number | null;
+}
+
+export interface ICode {
+  type: 'code';
+  language?: string;
+  title?: string;
+  text: string;
+}
+
+export interface IAction {
+  label: string;
+  verb: string;
+  args?: Record<string, unknown>;
+  confirm?: string;
+  danger?: boolean;
+}
+
+export interface IActions {
+  type: 'actions';
+  items: IAction[];
+}
+
+export type Block =
+  IFacts | ITable | IChart | INotice | IPreview | ICode | IActions;
+
+export interface IView {
+  kind: string;
+  title: string;
+  subtitle?: string;
+  ref?: string | null;
+  line?: string;
+  blocks: Block[];
+}
+
+/** The kinds of views; each names a MIME type. */
+export const KINDS = [
+  'status',
+  'help',
+  'doctor',
+  'datasets',
+  'dataset',
+  'preview',
+  'profile',
+  'run',
+  'runs',
+  'comparison',
+  'model',
+  'models',
+  'endpoint',
+  'endpoints',
+  'predictions',
+  'feedback',
+  'drift',
+  'report',
+  'label-task',
+  'label-queue',
+  'audit',
+  'agent',
+  'error'
+] as const;
+
+export function mimeType(kind: string): string {
+  return `application/vnd.jupyter-mlops.${kind}.v1+json`;
+}
+
+/**
+ * Read a view from JSON that may come from any version of the package.
+ *
+ * @returns The view, or null when the JSON is none.
+ */
+export function readView(json: unknown): IView | null {
+  if (
+    !isRecord(json) ||
+    typeof json.title !== 'string' ||
+    !Array.isArray(json.blocks)
+  ) {
+    return null;
+  }
+  return {
+    kind: textOf(json.kind),
+    title: json.title,
+    subtitle: textOf(json.subtitle),
+    ref: typeof json.ref === 'string' && json.ref ? json.ref : null,
+    line: textOf(json.line),
+    blocks: json.blocks.filter(isBlock)
+  };
+}
+
+/**
+ * A row's own value: names such as `constructor` are data like any other.
+ */
+export function valueOf(row: Row, key: string): unknown {
+  return Object.hasOwn(row, key) ? row[key] : null;
+}
+
+/** The first table of a view, which in lists holds the items. */
+export function itemsOf(view: IView): ITable | null {
+  return view.blocks.find((one): one is ITable => one.type === 'table') ?? null;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** A block whose lists are lists; blocks of a later version are left out. */
+function isBlock(block: unknown): block is Block {
+  if (!isRecord(block)) {
+    return false;
+  }
+  switch (block.type) {
+    case 'facts':
+    case 'actions':
+      return Array.isArray(block.items) && block.items.every(isRecord);
+    case 'table':
+      return (
+        Array.isArray(block.columns) &&
+        block.columns.every(isRecord) &&
+        Array.isArray(block.rows) &&
+        block.rows.every(isRecord)
+      );
+    case 'preview':
+      return (
+        Array.isArray(block.columns) &&
+        Array.isArray(block.rows) &&
+        block.rows.every(row => Array.isArray(row))
+      );
+    case 'chart':
+      return isRecord(block.spec);
+    case 'notice':
+    case 'code':
+      return typeof block.text === 'string';
+    default:
+      return false;
+  }
+}
