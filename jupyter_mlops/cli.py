@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -95,7 +94,7 @@ def _shown(result: Any, line: Line) -> str:
 
     shown = view(result)
     if line.json:
-        return json.dumps(shown.model_dump(mode="json"), ensure_ascii=False)
+        return shown.model_dump_json()
     if isinstance(result, Commands | Help):
         # A terminal scrolls: all the commands, and not the fifteen lines of a cell.
         return render_text(shown, limit=1000)

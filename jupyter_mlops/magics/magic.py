@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -83,7 +82,7 @@ def json_line(result: Any) -> str:
     """The view of a result as one line of JSON."""
     from jupyter_mlops.views import view
 
-    return json.dumps(view(result).model_dump(mode="json"), ensure_ascii=False)
+    return view(result).model_dump_json()
 
 
 def _hush(result: Any, shell: InteractiveShell) -> None:

@@ -145,6 +145,11 @@ def _discover(path: str | Path | None) -> Path:
     for folder in (here, *here.parents):
         if (folder / HOME).is_dir():
             return folder
+    # A notebook in a subfolder makes the workspace where its server shows it, see
+    # `jupyter_mlops.server.served`.
+    served = os.environ.get("JUPYTER_MLOPS_SERVER_ROOT")
+    if served and here.is_relative_to(served):
+        return Path(served)
     return here
 
 

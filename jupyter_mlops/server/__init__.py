@@ -1,0 +1,1 @@
+"""The Jupyter Server extension: the command table as routes, reports, and live events."""

@@ -1,0 +1,141 @@
+"""What the server does in the background: it tells browsers what happened in the workspace.
+
+Kernels, the agent, endpoints and other users' processes write to the store. A thread
+reads the log's tail from there, so that no writer needs to know about the server.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tornado.ioloop import IOLoop
+
+from jupyter_mlops.server.served import ServedWorkspace
+from jupyter_mlops.workspace.errors import MLOpsError
+
+if TYPE_CHECKING:
+    from jupyter_mlops.workspace import Event, Workspace
+
+__all__ = ["SCHEMA_ID", "Watcher"]
+
+SCHEMA_ID = "https://schema.jupyter-mlops.org/event/v1"
+ACTIVITY = "jupyter_mlops_last_activity"
+"""Setting that keeps an idle-culler away while something runs."""
+CHECK_SECONDS = 15.0
+RETRY_SECONDS = 5.0
+BATCH = 200
+
+
+class Watcher:
+    """A thread that follows the workspace's log, and looks after the agent.
+
+    Parameters
+    ----------
+    served : ServedWorkspace
+        The workspace; there may be none yet.
+    emit : callable
+        Takes ``schema_id`` and ``data``; called on the event loop.
+    settings : dict
+        The web application's settings, where activity is noted.
+    log : logging.Logger
+    interval : float
+        Seconds between two looks at the log.
+    start_agent : bool
+        Whether to start the agent when something needs it.
+    """
+
+    def __init__(
+        self,
+        served: ServedWorkspace,
+        *,
+        emit: Callable[..., Any],
+        settings: dict[str, Any],
+        log: logging.Logger,
+        interval: float,
+        start_agent: bool,
+    ) -> None:
+        self.served = served
+        self.emit = emit
+        self.settings = settings
+        self.log = log
+        self.interval = interval
+        self.start_agent = start_agent
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._home: tuple[Path, int] | None = None
+        self._seen = 0
+        self._next_check = 0.0
+
+    def start(self) -> None:
+        """Begin; called on the event loop."""
+        self._loop = IOLoop.current()
+        # What was there before the server is no news.
+        self._thread = threading.Thread(target=self._follow, name="mlops-watcher", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _follow(self) -> None:
+        waiting = not self.served.exists()
+        failing = False
+        while not self._stopped.wait(RETRY_SECONDS if failing else self.interval):
+            try:
+                self._look(from_start=waiting)
+            except MLOpsError as error:
+                if not failing:
+                    self.log.warning("mlops: %s", error)
+                failing = True
+            else:
+                failing = False
+
+    def _look(self, from_start: bool) -> None:
+        if not self.served.exists():
+            self._home = None
+            return
+        workspace = self.served.open(create=False)
+        home = (workspace.home, workspace.home.stat().st_ino)
+        if home != self._home:
+            newest = workspace.events(limit=1, newest=True)
+            # All of a workspace that came into being under our eyes is news.
+            self._seen = newest[0].seq if newest and not from_start else 0
+            self._home, self._next_check = home, 0.0
+        events = workspace.events(after=self._seen, limit=BATCH)
+        if events:
+            self._seen = events[-1].seq
+            self._loop.add_callback(self._tell, events)
+        if events or time.monotonic() >= self._next_check:
+            self._next_check = time.monotonic() + CHECK_SECONDS
+            self._care(workspace)
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            self.emit(schema_id=SCHEMA_ID, data=payload(event))
+
+    def _care(self, workspace: Workspace) -> None:
+        """Have the agent run where there is work for it, and note that there is."""
+
+
+def payload(event: Event) -> dict[str, Any]:
+    """What browsers are told of an event: enough to know what to ask for again."""
+    return {
+        "seq": event.seq,
+        "kind": event.kind,
+        "subject": event.subject,
+        "actor": event.actor,
+        "at": event.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    }
+
+
+def now() -> datetime:
+    """The time as Jupyter Server writes it."""
+    return datetime.now(UTC)

@@ -1,0 +1,60 @@
+"""A real Jupyter Server with the extension, on a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPClientError, HTTPResponse
+
+from jupyter_mlops.workspace import Workspace
+
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("JUPYTER_MLOPS_WORKSPACE", raising=False)
+    # Set first, so that what the server sets is undone.
+    monkeypatch.setenv("JUPYTER_MLOPS_SERVER_ROOT", "")
+    yield
+
+
+@pytest.fixture
+def jp_server_config() -> dict[str, Any]:
+    return {
+        "ServerApp": {
+            "jpserver_extensions": {"jupyter_mlops": True},
+            "allow_unauthenticated_access": False,
+        },
+        "MLOpsApp": {"start_agent": False, "event_interval": 0.05},
+    }
+
+
+@pytest.fixture
+def workspace(jp_root_dir: Path) -> Workspace:
+    """The workspace of the server's root."""
+    return Workspace.open(jp_root_dir)
+
+
+@pytest.fixture
+def ask(jp_fetch: Callable[..., Awaitable[HTTPResponse]]) -> Callable[..., Awaitable[Any]]:
+    """Ask a route of ours: ``await ask("verbs", "data-ls")`` gives (status, JSON)."""
+
+    async def fetch(*parts: str, **options: Any) -> tuple[int, Any]:
+        body = options.pop("body", None)
+        if body is not None:
+            text = body if isinstance(body, str) else json.dumps(body)
+            headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+            options |= {"method": "POST", "body": text, "headers": headers}
+        try:
+            answer = await jp_fetch("mlops", "api", *parts, **options)
+        except HTTPClientError as error:
+            assert error.response is not None
+            answer = error.response
+        return answer.code, json.loads(answer.body)
+
+    return fetch

@@ -1,0 +1,64 @@
+"""Every command is a request, with the same arguments and the same errors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_mlops.workspace import Workspace
+
+Ask = Callable[..., Awaitable[Any]]
+
+
+async def test_a_reading_verb_answers_with_its_view(ask: Ask, workspace: Workspace) -> None:
+    status, view = await ask("verbs", "audit-verify")
+    assert status == 200
+    assert (view["kind"], view["line"]) == ("audit", "%mlops audit verify")
+    assert await ask("verbs", "audit-verify", body={}) == (200, view)
+
+
+async def test_looking_makes_no_workspace(ask: Ask, jp_root_dir: Path) -> None:
+    status, problem = await ask("verbs", "audit-verify")
+    assert (status, problem["code"]) == (404, "E-WORKSPACE-001")
+    assert not (jp_root_dir / ".mlops").exists()
+    assert (await ask("verbs", "help"))[0] == 200
+
+
+async def test_a_writing_verb_makes_the_workspace(ask: Ask, jp_root_dir: Path) -> None:
+    (jp_root_dir / "a.csv").write_text("x,y\n1,2\n")
+    status, view = await ask("verbs", "data-add", body={"name": "a", "source": "a.csv"})
+    assert (status, view["kind"]) == (200, "dataset"), view
+    assert (jp_root_dir / ".mlops").is_dir()
+
+
+async def test_a_writing_verb_is_not_asked_by_get(ask: Ask) -> None:
+    status, problem = await ask("verbs", "data-add", params={"name": "a", "source": "a.csv"})
+    assert (status, problem["code"]) == (405, "E-HTTP-405")
+
+
+async def test_errors_say_what_why_and_how(ask: Ask, workspace: Workspace) -> None:
+    for arguments, code in [
+        ({"nmae": "x"}, "E-VERB-001"),
+        ({}, "E-VERB-002"),
+        ({"name": 3}, "E-VERB-003"),
+    ]:
+        status, problem = await ask("verbs", "data-show", body=arguments)
+        assert (status, problem["code"]) == (400, code)
+        assert set(problem) == {"code", "what", "why", "fix"}
+    status, problem = await ask("verbs", "data-show", params={"name": "nosuch"})
+    assert status == 404
+    assert "nosuch" in problem["what"]
+
+
+async def test_a_body_that_is_no_json_object_is_refused(ask: Ask) -> None:
+    for body, code in [
+        ("{", "E-SERVER-005"),
+        ('{"name": NaN}', "E-SERVER-005"),
+        ("[" * 100_000, "E-SERVER-005"),
+        ("[]", "E-SERVER-006"),
+    ]:
+        status, problem = await ask("verbs", "data-show", body=body)
+        assert (status, problem["code"]) == (400, code)
+    html = {"Content-Type": "text/html"}
+    assert (await ask("verbs", "data-show", body="{}", headers=html))[0] == 415
