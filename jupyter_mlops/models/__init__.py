@@ -1,10 +1,24 @@
-"""Models: saved safely, registered in MLflow, pinned by digest."""
+"""Models: saved safely, registered in MLflow, pinned by digest.
+
+Names are loaded when they are first used: finding a version then imports no scikit-learn.
+"""
 
 from __future__ import annotations
 
-from jupyter_mlops.models.freezing import FrozenModel, freeze
-from jupyter_mlops.models.registry import move_alias, register
-from jupyter_mlops.models.versions import Models, ModelVersion, get, list_models, load
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_mlops.models.freezing import FrozenModel, freeze
+    from jupyter_mlops.models.registry import move_alias, register
+    from jupyter_mlops.models.versions import Models, ModelVersion, get, list_models, load
+
+_HOMES = {
+    "freezing": ("FrozenModel", "freeze"),
+    "registry": ("move_alias", "register"),
+    "versions": ("ModelVersion", "Models", "get", "list_models", "load"),
+}
+_WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "FrozenModel",
@@ -17,3 +31,9 @@ __all__ = [
     "move_alias",
     "register",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,162 @@
+"""Turn the columns of a request into typed arrays, as the model's signature asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jupyter_mlops.serving.fields import Array, Field, take_times
+from jupyter_mlops.serving.refusals import Refusal, closest, quoted
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Checked rows of one request.
+
+    Attributes
+    ----------
+    count : int
+        How many rows.
+    inputs : dict of str to array, each of shape (count,)
+        The model's columns in the signature's order.
+    keys : array of str or None, shape (count,), optional
+        The business key of each row, when the endpoint has one.
+    times : array of datetime64[us], shape (count,), optional
+        When the thing predicted happened, when the endpoint has a time column.
+    ignored : tuple of str
+        Columns that were sent and that nobody asked for.
+    """
+
+    count: int
+    inputs: dict[str, Array]
+    keys: Array | None = None
+    times: Array | None = None
+    ignored: tuple[str, ...] = ()
+
+
+class Intake:
+    """Checks requests against a signature.
+
+    Parameters
+    ----------
+    fields : sequence of Field
+        The model's columns.
+    tensor : bool
+        Rows are unnamed lists.
+    key, time : str, optional
+        Columns that are logged as business key and event time; not given to the model unless
+        the signature names them too.
+    max_rows : int
+        Rows a request may hold.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        *,
+        tensor: bool = False,
+        key: str | None = None,
+        time: str | None = None,
+        max_rows: int = 50_000,
+    ) -> None:
+        self.fields = tuple(fields)
+        self.tensor = tensor
+        self.key = key
+        self.time = time
+        self.max_rows = max_rows
+        self.names = tuple(field.name for field in self.fields)
+        self.known = frozenset(self.names) | {n for n in (key, time) if n}
+
+    def limit(self, count: int) -> None:
+        """Refuse more rows than a request may hold, or none."""
+        if count > self.max_rows:
+            raise Refusal(
+                413,
+                "E-SERVE-102",
+                f"the request holds {count:,} rows, the limit is {self.max_rows:,}: "
+                "send them in several requests",
+            )
+        if count == 0:
+            raise Refusal(400, "E-SERVE-103", "the request holds no rows")
+
+    def columns(self, table: Mapping[str, Sequence[Any]], count: int) -> Rows:
+        """Check named columns of JSON values, each of length `count`."""
+        self.limit(count)
+        inputs = {}
+        for field in self.fields:
+            values = table.get(field.name)
+            if values is not None:
+                inputs[field.name] = field.take(values)
+            elif field.required:
+                raise self.missing(field.name, list(table))
+            else:
+                inputs[field.name] = field.absent(count)
+        return Rows(
+            count,
+            inputs,
+            self._keys(table.get(self.key), table) if self.key else None,
+            self._times(table.get(self.time), table) if self.time else None,
+            tuple(name for name in table if name not in self.known),
+        )
+
+    def missing(self, name: str, sent: Sequence[str]) -> Refusal:
+        """Return the refusal of a request that lacks the column `name`."""
+        role = {self.key: " (the endpoint's key)", self.time: " (the endpoint's time)"}
+        spare = [n for n in sent if n not in self.known]
+        return Refusal(
+            400,
+            "E-SERVE-104",
+            f"column {quoted(name)}{'' if name in self.names else role.get(name, '')} is missing"
+            + closest(name, spare),
+        )
+
+    def _keys(self, values: Sequence[Any] | None, table: Mapping[str, Any]) -> Array:
+        if values is None:
+            raise self.missing(str(self.key), list(table))
+        out = np.empty(len(values), dtype=object)
+        for row, value in enumerate(values):
+            if value is None or type(value) is str:
+                out[row] = value
+            elif type(value) is int:
+                out[row] = str(value)
+            else:
+                raise Refusal(
+                    400,
+                    "E-SERVE-110",
+                    f"row {row}, column {quoted(self.key)}: a key is a string or an integer",
+                )
+        return out
+
+    def _times(self, values: Sequence[Any] | None, table: Mapping[str, Any]) -> Array:
+        if values is None:
+            raise self.missing(str(self.time), list(table))
+        return take_times(values, str(self.time))
+
+    def matrix(self, rows: Sequence[Any]) -> Rows:
+        """Check rows that are plain lists: the only form a tensor model knows."""
+        self.limit(len(rows))
+        if not self.tensor:
+            raise Refusal(
+                400,
+                "E-SERVE-105",
+                "rows are unnamed lists and the model's columns have names: send "
+                "`dataframe_split`, `dataframe_records`, or `inputs` as an object of columns",
+            )
+        width = len(self.fields)
+        for row, values in enumerate(rows):
+            if type(values) is not list or len(values) != width:
+                found = f"{len(values)} values" if type(values) is list else "no list"
+                raise Refusal(
+                    400, "E-SERVE-106", f"row {row}: expected {width} values, found {found}"
+                )
+        return self.columns(dict(zip(self.names, zip(*rows, strict=True), strict=True)), len(rows))
+
+
+def merge(parts: Sequence[Rows]) -> dict[str, Array]:
+    """Return the model's columns of several requests, one request after the other."""
+    if len(parts) == 1:
+        return parts[0].inputs
+    return {name: np.concatenate([part.inputs[name] for part in parts]) for name in parts[0].inputs}

@@ -1,0 +1,71 @@
+"""Open a model, in the endpoint's own process only, and only what is known to be harmless."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from jupyter_mlops.serving.intake import Intake
+from jupyter_mlops.serving.invocations import read_invocation
+from jupyter_mlops.serving.modelfile import ModelFile, directory_digest
+from jupyter_mlops.serving.predictor import Predictor
+from jupyter_mlops.serving.refusals import Refusal
+from jupyter_mlops.workspace.errors import Denied, Invalid, MLOpsError
+
+
+def open_model(file: ModelFile, digest: str) -> Any:
+    """Return the estimator kept in `file`.
+
+    Parameters
+    ----------
+    file : ModelFile
+        What MLmodel says.
+    digest : str
+        The digest the model had when it was registered.
+
+    Raises
+    ------
+    Denied
+        The files are not the registered ones, or hold types outside the reviewed list.
+    Invalid
+        The payload cannot be opened.
+    """
+    if directory_digest(file.root) != digest:
+        raise Denied(
+            "the model's files are not the ones that were registered",
+            "their digest has changed",
+            "register the model again, and find out who changed it",
+            code="E-SERVE-010",
+        )
+    from jupyter_mlops.models.freezing import thaw
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return thaw(file.payload)
+    except MLOpsError:
+        raise
+    except Exception as error:  # a file of another scikit-learn may raise anything
+        raise Invalid(
+            "the model's file cannot be opened",
+            f"{type(error).__name__}: {str(error)[:200]}",
+            "train and register it again with the libraries installed here",
+            code="E-SERVE-012",
+        ) from error
+
+
+def warm_up(predictor: Predictor, file: ModelFile, intake: Intake) -> None:
+    """Answer the input example once, so that the first caller waits for no lazy import."""
+    if file.example is None:
+        return
+    plain = Intake(file.fields, tensor=file.tensor, max_rows=intake.max_rows)
+    try:
+        rows = read_invocation(file.example, plain)
+        predictor(rows.inputs)
+        predictor.prefer_array(rows.inputs)
+    except Refusal as refusal:
+        print(f"the input example does not fit the signature: {refusal}", file=sys.stderr)
+    except Exception as error:
+        # The model may still answer other rows; `ready` promises a loaded model, not a good one.
+        print(f"the model failed on its input example: {error!r}", file=sys.stderr)

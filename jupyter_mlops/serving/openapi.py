@@ -1,0 +1,274 @@
+"""OpenAPI 3.1 of an endpoint, made from the model's signature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_mlops.serving.config import EndpointConfig
+from jupyter_mlops.serving.intake import Intake
+
+if TYPE_CHECKING:
+    from jupyter_mlops.serving.predictor import Predictor
+
+Schema = dict[str, Any]
+
+
+def document(config: EndpointConfig, intake: Intake, predictor: Predictor) -> Schema:
+    """Return the document of `GET /openapi.json`.
+
+    Parameters
+    ----------
+    config : EndpointConfig
+    intake : Intake
+        The signature.
+    predictor : Predictor
+        Tells whether there are probabilities.
+    """
+    model = f"/v2/models/{config.endpoint}"
+    versioned = f"{model}/versions/{config.version}"
+    infer = {"post": _operation("infer", "Predict (Open Inference Protocol)", _v2_request())}
+    infer["post"]["responses"]["200"] = _json_answer({"$ref": "#/components/schemas/V2Answer"})
+    invocations = _operation("invocations", "Predict (MLflow)", _mlflow_request(intake))
+    invocations["responses"]["200"] = _json_answer({"$ref": "#/components/schemas/Answer"})
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": config.endpoint,
+            "version": config.version,
+            "description": f"Model {config.model}, version {config.version}, {config.digest}.",
+        },
+        "security": [{"token": []}],
+        "paths": {
+            "/invocations": {"post": invocations},
+            f"{model}/infer": infer,
+            f"{versioned}/infer": {"post": {**infer["post"], "operationId": "inferVersion"}},
+            "/ping": _get("ping", "Ready?", _OBJECT, open_=True, unready=True),
+            "/health": _get("health", "Ready?", _OBJECT, open_=True, unready=True),
+            "/v2/health/live": _get("live", "Running?", _OBJECT, open_=True),
+            "/v2/health/ready": _get("ready", "Ready?", _OBJECT, open_=True, unready=True),
+            "/version": _get("version", "Served version", {"type": "string"}, media="text/plain"),
+            "/v2": _get("server", "The server", _OBJECT),
+            model: _get("model", "The model", _OBJECT),
+            versioned: _get("modelVersion", "The model", _OBJECT),
+            f"{model}/ready": _get("modelReady", "Ready?", _OBJECT, unready=True),
+            f"{versioned}/ready": _get("modelVersionReady", "Ready?", _OBJECT, unready=True),
+            "/metrics": _get(
+                "metrics",
+                "Metrics (OpenMetrics)",
+                {"type": "string"},
+                media="application/openmetrics-text",
+            ),
+            "/openapi.json": _get("openapi", "This document", _OBJECT),
+        },
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                "Error": _ERROR,
+                "Answer": _answer(predictor),
+                "V2Answer": _V2_ANSWER,
+            },
+        },
+    }
+
+
+_OBJECT: Schema = {"type": "object"}
+_ERROR: Schema = {
+    "type": "object",
+    "required": ["error", "error_code", "message", "code"],
+    "properties": {
+        "error": {"type": "string"},
+        "error_code": {"type": "string"},
+        "message": {"type": "string"},
+        "code": {"type": "string"},
+    },
+}
+_V2_ANSWER: Schema = {
+    "type": "object",
+    "required": ["model_name", "model_version", "id", "outputs"],
+    "properties": {
+        "model_name": {"type": "string"},
+        "model_version": {"type": "string"},
+        "id": {"type": "string"},
+        "parameters": {"type": "object"},
+        "outputs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "datatype", "shape"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "datatype": {"type": "string"},
+                    "shape": {"type": "array", "items": {"type": "integer"}},
+                    "data": {"type": "array"},
+                },
+            },
+        },
+    },
+}
+
+
+def _json_answer(schema: Schema, text: str = "The answer.") -> Schema:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _refusals(*statuses: int) -> Schema:
+    texts = {
+        400: "The request is wrong; the message says where.",
+        401: "The token is missing or wrong.",
+        403: "The Host or Origin header names another server.",
+        408: "The body came too slowly.",
+        413: "Too many bytes or rows.",
+        415: "The body is not said to be JSON.",
+        422: "The model failed on these rows.",
+        429: "Too many rows are waiting.",
+        500: "The endpoint failed.",
+        503: "The traffic log cannot be written.",
+    }
+    error = {"$ref": "#/components/schemas/Error"}
+    return {str(status): _json_answer(error, texts[status]) for status in statuses}
+
+
+def _get(
+    name: str,
+    summary: str,
+    schema: Schema,
+    *,
+    media: str = "application/json",
+    open_: bool = False,
+    unready: bool = False,
+) -> Schema:
+    responses = {
+        "200": {"description": summary, "content": {media: {"schema": schema}}},
+        **_refusals(*([] if open_ else [401]), 403, *([503] if unready else [])),
+    }
+    operation: Schema = {"operationId": name, "summary": summary, "responses": responses}
+    if open_:
+        operation["security"] = []
+    return {"get": operation}
+
+
+def _operation(name: str, summary: str, schema: Schema) -> Schema:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": _refusals(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
+    }
+
+
+def _values(intake: Intake) -> dict[str, Schema]:
+    """Return the schema of one value of each column a request must hold."""
+    schemas = {field.name: dict(field.type.schema) for field in intake.fields}
+    if intake.key and intake.key not in schemas:
+        schemas[intake.key] = {"type": ["string", "integer", "null"]}
+    if intake.time and intake.time not in schemas:
+        schemas[intake.time] = {"type": ["string", "null"], "format": "date-time"}
+    return schemas
+
+
+def _mlflow_request(intake: Intake) -> Schema:
+    values = _values(intake)
+    row = {
+        "type": "array",
+        "prefixItems": list(values.values()),
+        "items": False,
+        "minItems": len(values),
+        "maxItems": len(values),
+    }
+    rows = {"type": "array", "items": row, "minItems": 1, "maxItems": intake.max_rows}
+    split: Schema = {
+        "type": "object",
+        "required": ["columns", "data"],
+        "properties": {"columns": {"const": list(values)}, "data": rows},
+    }
+    if intake.tensor:
+        return {"oneOf": [_one("instances", rows), _one("inputs", rows)]}
+    required = [f.name for f in intake.fields if f.required]
+    required += [name for name in (intake.key, intake.time) if name and name not in required]
+    record: Schema = {"type": "object", "required": required, "properties": values}
+    records = {"type": "array", "items": record, "minItems": 1, "maxItems": intake.max_rows}
+    columns = {
+        "type": "object",
+        "required": required,
+        "description": "Columns of equal length.",
+        "properties": {
+            name: {"type": "array", "items": value, "minItems": 1, "maxItems": intake.max_rows}
+            for name, value in values.items()
+        },
+    }
+    return {
+        "oneOf": [
+            _one("dataframe_split", split),
+            _one("dataframe_records", records),
+            _one("instances", records),
+            _one("inputs", columns),
+        ]
+    }
+
+
+def _one(name: str, schema: Schema) -> Schema:
+    return {
+        "type": "object",
+        "title": name,
+        "required": [name],
+        "properties": {name: schema, "params": {"type": "object"}},
+        "additionalProperties": False,
+    }
+
+
+def _v2_request() -> Schema:
+    tensor: Schema = {
+        "type": "object",
+        "required": ["name", "shape", "datatype", "data"],
+        "properties": {
+            "name": {"type": "string"},
+            "shape": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 1},
+                "minItems": 1,
+                "maxItems": 2,
+            },
+            "datatype": {"type": "string"},
+            "data": {"type": "array"},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "id": {"type": "string"},
+            "parameters": {"type": "object"},
+            "inputs": {"type": "array", "minItems": 1, "items": tensor},
+            "outputs": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+                },
+            },
+        },
+    }
+
+
+def _answer(predictor: Predictor) -> Schema:
+    properties: Schema = {
+        "predictions": {"type": "array"},
+        "prediction_ids": {"type": "array", "items": {"type": "string"}},
+        "model": {"type": "object"},
+        "request_id": {"type": "string"},
+        "warnings": {"type": "array", "items": {"type": "string"}},
+    }
+    if predictor.classes is not None:
+        binary = len(predictor.classes) == 2
+        one = {"type": "number"}
+        properties["classes"] = {"type": "array"}
+        properties["probabilities"] = {
+            "type": "array",
+            "description": (
+                "Probability of the second class." if binary else "One list a row, as `classes`."
+            ),
+            "items": one if binary else {"type": "array", "items": one},
+        }
+    required = ["predictions", "prediction_ids", "model", "request_id"]
+    return {"type": "object", "required": required, "properties": properties}

@@ -1,0 +1,175 @@
+"""One loaded model: typed columns in, predictions and probabilities out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jupyter_mlops.serving.fields import Array, Field
+
+# scikit-learn's classifiers whose `predict` is by definition the class of highest probability,
+# so that one pass gives both. Others (SVC, tuned thresholds) are asked twice.
+_ARGMAX = frozenset(
+    {
+        "BaggingClassifier",
+        "BernoulliNB",
+        "DecisionTreeClassifier",
+        "ExtraTreeClassifier",
+        "ExtraTreesClassifier",
+        "GaussianNB",
+        "GradientBoostingClassifier",
+        "HistGradientBoostingClassifier",
+        "LogisticRegression",
+        "LogisticRegressionCV",
+        "MLPClassifier",
+        "MultinomialNB",
+        "RandomForestClassifier",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said.
+
+    Attributes
+    ----------
+    prediction : array, shape (n,)
+        Class labels, or numbers of a regression.
+    probability : array of float64, optional
+        Shape (n,): probability of the second of two classes. Shape (n, k): of each of k classes.
+    """
+
+    prediction: Array
+    probability: Array | None
+
+    def part(self, start: int, stop: int) -> Answer:
+        """Return the answer to rows `start` to `stop`."""
+        probability = None if self.probability is None else self.probability[start:stop]
+        return Answer(self.prediction[start:stop], probability)
+
+
+class Predictor:
+    """Calls a scikit-learn estimator on typed columns.
+
+    Parameters
+    ----------
+    model : estimator
+        With `predict`, and `predict_proba` if it is a classifier that has one.
+    fields : tuple of Field
+        The signature's columns.
+    tensor : bool
+        The model was trained on an array: give it one.
+    """
+
+    def __init__(self, model: Any, fields: tuple[Field, ...], *, tensor: bool = False) -> None:
+        self.model = model
+        self.fields = fields
+        self.as_array = tensor
+        self.classes: list[Any] | None = None
+        classes = getattr(model, "classes_", None)
+        if classes is not None and hasattr(model, "predict_proba"):
+            self.classes = np.asarray(classes).tolist()
+        last = model.steps[-1][1] if hasattr(model, "steps") else model
+        self._argmax = type(last).__name__ in _ARGMAX and type(last).__module__.startswith(
+            "sklearn."
+        )
+        self._labels = None if self.classes is None else np.asarray(classes)
+        self.labels = None if classes is None else np.asarray(classes).tolist()
+
+    @property
+    def task(self) -> str:
+        """ "binary", "multiclass", "classes" (labels without probabilities) or "regression"."""
+        if self.classes is not None:
+            return "binary" if len(self.classes) == 2 else "multiclass"
+        return "classes" if hasattr(self.model, "classes_") else "regression"
+
+    def __call__(self, inputs: Mapping[str, Array]) -> Answer:
+        """Predict.
+
+        Parameters
+        ----------
+        inputs : mapping of str to array, each of shape (n,)
+
+        Raises
+        ------
+        ValueError
+            The model gave another number of answers than it got rows.
+        Exception
+            Whatever the model raises.
+        """
+        count = len(next(iter(inputs.values())))
+        given = self._stack(inputs) if self.as_array else self._frame(inputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            answer = self._ask(given)
+        if len(answer.prediction) != count:
+            raise ValueError(f"the model gave {len(answer.prediction)} answers to {count} rows")
+        return answer
+
+    def _ask(self, given: Any) -> Answer:
+        if self._labels is None:
+            return Answer(np.asarray(self.model.predict(given)).reshape(-1), None)
+        every = np.asarray(self.model.predict_proba(given), dtype=np.float64)
+        if self._argmax:
+            prediction = self._labels[np.argmax(every, axis=1)]
+        else:
+            prediction = np.asarray(self.model.predict(given)).reshape(-1)
+        return Answer(
+            prediction, np.ascontiguousarray(every[:, 1] if every.shape[1] == 2 else every)
+        )
+
+    def _stack(self, inputs: Mapping[str, Array]) -> Array:
+        return np.column_stack([inputs[field.name] for field in self.fields])
+
+    def _frame(self, inputs: Mapping[str, Array]) -> pd.DataFrame:
+        # MLflow hands models nanoseconds whatever was sent; models were fitted on those.
+        return pd.DataFrame(
+            {
+                name: column.astype("datetime64[ns]") if column.dtype.kind == "M" else column
+                for name, column in inputs.items()
+            },
+            copy=False,
+        )
+
+    def prefer_array(self, inputs: Mapping[str, Array]) -> bool:
+        """Give the model arrays from now on, if that is proved to change nothing.
+
+        Building a data frame and checking its names costs more than a small model's arithmetic.
+        It is left out when all columns are numbers of one kind and the answers to `inputs` are
+        the same bit for bit.
+
+        Parameters
+        ----------
+        inputs : mapping of str to array
+            The model's input example.
+
+        Returns
+        -------
+        bool
+            Whether the model gets arrays now.
+        """
+        if self.as_array or len({field.type.name for field in self.fields}) != 1:
+            return self.as_array
+        if self.fields[0].type.name not in ("double", "float"):
+            return False
+        framed = self(inputs)
+        self.as_array = True
+        try:
+            stacked = self(inputs)
+            same = np.array_equal(framed.prediction, stacked.prediction) and (
+                framed.probability is None
+                or (
+                    stacked.probability is not None
+                    and np.array_equal(framed.probability, stacked.probability)
+                )
+            )
+        except Exception:
+            same = False  # the model wants names: a data frame it is
+        self.as_array = same
+        return same

@@ -1,0 +1,201 @@
+"""What an endpoint writes down about each prediction before it is answered."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from jupyter_mlops.serving.fields import Array, Field
+from jupyter_mlops.serving.intake import Rows
+from jupyter_mlops.serving.journal import SUFFIX, JournalError, Segment
+from jupyter_mlops.serving.predictor import Answer
+
+HOT = "hot"
+
+_ARROW = {
+    "boolean": pa.bool_(),
+    "integer": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "datetime": pa.timestamp("us", tz="UTC"),
+}
+_MOMENT = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One answered request on its way into the log."""
+
+    request_id: str
+    ids: list[str]
+    rows: Rows
+    answer: Answer
+
+
+class TrafficLog:
+    """Appends answered requests to segments in `folder`.
+
+    Parameters
+    ----------
+    folder : Path
+        The endpoint's traffic folder; segments go to its subfolder ``hot``.
+    fields : sequence of Field
+        The model's columns; logged as ``in.<name>``.
+    labels : list, optional
+        Class labels, which tell the type of predictions; None for a regression.
+    many : bool
+        Probabilities are lists, one for each class.
+    about : dict of str to str
+        Endpoint, model, version and digest: the same for all rows, kept once in the schema.
+    max_bytes, max_seconds : float
+        A segment is closed when it is larger or older, so that it can be compacted.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        fields: Sequence[Field],
+        *,
+        labels: list[Any] | None,
+        many: bool,
+        about: dict[str, str],
+        max_bytes: int = 64 << 20,
+        max_seconds: float = 600.0,
+    ) -> None:
+        self.folder = folder / HOT
+        self.fields = tuple(fields)
+        self.max_bytes = max_bytes
+        self.max_seconds = max_seconds
+        self.schema = pa.schema(
+            [
+                ("prediction_id", pa.string()),
+                ("request_id", pa.string()),
+                ("at", _MOMENT),
+                ("event_time", _MOMENT),
+                ("key", pa.string()),
+                ("prediction", pa.float64() if labels is None else pa.array(labels).type),
+                ("probability", pa.list_(pa.float64()) if many else pa.float64()),
+                *((f"in.{field.name}", _ARROW[field.type.name]) for field in fields),
+            ],
+            metadata={**about, "classes": repr(labels)},
+        )
+        self._segment: Segment | None = None
+        self._opened = 0.0
+        self.bytes_written = 0
+
+    def ready(self) -> bool:
+        """Whether the next prediction can be written down; tries to mend what was broken."""
+        try:
+            self._current()
+        except JournalError as error:
+            print(f"{error}", file=sys.stderr)
+            return False
+        return True
+
+    def _current(self) -> Segment:
+        segment = self._segment
+        if segment is not None and (
+            segment.size > self.max_bytes or time.monotonic() - self._opened > self.max_seconds
+        ):
+            self.close()
+            segment = None
+        if segment is None:
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+            path = self.folder / f"{stamp}-{os.getpid()}{SUFFIX}"
+            segment = self._segment = Segment(path, self.schema)
+            self._opened = time.monotonic()
+        return segment
+
+    def append(self, batches: Sequence[Sequence[Logged]]) -> None:
+        """Make answered requests durable: all of them when this returns, none when it raises.
+
+        Parameters
+        ----------
+        batches : sequence of sequences of Logged
+            Each becomes one Arrow batch; all are synced to the disk at once.
+
+        Raises
+        ------
+        JournalError
+            The disk is full, read-only or broken.
+        """
+        payloads = [self._batch(batch).serialize() for batch in batches]
+        try:
+            segment = self._current()
+            segment.append(payloads)
+        except JournalError:
+            # After a failed sync nobody knows what is on the disk: go on in a new segment.
+            self.close()
+            raise
+        self.bytes_written += sum(payload.size for payload in payloads)
+
+    def _batch(self, batch: Sequence[Logged]) -> pa.RecordBatch:
+        now = np.datetime64(time.time_ns() // 1000, "us")
+        counts = [logged.rows.count for logged in batch]
+        total = sum(counts)
+        at = np.full(total, now)
+        keys = [_or_none(logged.rows.keys, logged.rows.count) for logged in batch]
+        times = [
+            np.full(logged.rows.count, now) if logged.rows.times is None else logged.rows.times
+            for logged in batch
+        ]
+        event_time = _joined(times)
+        columns: list[Any] = [
+            [id_ for logged in batch for id_ in logged.ids],
+            [logged.request_id for logged in batch for _ in range(logged.rows.count)],
+            at,
+            np.where(np.isnat(event_time), at, event_time),
+            _joined(keys),
+            _joined([logged.answer.prediction for logged in batch]),
+            _probabilities([logged.answer.probability for logged in batch], total),
+            *(
+                _joined([logged.rows.inputs[field.name] for logged in batch])
+                for field in self.fields
+            ),
+        ]
+        arrays = [_arrow(c, field.type) for c, field in zip(columns, self.schema, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def close(self) -> None:
+        """Let go of the open segment."""
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _or_none(keys: Array | None, count: int) -> Array:
+    return np.full(count, None, dtype=object) if keys is None else keys
+
+
+def _probabilities(parts: Sequence[Array | None], total: int) -> Any:
+    given = [part for part in parts if part is not None]
+    if not given:
+        return pa.nulls(total)
+    joined = _joined(given)
+    return joined if joined.ndim == 1 else list(joined)
+
+
+def _arrow(column: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column.cast(kind)
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        return pa.array(column.astype("datetime64[us]")).cast(kind)
+    if isinstance(column, np.ndarray) and column.dtype.kind == "f" and pa.types.is_integer(kind):
+        return pa.array(column, from_pandas=True).cast(kind)  # an optional column with holes
+    return pa.array(column, type=kind, from_pandas=True)
