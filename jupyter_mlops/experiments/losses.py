@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jupyter_mlops.experiments.runs import Run
 from jupyter_mlops.experiments.scoring import EPSILON
+from jupyter_mlops.experiments.trials import Run
 from jupyter_mlops.workspace import Invalid, closest
 
 __all__ = ["LOSSES", "Numbers", "choose_loss", "losses"]

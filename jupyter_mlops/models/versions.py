@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from jupyter_mlops.models.folder import pinned
-from jupyter_mlops.models.freezing import thaw
 from jupyter_mlops.models.records import ModelVersionRecord
 from jupyter_mlops.workspace import NotFound, Reference, Result, Workspace, closest
 from jupyter_mlops.workspace.tracking import explained, tracking_client
@@ -202,6 +201,8 @@ def load(ws: Workspace, version: str | ModelVersion) -> Any:
     --------
     >>> load(ws, "delay@champion").predict(frame)  # doctest: +SKIP
     """
+    from jupyter_mlops.models.freezing import thaw  # imports scikit-learn
+
     found = version if isinstance(version, ModelVersion) else get(ws, version)
     return thaw(found.path(ws) / "model.skops")
 

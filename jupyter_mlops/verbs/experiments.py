@@ -71,13 +71,13 @@ def train(
 
 
 @verb("runs")
-def runs(ws: Workspace, name: str | None = None) -> Runs:
-    """List runs, the newest first.
+def runs(ws: Workspace, name: str | None = None) -> Runs | Run:
+    """List runs, the newest first, or show one.
 
     Parameters
     ----------
     name : str
-        Only the runs of that name.
+        Only the runs of that name; or run:1f3c, which shows that run alone.
 
     Examples
     --------
@@ -85,6 +85,8 @@ def runs(ws: Workspace, name: str | None = None) -> Runs:
     """
     from jupyter_mlops import experiments
 
+    if name is not None and name.startswith("run:"):
+        return experiments.find_run(ws, name)
     found = experiments.runs(ws, name)
     if any(run.status != "running" and not run.sent for run in found):
         experiments.send_later(ws)

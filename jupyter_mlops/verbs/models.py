@@ -38,13 +38,13 @@ def register(ws: Workspace, run: str, name: str, *, alias: str | None = None) ->
 
 
 @verb("models")
-def list_models(ws: Workspace, name: str | None = None) -> Models:
-    """List registered models: versions, aliases, metrics and digests.
+def list_models(ws: Workspace, name: str | None = None) -> Models | ModelVersion:
+    """List registered models with versions, aliases, metrics and digests, or show one version.
 
     Parameters
     ----------
     name : str
-        Only that model's versions.
+        Only that model's versions; or delay@3, delay@champion, which shows that version alone.
 
     Examples
     --------
@@ -52,4 +52,6 @@ def list_models(ws: Workspace, name: str | None = None) -> Models:
     """
     from jupyter_mlops import models
 
+    if name is not None and "@" in name:
+        return models.get(ws, name)
     return models.list_models(ws, name)

@@ -17,7 +17,6 @@ from jupyter_mlops.experiments.localcode import local_modules
 from jupyter_mlops.experiments.outcome import Found, Freeze, Plan, gather
 from jupyter_mlops.experiments.portrait import to_pandas
 from jupyter_mlops.experiments.records import CellRecord, EnvironmentRecord, TrialRecord
-from jupyter_mlops.experiments.runs import Run, process_name, settle
 from jupyter_mlops.experiments.sending import send_later
 from jupyter_mlops.experiments.surroundings import (
     Checkout,
@@ -25,6 +24,7 @@ from jupyter_mlops.experiments.surroundings import (
     environment,
     notebook_validity,
 )
+from jupyter_mlops.experiments.trials import Run, process_name, settle
 from jupyter_mlops.workspace import Invalid, MLOpsError, Workspace, check_name, closest
 from jupyter_mlops.workspace.records import utcnow
 

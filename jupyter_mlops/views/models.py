@@ -1,0 +1,94 @@
+"""How registered models look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_mlops.models import Models, ModelVersion
+from jupyter_mlops.views.blocks import Action, Actions, Column, Fact, Facts, Table, View
+from jupyter_mlops.views.cells import number_text
+from jupyter_mlops.views.registry import look
+
+__all__ = ["model_view", "models_view"]
+
+ROWS = 200
+METRIC_COLUMNS = 4
+
+
+@look(ModelVersion)
+def model_view(result: ModelVersion) -> View:
+    """One version: what it predicts from what, and where it comes from."""
+    facts = [
+        Fact(label="Aliases", value=", ".join(result.aliases) or "–"),
+        Fact(label="Predicts", value=f"{result.target or 'its target'} ({result.task})"),
+        *(Fact(label=name, value=number_text(value)) for name, value in result.metrics.items()),
+        Fact(label="Digest", value=result.digest[:12], hint=result.digest),
+        Fact(label="Run", value=f"run:{result.run_id[:8]}"),
+        Fact(label="Data", value=result.data_ref or "–"),
+    ]
+    rows = [
+        {"name": one["name"], "type": one["type"], "required": "yes" if one["required"] else "no"}
+        for one in result.signature["inputs"]
+    ]
+    columns = [
+        Column(key="name", label="Input"),
+        Column(key="type", label="Type"),
+        Column(key="required", label="Required"),
+    ]
+    serve = Action(label="Serve", verb="serve", args={"model": result.label})
+    return View(
+        kind="model",
+        title=result.label,
+        subtitle=f"registered by {result.actor}, {result.created_at:%Y-%m-%d %H:%M} UTC",
+        ref=result.ref,
+        line=f"%mlops models {result.label}",
+        blocks=[
+            Facts(items=facts),
+            Table(title="Inputs", columns=columns, rows=rows[:ROWS], total=len(rows)),
+            Actions(items=[serve]),
+        ],
+    )
+
+
+@look(Models)
+def models_view(result: Models) -> View:
+    """Versions in a table, by name, the newest first."""
+    names: dict[str, None] = {}
+    for version in result:
+        names.update(dict.fromkeys(version.metrics))
+    shown = list(names)[:METRIC_COLUMNS]
+    columns = [
+        Column(key="model", label="Model", kind="ref"),
+        Column(key="aliases", label="Aliases"),
+        *(Column(key=f"metric_{name}", label=name, kind="number") for name in shown),
+        Column(key="run", label="Run", kind="ref"),
+        Column(key="digest", label="Digest"),
+        Column(key="registered", label="Registered", kind="time"),
+    ]
+    total = len(result)
+    many = "version" if total == 1 else "versions"
+    return View(
+        kind="models",
+        title=f"Versions of {result.name}" if result.name else "Models",
+        subtitle=f"{total:,} {many}",
+        line=f"%mlops models {result.name or ''}".strip(),
+        blocks=[
+            Table(
+                columns=columns,
+                rows=[_row(version, shown) for version in result[:ROWS]],
+                total=total,
+                empty="No models yet: %mlops register RUN NAME makes the first.",
+            )
+        ],
+    )
+
+
+def _row(version: ModelVersion, metrics: list[str]) -> dict[str, Any]:
+    return {
+        "model": version.ref,
+        "aliases": ", ".join(version.aliases),
+        **{f"metric_{name}": version.metrics.get(name) for name in metrics},
+        "run": f"run:{version.run_id[:8]}",
+        "digest": version.digest[:12],
+        "registered": version.created_at.isoformat(),
+    }
