@@ -94,7 +94,7 @@ def parse(words: Sequence[Any]) -> Line:
     positions = [one for one in verb.arguments if not one.flag]
     while rest:
         word = rest.pop(0)
-        if word == "--":
+        if isinstance(word, str) and word == "--":
             for value in rest:
                 _place(line, positions, value)
             break
