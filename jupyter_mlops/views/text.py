@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from jupyter_mlops.views.blocks import Actions, Chart, Code, Facts, Notice, Preview, Table, View
+from jupyter_mlops.views.blocks import (
+    Actions,
+    Chart,
+    Code,
+    Fact,
+    Facts,
+    Notice,
+    Preview,
+    Table,
+    View,
+)
 from jupyter_mlops.views.cells import cell_text, magic_line
 
 __all__ = ["LINES", "render_text"]
@@ -25,7 +35,7 @@ def render_text(view: View, limit: int = LINES) -> str:
     notices = [block for block in view.blocks if isinstance(block, Notice)]
     others = [block for block in view.blocks if not isinstance(block, Facts | Notice | Actions)]
     for group in facts:
-        lines += _wrapped([f"{fact.label}: {fact.value}" for fact in group.items])
+        lines += _wrapped([_fact(fact) for fact in group.items])
     for notice in notices:
         mark = {"info": "·", "good": "✓", "warn": "!", "bad": "✗"}[notice.level]
         text = f"{mark} {notice.text}" + (f" → {notice.fix}" if notice.fix else "")
@@ -60,13 +70,18 @@ def _block(block: Table | Chart | Preview | Code | object, room: int) -> list[st
 def _table(table: Table, room: int) -> list[str]:
     title = [f"{table.title}:"] if table.title and room > 3 else []
     if not table.rows:
-        return [*title, f"  {table.empty}"][:room]
+        return [f"{table.title}: {table.empty}" if table.title else f"  {table.empty}"]
+    total = table.total if table.total is not None else len(table.rows)
+    if table.title and room <= 3:
+        # Room for one line: the rows by their first column.
+        key = table.columns[0]
+        names = [cell_text(key, row.get(key.key)) for row in table.rows]
+        return [_fit(f"{table.title} ({total:,}): {', '.join(names)}")]
     rows = [[column.label for column in table.columns]]
     rows += [
         [cell_text(column, row.get(column.key)) for column in table.columns] for row in table.rows
     ]
     grid = _grid(rows, [column.align == "right" for column in table.columns])
-    total = table.total if table.total is not None else len(table.rows)
     return title + _cut(grid, room - len(title), total)
 
 
@@ -93,6 +108,10 @@ def _widths(wanted: list[int]) -> list[int]:
 
 def _short(cell: str, width: int) -> str:
     return cell if len(cell) <= width else cell[: width - 1] + "…"
+
+
+def _fact(fact: Fact) -> str:
+    return f"{fact.label}{'' if fact.label.endswith('?') else ':'} {fact.value}"
 
 
 def _fit(line: str) -> str:
