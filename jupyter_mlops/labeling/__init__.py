@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.imports import import_labels
     from jupyter_mlops.labeling.leases import Claim, ClaimedItem, claim, release, renew
     from jupyter_mlops.labeling.media import Media, open_media
-    from jupyter_mlops.labeling.pixels import png
+    from jupyter_mlops.labeling.pixels import pictures, png
     from jupyter_mlops.labeling.progress import (
         Queue,
         Tasks,
@@ -35,7 +35,7 @@ _HOMES = {
     "imports": ("import_labels",),
     "leases": ("Claim", "ClaimedItem", "claim", "release", "renew"),
     "media": ("Media", "open_media"),
-    "pixels": ("png",),
+    "pixels": ("pictures", "png"),
     "progress": ("Queue", "TaskState", "Tasks", "list_tasks", "status", "upcoming"),
     "tasks": ("Counts", "Task", "create", "find", "get"),
 }
@@ -65,6 +65,7 @@ __all__ = [
     "labels",
     "list_tasks",
     "open_media",
+    "pictures",
     "png",
     "release",
     "renew",

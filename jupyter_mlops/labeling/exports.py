@@ -58,7 +58,7 @@ def labels(ws: Workspace, name: str) -> pd.DataFrame:
     return frame.astype({"item": "int64"}).assign(at=pd.to_datetime(frame["at"], utc=True))
 
 
-def export(ws: Workspace, name: str, path: Path | None, format: str | None = None) -> Export:
+def export(ws: Workspace, name: str, to: str | None = None) -> Export:
     """Take the labels out, into a file if one is named.
 
     Parameters
@@ -66,25 +66,29 @@ def export(ws: Workspace, name: str, path: Path | None, format: str | None = Non
     ws : Workspace
     name : str
         The task's name or id.
-    path : Path, optional
-        A file ending in ``.csv`` or ``.jsonl``. CSV holds the current labels; JSON lines
-        hold each item's too, with every decision that led there.
-    format : {"csv", "jsonl"}, optional
-        When the file's ending doesn't say.
+    to : str, optional
+        A file below the workspace's folder that ends in ``.csv`` or ``.jsonl``. CSV holds the
+        current labels; JSON lines hold each item's too, with every decision that led there.
+
+    Raises
+    ------
+    Invalid
+        The file's ending or place won't do.
     """
     task = get(ws, name)
     frame = labels(ws, name)
-    if path is None:
+    if to is None:
         return Export(task, frame, None, "")
-    chosen = format or path.suffix.lstrip(".").lower()
-    if chosen not in {"csv", "jsonl"}:
+    path = _place(to, ws)
+    format = path.suffix.lstrip(".").lower()
+    if format not in {"csv", "jsonl"}:
         raise Invalid(
             f"labels can't be written as {path.name!r}",
             "the formats are CSV and JSON lines",
             "end the name in .csv or .jsonl",
             code="E-LABEL-017",
         )
-    content = _csv(frame) if chosen == "csv" else _json_lines(ws, task)
+    content = _csv(frame) if format == "csv" else _json_lines(ws, task)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.draft")
@@ -97,7 +101,22 @@ def export(ws: Workspace, name: str, path: Path | None, format: str | None = Non
             "name a folder you may write to",
             code="E-LABEL-018",
         ) from None
-    return Export(task, frame, str(path), chosen)
+    return Export(task, frame, str(path), format)
+
+
+def _place(to: str, ws: Workspace) -> Path:
+    """The file that is meant. A browser may ask for it as well, so it stays in the workspace."""
+    root = ws.root.resolve()
+    here = Path.cwd().resolve()
+    path = ((here if here.is_relative_to(root) else root) / to).resolve()
+    if not path.is_relative_to(root) or path.is_relative_to(ws.home.resolve()):
+        raise Invalid(
+            f"labels can't be written to {to}",
+            f"it isn't among the files of {root}",
+            "name a file below that folder, or use the result's .frame",
+            code="E-LABEL-032",
+        )
+    return path
 
 
 def _csv(frame: pd.DataFrame) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["png"]
+from jupyter_mlops.workspace.errors import Invalid
+
+__all__ = ["pictures", "png"]
 
 
 def png(pixels: NDArray[Any]) -> bytes:
@@ -53,6 +55,48 @@ def png(pixels: NDArray[Any]) -> bytes:
             _chunk(b"IEND", b""),
         )
     )
+
+
+def pictures(data: Any) -> Any:
+    """Make PNG images of the arrays in `data`, which no table could hold otherwise.
+
+    Parameters
+    ----------
+    data : ndarray, data frame or anything else
+        A stack of images, shape (n, height, width) or (n, height, width, 3), becomes a frame
+        with the column ``image``. Columns of arrays in a pandas frame become columns of bytes.
+        Anything else is returned as it is.
+
+    Raises
+    ------
+    Invalid
+        A row of such a column is no image.
+
+    Examples
+    --------
+    >>> pictures(np.zeros((5, 8, 8))).shape
+    (5, 1)
+    """
+    if isinstance(data, np.ndarray) and data.ndim in {3, 4}:
+        import polars as pl
+
+        return pl.DataFrame({"image": [_row(one, row) for row, one in enumerate(data)]})
+    if not type(data).__module__.startswith("pandas.") or not hasattr(data, "columns"):
+        return data
+    made = {}
+    for name in data.columns:
+        column = data[name]
+        first = next((one for one in column if one is not None), None) if len(column) else None
+        if isinstance(first, np.ndarray) and first.ndim in {2, 3}:
+            made[name] = [_row(one, row) for row, one in enumerate(column)]
+    return data.assign(**made) if made else data
+
+
+def _row(pixels: Any, row: int) -> bytes:
+    try:
+        return png(pixels)
+    except (ValueError, TypeError) as error:
+        raise Invalid(f"row {row} is no image", str(error), code="E-LABEL-036") from None
 
 
 def _spread(array: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -77,8 +77,8 @@ def create(
     ws: Workspace,
     name: str,
     source: Source,
-    kind: Kind,
-    classes: list[str],
+    kind: Kind | None = None,
+    classes: list[str] | None = None,
     *,
     column: str | None = None,
     key: str | None = None,
@@ -93,7 +93,7 @@ def create(
     source : Source
         The table; each row becomes an item.
     kind : {"image", "text"}
-        How an item is shown.
+        How an item is shown. A task that is there already has one.
     classes : list of str
         The labels to choose from, in the order of their keys. More may be added at the
         end later; none is renamed or dropped, since labels already name them.
@@ -112,10 +112,17 @@ def create(
         The classes, the column or a row can't be used.
     """
     check_name(name, "labeling task")
-    _check_classes(classes)
+    if classes is not None:
+        _check_classes(classes)
     found = find(ws, name)
     if found is not None:
-        return _resume(ws, found, source, kind, classes)
+        return _resume(ws, found, source, kind or found.kind, classes or list(found.classes))
+    if kind is None or classes is None:
+        raise Invalid(
+            f"the new task {name!r} needs {'a kind' if kind is None else 'classes'}",
+            fix=f"`%mlops label {name} DATA --kind text --classes a,b` makes it",
+            code="E-LABEL-033",
+        )
     from jupyter_mlops.labeling.items import read_items  # data frames: not for every claim
 
     chosen, items = read_items(source, kind, column, key, ws.root)

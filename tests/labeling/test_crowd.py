@@ -43,7 +43,7 @@ def test_eight_people_label_everything_and_nothing_twice(ws, texts):
     assert [person.returncode for person in people] == [0] * 8
     evs = [ev for output in said for ev in acknowledged(output)]
     times = Counter(stored(ws)[ev] for ev in evs)
-    assert times == Counter({item: 1 for item in range(240)})
+    assert times == Counter(dict.fromkeys(range(240), 1))
     assert set(evs) == set(stored(ws))
     assert status(ws, task.id).counts.labeled == 240
     assert ws.audit().intact

@@ -10,7 +10,16 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from jupyter_mlops.labeling import claim, create, export, import_labels, open_media, png, status
+from jupyter_mlops.labeling import (
+    claim,
+    create,
+    export,
+    import_labels,
+    open_media,
+    pictures,
+    png,
+    status,
+)
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound
 
 from .conftest import Rows
@@ -48,6 +57,17 @@ def test_a_grid_of_pixels_is_an_image(ws, shape, mode):
     create(ws, "grids", rows, "image", CLASSES)
     shown = Image.open(io.BytesIO(open_media(ws, "grids", 0).read()))
     assert (shown.mode, shown.size) == (mode, (6, 4))
+
+
+def test_arrays_are_images_in_a_frame_and_in_a_stack():
+    import pandas as pd
+
+    stack = np.arange(5 * 4 * 6, dtype=np.uint8).reshape(5, 4, 6)
+    assert pictures(stack)["image"].to_list() == [png(one) for one in stack]
+    frame = pictures(pd.DataFrame({"n": range(5), "scan": list(stack)}))
+    assert frame["scan"].tolist() == [png(one) for one in stack]
+    with pytest.raises(Invalid, match="row 1 is no image"):
+        pictures(pd.DataFrame({"scan": [stack[0], None]}))
 
 
 def test_files_are_shown_from_where_they_are(ws):
@@ -139,7 +159,7 @@ def test_labels_find_their_items_by_key(ws):
     create(ws, "t", Rows(frame), "text", CLASSES, column="x", key="id")
     given = Rows(pl.DataFrame({"who": ["k3", "k1"], "is": ["dog", None]}), digest="g")
     import_labels(ws, "t", given, "is", key="who")
-    frame = export(ws, "t", None).frame
+    frame = export(ws, "t").frame
     assert frame[["key", "label"]].values.tolist() == [["k3", "dog"]]
 
 
@@ -166,13 +186,13 @@ def test_csv_and_json_lines_hold_what_was_labelled(ws, tmp_path):
     frame = pl.DataFrame({"x": ['a,"b"\nc', "ü"], "is": ["cat", "dog"]})
     create(ws, "t", Rows(frame), "text", CLASSES, column="x")
     import_labels(ws, "t", Rows(frame), "is")
-    export(ws, "t", tmp_path / "out" / "t.csv")
+    export(ws, "t", "out/t.csv")
     with (tmp_path / "out" / "t.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["label"], row["content"]) for row in rows] == [("cat", 'a,"b"\nc'), ("dog", "ü")]
-    export(ws, "t", tmp_path / "t.jsonl")
+    export(ws, "t", "t.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text("utf-8").splitlines()]
     assert lines[0]["classes"] == CLASSES
     assert lines[2]["decisions"][0]["value"] == "dog"
     with pytest.raises(Invalid, match=r"\.csv or \.jsonl"):
-        export(ws, "t", tmp_path / "t.xlsx")
+        export(ws, "t", "t.xlsx")

@@ -140,7 +140,7 @@ export class Queue extends EventTarget {
     this.link = this.unsent.length ? "saving" : "saved";
     this.trouble = "";
     for (const { ev, sentAt } of batch) {
-      if (gone.has(ev)) this.tell("acknowledged", { ev, ms: performance.now() - sentAt });
+      if (gone.has(ev)) this.tell("acknowledged", { ev, ms: sentAt ? performance.now() - sentAt : null });
     }
     for (const { what } of refused) this.say(`a label was refused: ${what}`);
     this.changed();
@@ -220,7 +220,10 @@ export class Queue extends EventTarget {
     clearTimeout(this.again);
     removeEventListener("online", this.nudge);
     this.session.free();
-    this.road.ask("release", { session: this.session.id }, { last: true }).catch(() => {});
+    // Unless a labeler of this page goes on with the session, the items go back.
+    if (!this.session.taken()) {
+      this.road.ask("release", { session: this.session.id }, { last: true }).catch(() => {});
+    }
     for (const item of [...this.items, ...this.past.map((past) => past.item)]) forget(item);
   }
 

@@ -15,7 +15,14 @@ export function takeSession(task) {
   const id = known.find((old) => !busy.has(old)) ?? newId();
   if (!known.includes(id)) remember(task, [...known, id]);
   busy.add(id);
-  return { id, free: () => busy.delete(id) };
+  let mine = true;
+  return {
+    id,
+    // Freed once only: the next labeler of this page may have taken it over by then.
+    free: () => mine && (mine = !busy.delete(id)),
+    taken: () => busy.has(id),
+    mine: () => mine,
+  };
 }
 
 const shelf = (task) => `jupyter-mlops-label-sessions:${task}`;
