@@ -6,18 +6,17 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 __all__ = ["Checkout", "Environment", "environment", "notebook_file", "notebook_validity"]
 
 GIT_SECONDS = 5.0
-_listings: dict[tuple[object, ...], Environment] = {}
 
 
 @dataclass(frozen=True)
@@ -35,38 +34,40 @@ class Environment:
 
 
 def environment() -> Environment:
-    """List what is installed; read again only when a folder of packages has changed.
+    """List what is installed, in a few milliseconds.
 
-    Packages installed from a folder or a URL are listed as ``name @ url``, as pip and uv do.
+    Name and version are read from the folders' names, as wheels must have them (PyPA's
+    "Recording installed projects"); what was installed from a folder or a URL is listed as
+    ``name @ url``, as pip and uv do.
     """
-    stamp = tuple((path, _changed(path)) for path in sys.path)
-    if stamp not in _listings:
-        _listings.clear()
-        lines = {line for item in metadata.distributions() if (line := _line(item))}
-        _listings[stamp] = Environment(
-            platform.python_version(), platform.platform(), tuple(sorted(lines, key=str.lower))
-        )
-    return _listings[stamp]
+    lines: dict[str, str] = {}
+    for folder in sys.path:
+        for name, line in _installed_in(Path(folder or ".")):
+            lines.setdefault(name, line)  # the first on the path is the one imported
+    return Environment(
+        platform.python_version(), platform.platform(), tuple(lines[name] for name in sorted(lines))
+    )
 
 
-def _changed(path: str) -> int:
+def _installed_in(folder: Path) -> Iterator[tuple[str, str]]:
     try:
-        return Path(path or ".").stat().st_mtime_ns
-    except OSError:
-        return 0
+        names = [entry.name for entry in os.scandir(folder)]
+    except OSError:  # zip files and folders that don't exist are on the path too
+        return
+    for entry in names:
+        stem, dot, kind = entry.rpartition(".")
+        if not dot or kind not in {"dist-info", "egg-info"} or "-" not in stem:
+            continue
+        raw, version = stem.split("-")[:2]
+        name = re.sub(r"[-_.]+", "-", raw).lower()
+        yield name, _origin(folder / entry / "direct_url.json", name) or f"{name}=={version}"
 
 
-def _line(item: metadata.Distribution) -> str:
-    name = item.metadata["Name"]
-    if not name:
-        return ""  # what an interrupted installation leaves behind
-    origin = item.read_text("direct_url.json")
-    if origin:
-        try:
-            return f"{name} @ {json.loads(origin)['url']}"
-        except (ValueError, KeyError):
-            pass
-    return f"{name}=={item.version}"
+def _origin(path: Path, name: str) -> str | None:
+    try:
+        return f"{name} @ {json.loads(path.read_text('utf-8'))['url']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # installed from an index
 
 
 class Checkout:
