@@ -1,21 +1,9 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import { Refusal } from './refusal';
 import type { IView } from './views';
 import { readView } from './views';
-
-/** What the server says when it refuses: what was wrong, why, and what to do. */
-export class Refusal extends Error {
-  constructor(
-    readonly what: string,
-    readonly why: string = '',
-    readonly fix: string = '',
-    readonly code: string = ''
-  ) {
-    super(why ? `${what}: ${why}` : what);
-    this.name = 'Refusal';
-  }
-}
 
 /**
  * The server extension's routes, with the token and XSRF that the server wants.

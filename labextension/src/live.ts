@@ -2,7 +2,7 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import { Refusal } from './api';
+import { Refusal } from './refusal';
 import type { IQuery } from './references';
 import type { IView } from './views';
 

@@ -70,6 +70,11 @@ class Lab:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        quiet = self.home / ".jupyter/lab/user-settings/@jupyterlab/apputils-extension"
+        quiet.mkdir(parents=True, exist_ok=True)
+        (quiet / "notification.jupyterlab-settings").write_text(
+            json.dumps({"fetchNews": "false", "checkForUpdates": False})
+        )
         arguments = [
             "--no-browser",
             "--ip=127.0.0.1",

@@ -1,6 +1,7 @@
 import React from 'react';
 
-import type { IActions, ICode, IFacts, INotice } from '../views';
+import { Refusal } from '../refusal';
+import type { IAction, IActions, ICode, IFacts, INotice } from '../views';
 import { levelOf } from './cells';
 import { useHost } from './host';
 import { Prose, Titled } from './section';
@@ -102,38 +103,59 @@ export function ActionsBlock(props: {
 }): React.JSX.Element | null {
   const { act } = useHost();
   const [running, setRunning] = React.useState<number | null>(null);
-  const isMounted = React.useRef(true);
-  React.useEffect(() => {
-    isMounted.current = true;
-    return () => {
-      isMounted.current = false;
-    };
-  }, []);
+  const [failure, setFailure] = React.useState<unknown>(null);
   if (!act || !props.block.items.length) {
     return null;
   }
+  const start = async (action: IAction, place: number): Promise<void> => {
+    setRunning(place);
+    setFailure(null);
+    try {
+      await act(action);
+    } catch (reason) {
+      setFailure(reason);
+    } finally {
+      setRunning(null);
+    }
+  };
   return (
-    <div className="jp-mlops-Actions">
-      {props.block.items.map((action, place) => (
-        <button
-          key={place}
-          type="button"
-          className="jp-mlops-Button"
-          data-danger={action.danger ?? false}
-          disabled={running !== null}
-          aria-busy={running === place}
-          onClick={() => {
-            setRunning(place);
-            void act(action).finally(() => {
-              if (isMounted.current) {
-                setRunning(null);
-              }
-            });
-          }}
-        >
-          {action.label}
-        </button>
-      ))}
-    </div>
+    <>
+      <div className="jp-mlops-Actions">
+        {props.block.items.map((action, place) => (
+          <button
+            key={place}
+            type="button"
+            className="jp-mlops-Button"
+            data-danger={action.danger ?? false}
+            disabled={running !== null}
+            aria-busy={running === place}
+            onClick={() => void start(action, place)}
+          >
+            {action.label}
+          </button>
+        ))}
+      </div>
+      {failure ? <Failure reason={failure} /> : null}
+    </>
+  );
+}
+
+/** Why something could not be done, in one sentence, and the way out. */
+export function Failure(props: { reason: unknown }): React.JSX.Element {
+  const refusal =
+    props.reason instanceof Refusal
+      ? props.reason
+      : new Refusal(String(props.reason));
+  const { what, why, fix, code } = refusal;
+  const sentence = `${what.charAt(0).toUpperCase()}${what.slice(1)}${why ? `: ${why}` : ''}.`;
+  return (
+    <NoticeBlock
+      role="alert"
+      block={{
+        level: 'bad',
+        text: code ? `${sentence} (${code})` : sentence,
+        fix
+      }}
+    />
   );
 }

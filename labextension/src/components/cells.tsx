@@ -12,7 +12,12 @@ export function Cell(props: {
 }): React.JSX.Element {
   const { kind, value } = props;
   if (value === null || value === undefined) {
-    return <span className="jp-mlops-Cell-none">–</span>;
+    // No badge is no news; a missing number is.
+    return kind === 'badge' ? (
+      <></>
+    ) : (
+      <span className="jp-mlops-Cell-none">–</span>
+    );
   }
   switch (kind) {
     case 'percent':

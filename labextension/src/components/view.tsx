@@ -6,24 +6,22 @@ import { ChartBlock } from './chart';
 import { PreviewBlock } from './preview';
 import { TableBlock } from './table';
 
-/** A view: its title and blocks. Panels and cell outputs draw the same. */
-export function View(props: {
-  view: IView;
-  tools?: React.ReactNode;
-}): React.JSX.Element {
-  const { view, tools } = props;
+/** A view: its title, what can be done with it, and its other blocks. Panels and cell outputs draw the same. */
+export function View(props: { view: IView }): React.JSX.Element {
+  const { view } = props;
+  const actions = view.blocks.filter(one => one.type === 'actions');
   return (
     <article className="jp-mlops-View" data-kind={view.kind}>
-      <header className="jp-mlops-View-head">
+      <div className="jp-mlops-View-head">
         <h2 className="jp-mlops-View-title">
           {view.title}
           {view.subtitle ? (
             <span className="jp-mlops-View-subtitle">{view.subtitle}</span>
           ) : null}
         </h2>
-        {tools}
-      </header>
-      <Blocks blocks={view.blocks} />
+        <Blocks blocks={actions} />
+      </div>
+      <Blocks blocks={view.blocks.filter(one => one.type !== 'actions')} />
     </article>
   );
 }

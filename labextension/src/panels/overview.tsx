@@ -1,9 +1,10 @@
 import React from 'react';
 
+import { Failure } from '../components/blocks';
 import { Blocks } from '../components/view';
 import { useHost } from '../components/host';
 import type { LiveView } from '../live';
-import { RefusalNotice } from './refusal';
+import { NO_WORKSPACE } from '../refusal';
 import { useLive } from './uselive';
 
 /** What is running, what is served, what changed, what waits for a person, what can be trusted. */
@@ -21,7 +22,15 @@ export function Overview(props: {
       aria-live="polite"
       aria-busy={live.isLoading}
     >
-      {live.refusal ? <RefusalNotice refusal={live.refusal} /> : null}
+      {live.refusal?.code === NO_WORKSPACE ? (
+        <p className="jp-mlops-Empty">
+          {trans.__(
+            'Nothing is kept in this folder yet. The first %mlops line in a notebook begins it.'
+          )}
+        </p>
+      ) : live.refusal ? (
+        <Failure reason={live.refusal} />
+      ) : null}
       {live.view ? <Blocks blocks={live.view.blocks} /> : null}
     </section>
   );

@@ -1,13 +1,15 @@
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { Badge, Cell, levelOf, Reference } from '../components/cells';
+import { Failure } from '../components/blocks';
+import { Badge, levelOf, Reference } from '../components/cells';
 import { useHost } from '../components/host';
-import { scalarText } from '../format';
+import { numberText, scalarText } from '../format';
 import type { LiveView } from '../live';
-import type { IColumn, ITable, Row } from '../views';
+import { splitReference } from '../references';
+import { NO_WORKSPACE } from '../refusal';
+import type { IColumn, ITable, Level, Row } from '../views';
 import { itemsOf, valueOf } from '../views';
-import { RefusalNotice } from './refusal';
 import type { ISection } from './sections';
 import { useLive } from './uselive';
 
@@ -27,7 +29,8 @@ export function SectionView(props: {
   const [isOpen, setOpen] = React.useState(true);
   useLive(live, isVisible && isOpen);
   const table = live.view ? itemsOf(live.view) : null;
-  const count = table ? (table.total ?? table.rows.length) : null;
+  const isNew = live.refusal?.code === NO_WORKSPACE;
+  const count = table ? (table.total ?? table.rows.length) : isNew ? 0 : null;
   const Caret = isOpen ? caretDownIcon : caretRightIcon;
   return (
     <section className="jp-mlops-Section" data-section={section.id}>
@@ -54,10 +57,8 @@ export function SectionView(props: {
       </h3>
       {isOpen ? (
         <div className="jp-mlops-Section-body">
-          {live.refusal ? <RefusalNotice refusal={live.refusal} /> : null}
-          {live.view && !count ? (
-            <Empty section={section} onInsert={onInsert} />
-          ) : null}
+          {live.refusal && !isNew ? <Failure reason={live.refusal} /> : null}
+          {count === 0 ? <Empty section={section} onInsert={onInsert} /> : null}
           {table?.rows.length ? (
             <>
               <ul className="jp-mlops-Items" aria-label={section.title}>
@@ -111,47 +112,58 @@ function Empty(props: {
 /** One record: its name, its state, and one more thing to tell it by. */
 function Item(props: { table: ITable; row: Row }): React.JSX.Element {
   const { table, row } = props;
-  const { name, badge, more } = rolesOf(table.columns);
-  const ref = scalarText(
-    valueOf(row, 'ref') ?? (name?.kind === 'ref' ? valueOf(row, name.key) : '')
-  );
-  const state = badge ? valueOf(row, badge.key) : null;
+  const { ref, name, state, more } = itemOf(table.columns, row);
   return (
     <li className="jp-mlops-Item">
       <span className="jp-mlops-Item-name">
-        {ref ? (
-          <Reference reference={ref} />
-        ) : name ? (
-          scalarText(valueOf(row, name.key))
-        ) : null}
+        {ref ? <Reference reference={ref}>{name}</Reference> : name}
       </span>
-      {more ? (
-        <span className="jp-mlops-Item-more" title={more.label}>
-          <Cell kind={more.kind ?? 'text'} value={valueOf(row, more.key)} />{' '}
-          {more.kind === 'number' ? more.label.toLowerCase() : null}
-        </span>
-      ) : null}
-      {typeof state === 'object' && state !== null && 'text' in state ? (
-        <Badge
-          text={scalarText(state.text)}
-          level={levelOf('level' in state ? state.level : 'info')}
-        />
-      ) : null}
+      {more ? <span className="jp-mlops-Item-more">{more}</span> : null}
+      {state ? <Badge text={state.text} level={state.level} /> : null}
     </li>
   );
 }
 
-/** Which columns tell an item's name, its state, and one thing more. */
-export function rolesOf(columns: readonly IColumn[]): {
-  name: IColumn | undefined;
-  badge: IColumn | undefined;
-  more: IColumn | undefined;
+/** What a list's row says of its record, in a line. */
+export function itemOf(
+  columns: readonly IColumn[],
+  row: Row
+): {
+  ref: string;
+  name: string;
+  more: string;
+  state: { text: string; level: Level } | null;
 } {
-  const name = columns.find(one => one.kind === 'ref') ?? columns[0];
-  const rest = columns.filter(one => one !== name);
+  const first = columns.find(one => one.kind === 'ref') ?? columns[0];
+  const shown = first ? valueOf(row, first.key) : null;
+  const ref = first?.kind === 'ref' && shown ? scalarText(shown) : '';
+  const short = ref ? splitReference(ref).name : scalarText(shown);
+  // Records that are told apart by a number go by the name that a person gave them.
+  const given = valueOf(row, 'name');
+  const isNamed = typeof given === 'string' && given && !short.includes(given);
+  const badge = columns.find(one => one.kind === 'badge');
+  const state = badge ? valueOf(row, badge.key) : null;
+  const number = columns.find(one => one.kind === 'number');
+  const count = number ? valueOf(row, number.key) : null;
+  const aliases = valueOf(row, 'aliases');
+  let more = '';
+  if (isNamed) {
+    more = short;
+  } else if (typeof aliases === 'string' && aliases) {
+    more = aliases;
+  } else if (number && typeof count === 'number') {
+    more = `${numberText(count)} ${number.label.toLowerCase()}`;
+  }
   return {
-    name,
-    badge: rest.find(one => one.kind === 'badge'),
-    more: rest.find(one => one.kind === 'number' || one.kind === 'percent')
+    ref,
+    name: isNamed ? given : short,
+    more,
+    state:
+      typeof state === 'object' && state !== null && 'text' in state
+        ? {
+            text: scalarText(state.text),
+            level: levelOf('level' in state ? state.level : 'info')
+          }
+        : null
   };
 }

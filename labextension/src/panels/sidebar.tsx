@@ -61,7 +61,7 @@ export class Sidebar extends ReactWidget {
       : null;
     return (
       <HostContext.Provider value={host}>
-        <header className="jp-mlops-Sidebar-head">
+        <div className="jp-mlops-Sidebar-head">
           <h2>{host.trans.__('MLOps')}</h2>
           <button
             type="button"
@@ -74,7 +74,7 @@ export class Sidebar extends ReactWidget {
           >
             <refreshIcon.react tag="span" />
           </button>
-        </header>
+        </div>
         <Overview
           live={this._workspace.view(OVERVIEW)}
           isVisible={this.isVisible}

@@ -2,12 +2,12 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import React from 'react';
 
+import { Failure } from '../components/blocks';
 import type { IHost } from '../components/host';
 import { HostContext } from '../components/host';
 import { View } from '../components/view';
 import type { LiveView } from '../live';
 import type { IPanels } from '../tokens';
-import { RefusalNotice } from './refusal';
 import { useLive } from './uselive';
 
 /** A panel that draws the answer to one query and follows it. */
@@ -78,9 +78,16 @@ function Content(props: {
   useLive(live, isVisible);
   return (
     <HostContext.Provider value={host}>
-      {live.refusal ? <RefusalNotice refusal={live.refusal} /> : null}
+      {live.refusal ? <Failure reason={live.refusal} /> : null}
       {live.view ? <View view={live.view} /> : null}
-      <p className="jp-mlops-Panel-state" role="status">
+      <p
+        className={
+          live.isLoading && !live.view
+            ? 'jp-mlops-Aside'
+            : 'jp-mlops-Panel-state'
+        }
+        role="status"
+      >
         {live.isLoading
           ? host.trans.__('Loading…')
           : live.view

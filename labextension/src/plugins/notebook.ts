@@ -4,7 +4,6 @@ import type {
 } from '@jupyterlab/application';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { addBelowIcon } from '@jupyterlab/ui-components';
 
 import { CommandIDs, describe, textArgument } from '../commands';
 
@@ -32,7 +31,6 @@ export const notebook: JupyterFrontEndPlugin<void> = {
               tracker.currentWidget.title.label
             )
           : trans.__('Open a notebook to insert the line that shows this'),
-      icon: addBelowIcon,
       describedBy: describe({ line: 'The %mlops line' }),
       isEnabled: () => tracker.currentWidget !== null,
       execute: args => {
