@@ -1,0 +1,288 @@
+"""Check an endpoint's traffic: inputs against a reference, answers against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from jupyter_mlops.data import Table
+from jupyter_mlops.monitoring.checks import Drift, keep, latest
+from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
+from jupyter_mlops.monitoring.limits import Limits
+from jupyter_mlops.monitoring.performance import Performance, Task, measure
+from jupyter_mlops.monitoring.truth import join_truth
+from jupyter_mlops.monitoring.verdicts import overall, sentence
+from jupyter_mlops.monitoring.windows import Window, parse_length
+from jupyter_mlops.workspace import Invalid, NotFound, Workspace
+from jupyter_mlops.workspace.records import new_id, utcnow
+
+INPUT = "in."
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The two frames of a check, feature columns under their own names.
+
+    Attributes
+    ----------
+    reference, current : polars.DataFrame
+        `current` also has the columns of the traffic log.
+    names : list of str
+        Features both sides have.
+    missing : list of str
+        Features asked for that one side doesn't have.
+    """
+
+    reference: pl.DataFrame
+    current: pl.DataFrame
+    names: list[str]
+    missing: list[str]
+    notices: list[str]
+
+
+def drift(
+    ws: Workspace,
+    reference: Table,
+    traffic: pl.LazyFrame,
+    feedback: pl.LazyFrame | None = None,
+    *,
+    endpoint: str,
+    features: Sequence[str] | None = None,
+    model: str | None = None,
+    version: str | None = None,
+    task: Task | None = None,
+    validation: pl.DataFrame | None = None,
+    window: Window | None = None,
+    length: str | None = None,
+    limits: Limits | None = None,
+) -> Drift:
+    """Compare a window of logged traffic with a reference, keep the result, return it.
+
+    Parameters
+    ----------
+    ws : Workspace
+    reference : Table
+        What the features should look like: the model's training data.
+    traffic : polars.LazyFrame
+        The traffic log: ``prediction_id``, ``event_time`` and inputs as ``in.<name>``;
+        ``version``, ``prediction`` and ``probability`` where there are any.
+    feedback : polars.LazyFrame, optional
+        ``prediction_id``, ``truth``, ``at``.
+    endpoint : str
+        Whose traffic it is.
+    features : sequence of str, optional
+        The model's features; default: every input that the reference has too.
+    model, version : str, optional
+        What is judged. Answers of other versions count as traffic, not as its performance.
+    task : {"binary", "multiclass", "regression"}, optional
+        Needed for performance.
+    validation : polars.DataFrame, optional
+        ``truth``, ``prediction``, ``probability`` (and ``day``) of the validation rows:
+        what performance and predictions are compared with.
+    window : Window, optional
+        Span of event time. Default: everything after the last row of the endpoint's
+        last check; that check's window again when nothing has come since; all traffic
+        when there was none.
+    length : str, optional
+        ``30d``: only the newest so much of the window.
+    limits : Limits, optional
+
+    Raises
+    ------
+    NotFound
+        ``E-MONITORING-005``: no traffic in the window.
+    Invalid
+        ``E-MONITORING-006``: the two sides share no feature, or one has no rows.
+
+    Notes
+    -----
+    Verdicts are those of :func:`compare_features` and :func:`measure`.
+    """
+    limits = limits or Limits()
+    asked = window or Window()
+    window = asked if window or length else after_last_check(ws, endpoint, traffic)
+    window = _newest(traffic, window, length)
+    sides = read_sides(reference, traffic, features, window)
+    if sides.current.height == 0:
+        raise NotFound(
+            f"endpoint {endpoint!r} has no traffic in the window {window}",
+            fix="widen --since, --until or --window, or send rows with `%mlops call`",
+            code="E-MONITORING-005",
+        )
+    notices = list(sides.notices)
+    judged = compare_features(sides.reference, sides.current, sides.names, limits)
+    own, others = _own_answers(sides.current, version)
+    if others:
+        notices.append(
+            f"{others:,} rows were answered by other versions; they count as traffic only"
+        )
+    predictions = _compare_predictions(own, validation, limits)
+    performance, corrected = _performance(own, feedback, task, validation, limits)
+    if corrected:
+        notices.append(f"{corrected:,} truths were corrected later; the latest counts")
+    times = _times(sides.current)
+    return keep(
+        ws,
+        Drift(
+            id=new_id(),
+            endpoint=endpoint,
+            model=model,
+            version=version,
+            reference=reference.label,
+            reference_rows=sides.reference.height,
+            rows=sides.current.height,
+            window=window,
+            first=times[0],
+            last=times[1],
+            verdict=overall(judged, performance),
+            sentence=sentence(judged, predictions, performance),
+            features=judged,
+            predictions=predictions,
+            missing=sides.missing,
+            performance=performance,
+            notices=notices,
+            limits=limits,
+            at=utcnow(),
+        ),
+    )
+
+
+def after_last_check(ws: Workspace, endpoint: str, traffic: pl.LazyFrame) -> Window:
+    """The window that is due: what came after the last check, or that check's own again."""
+    last = latest(ws, endpoint)
+    if last is None or last.last is None:
+        return Window()
+    since = last.last + timedelta(microseconds=1)
+    newer = within(traffic, Window(since=since)).select(pl.len()).collect().item()
+    return Window(since=since) if newer else last.window
+
+
+def within(traffic: pl.LazyFrame, window: Window) -> pl.LazyFrame:
+    """Rows of the traffic log whose event time lies in the window."""
+    time = pl.col("event_time").cast(pl.Datetime("us", "UTC"))
+    if window.since is not None:
+        traffic = traffic.filter(time >= window.since)
+    if window.until is not None:
+        traffic = traffic.filter(time < window.until)
+    return traffic
+
+
+def read_sides(
+    reference: Table, traffic: pl.LazyFrame, features: Sequence[str] | None, window: Window
+) -> Sides:
+    """Read the columns that a check needs of both sides.
+
+    Raises
+    ------
+    Invalid
+        ``E-MONITORING-006``: the two sides share no feature, or the reference is empty.
+    """
+    logged = traffic.collect_schema().names()
+    inputs = [name.removeprefix(INPUT) for name in logged if name.startswith(INPUT)]
+    known = reference.scan().collect_schema().names()
+    wanted = list(features) if features else [name for name in inputs if name in known]
+    names = [name for name in wanted if name in known and name in inputs]
+    missing = [name for name in wanted if name not in names]
+    notices = [f"feature {name!r} isn't in the traffic" for name in missing if name in known]
+    notices += [f"the reference has no column {name!r}" for name in missing if name not in known]
+    if not names:
+        raise Invalid(
+            f"the traffic and {reference.label} have no feature in common",
+            f"traffic has {', '.join(inputs[:8]) or 'no inputs'}; "
+            f"the reference {', '.join(known[:8])}",
+            "say the model's training data with --against",
+            code="E-MONITORING-006",
+        )
+    before = reference.scan().select(names).collect(engine="streaming")
+    if before.height == 0:
+        raise Invalid(
+            f"the reference {reference.label} has no rows",
+            fix="say another with --against",
+            code="E-MONITORING-006",
+        )
+    log = [name for name in logged if not name.startswith(INPUT)]
+    now = (
+        within(traffic, window)
+        .select([*log, *(INPUT + name for name in names)])
+        .collect(engine="streaming")
+        .rename({INPUT + name: "\0" + name for name in names})
+    )
+    # A feature may be called like a column of the log ("key", "version").
+    clashes = {name: f"log.{name}" for name in log if name in names}
+    now = now.rename(clashes).rename({"\0" + name: name for name in names})
+    return Sides(before, now, names, missing, notices)
+
+
+def _newest(traffic: pl.LazyFrame, window: Window, length: str | None) -> Window:
+    if length is None:
+        return window
+    span = parse_length(length)
+    if window.until is not None or window.since is not None:
+        return window
+    newest = traffic.select(pl.col("event_time").max()).collect().item()
+    if newest is None:
+        return window
+    # Until is exclusive, and the newest row belongs to the window.
+    end = newest + timedelta(microseconds=1)
+    return replace(window, since=end - span, until=end)
+
+
+def _column(frame: pl.DataFrame, name: str) -> str | None:
+    """The log's column of that name, which steps aside for a feature called the same."""
+    return next((one for one in (f"log.{name}", name) if one in frame.columns), None)
+
+
+def _own_answers(current: pl.DataFrame, version: str | None) -> tuple[pl.DataFrame, int]:
+    names = {
+        found: name
+        for name in ("prediction_id", "prediction", "probability", "event_time", "version")
+        if (found := _column(current, name))
+    }
+    own = current.select(pl.col(found).alias(name) for found, name in names.items())
+    if "event_time" in own.columns:
+        own = own.with_columns(day=pl.col("event_time").dt.date())
+    if version is None or "version" not in own.columns:
+        return own, 0
+    kept = own.filter(pl.col("version").cast(pl.String) == str(version))
+    return kept, own.height - kept.height
+
+
+def _compare_predictions(
+    own: pl.DataFrame, validation: pl.DataFrame | None, limits: Limits
+) -> list[FeatureDrift]:
+    if validation is None or own.height == 0 or validation.height == 0:
+        return []
+    names = [
+        name
+        for name in ("prediction", "probability")
+        if name in own.columns
+        and name in validation.columns
+        and not isinstance(own.schema[name], (pl.Struct, pl.List))
+        and not isinstance(validation.schema[name], (pl.Struct, pl.List))
+        and own[name].null_count() < own.height
+    ]
+    return compare_features(validation, own, names, limits)
+
+
+def _performance(
+    own: pl.DataFrame,
+    feedback: pl.LazyFrame | None,
+    task: Task | None,
+    validation: pl.DataFrame | None,
+    limits: Limits,
+) -> tuple[Performance | None, int]:
+    if feedback is None or task is None or own.height == 0 or "prediction_id" not in own.columns:
+        return None, 0
+    joined, corrected = join_truth(own, feedback.collect())
+    return measure(joined, task, validation=validation, limits=limits), corrected
+
+
+def _times(current: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
+    name = _column(current, "event_time")
+    if name is None or current[name].null_count() == current.height:
+        return None, None
+    times = current[name].cast(pl.Datetime("us", "UTC"))
+    return times.min(), times.max()  # type: ignore[return-value]
