@@ -236,15 +236,18 @@ def find_run(ws: Workspace, run: str | Run, *, with_model: bool = False) -> Run:
 
 def _unknown(session: Session, name: str) -> NotFound:
     known = list(session.scalars(select(TrialRecord.name).distinct().limit(200)))
-    unfinished = name in known
     recent = session.scalars(
         select(TrialRecord.id).order_by(TrialRecord.started_at.desc()).limit(200)
     )
     shorts = [one[:SHORT] for one in recent]
+    if name in known:
+        return NotFound(
+            f"no run of {name!r} has finished with what is needed here",
+            fix=f"`%mlops runs {name}` tells how they ended",
+            code="E-RUN-005",
+        )
     return NotFound(
-        f"no run of {name!r} has finished with what is needed here"
-        if unfinished
-        else f"no run is called {name!r}",
+        f"no run is called {name!r}",
         f"there are runs of {', '.join(sorted(known)[:10])}" if known else "there are no runs yet",
         closest(name, [*known, *shorts]) or "`%mlops runs` lists them",
         code="E-RUN-001",

@@ -54,6 +54,7 @@ class MLOps(Magics, Configurable):
         as a variable), ``--quiet`` (show nothing), ``--json`` (print one line of JSON) and
         ``--help``. A cell below ``%%mlops`` is the command's body, taken as it is.
         """
+        __tracebackhide__ = True  # an error in a trained cell shows the user's lines only
         try:
             parsed = parse(split(line, self.shell.user_ns))
             return self._run(parsed, cell)
@@ -63,6 +64,7 @@ class MLOps(Magics, Configurable):
             raise
 
     def _run(self, line: Line, cell: str | None) -> Any:
+        __tracebackhide__ = True
         if line.help:
             return help_on(line.verb)
         try:

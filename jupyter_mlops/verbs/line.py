@@ -47,6 +47,7 @@ class Line:
         namespace : dict, optional
             The kernel's variables.
         """
+        __tracebackhide__ = True
         given = dict(self.arguments)
         if self.file is not None:
             if body is not None:

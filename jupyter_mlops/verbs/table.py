@@ -225,6 +225,7 @@ class Verb:
 
     def __call__(self, workspace: Any, **given: Any) -> Any:
         """Run the verb; its result can show itself."""
+        __tracebackhide__ = True
         result = self.function(workspace, **self.bind(given))
         import_module("jupyter_mlops.views")
         return result
