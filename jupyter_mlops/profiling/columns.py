@@ -1,0 +1,284 @@
+"""The profile of one column: a small value that merges with that of other rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from jupyter_mlops.data.digest import logical_type
+from jupyter_mlops.data.hashing import as_text, hash_column
+from jupyter_mlops.profiling.moments import Moments
+from jupyter_mlops.profiling.values import Value, Values
+from jupyter_mlops.workspace.errors import Invalid
+
+__all__ = ["ColumnProfile", "Histogram"]
+
+NUMBERS: Final = ("integer", "float", "decimal", "duration")
+TIMES: Final = ("date", "datetime", "datetime UTC")
+_LONG: Final = 200
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts between neighbouring edges, or of named values."""
+
+    edges: list[float]
+    counts: list[float]
+    labels: list[str]
+
+
+@dataclass
+class ColumnProfile:
+    """What is known of a column.
+
+    Attributes
+    ----------
+    type : str
+        The logical type: integer, float, text, boolean, date, datetime UTC…
+    rows, missing, infinite : int
+        Rows seen; those with no value (NaN counts as none); those with an infinite one.
+    unlabelled : int
+        Rows that lack both this column and the target.
+    moments : Moments
+        Of finite numbers; of the lengths in characters for text.
+    low, high : float or None
+        Smallest and largest finite number; seconds for durations, seconds since 1970 for dates
+        and datetimes; the shortest and longest length for text.
+    values : Values
+        Counts, distinct and quantiles.
+    semantic : str
+        What the values seem to be: id, category, number, boolean, datetime, text, e-mail, URL,
+        date in text, number in text, constant, empty, nested.
+    """
+
+    name: str
+    type: str
+    rows: int = 0
+    missing: int = 0
+    infinite: int = 0
+    zeros: int = 0
+    negatives: int = 0
+    unlabelled: int = 0
+    moments: Moments = field(default_factory=Moments)
+    low: float | None = None
+    high: float | None = None
+    values: Values = field(default_factory=lambda: Values(False))
+    semantic: str = ""
+
+    @classmethod
+    def of(cls, name: str, dtype: pl.DataType) -> ColumnProfile:
+        """An empty profile for a column of a type."""
+        kind = logical_type(dtype)
+        return cls(name, kind, values=Values(kind in NUMBERS or kind in TIMES))
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the values are numbers."""
+        return self.type in NUMBERS
+
+    @property
+    def temporal(self) -> bool:
+        """Whether the values are dates or datetimes."""
+        return self.type in TIMES
+
+    @property
+    def present(self) -> int:
+        """Rows that have a value."""
+        return self.rows - self.missing
+
+    @property
+    def missing_share(self) -> float:
+        """The share of rows without a value."""
+        return self.missing / self.rows if self.rows else 0.0
+
+    def update(self, column: pl.Series) -> None:
+        """Add the values of a batch."""
+        self.rows += len(column)
+        if column.dtype.is_float():
+            column = column.fill_nan(None)
+        if column.null_count():
+            self.missing += column.null_count()
+            column = column.drop_nulls()
+        if not len(column):
+            return
+        if self.numeric or self.temporal:
+            self._numbers(column)
+        elif self.type == "boolean":
+            yes = int(column.sum())
+            counts = {True: yes, False: len(column) - yes}
+            shown = [value for value, count in counts.items() if count]
+            self.values.update(pl.Series(shown), np.array([counts[v] for v in shown]))
+        else:
+            self._texts(column)
+
+    def merge(self, other: ColumnProfile) -> None:
+        """Add the rows that another profile of this column has seen.
+
+        Raises
+        ------
+        Invalid
+            The two have different types.
+        """
+        if {self.type, other.type} == {"integer", "float"}:
+            self.type = "float"
+        elif self.type != other.type:
+            raise Invalid(
+                f"column {self.name!r} is {self.type} here and {other.type} there",
+                fix="bring both to one type first",
+                code="E-PROFILE-001",
+            )
+        for count in ("rows", "missing", "infinite", "zeros", "negatives", "unlabelled"):
+            setattr(self, count, getattr(self, count) + getattr(other, count))
+        self.moments.merge(other.moments)
+        self.low = _least(self.low, other.low)
+        self.high = _most(self.high, other.high)
+        self.values.merge(other.values)
+
+    def quantile(self, rank: float) -> float | None:
+        """The value below which a share of the numbers lies (seconds since 1970 for times)."""
+        if not self.values.numeric or not self.moments.count:
+            return None
+        if rank <= 0 or rank >= 1:
+            return self.low if rank <= 0 else self.high
+        return self.values.quantiles([rank])[0]
+
+    def histogram(self, bins: int = 20) -> Histogram:
+        """How the values are spread: bins of equal width, or the most frequent values.
+
+        The bins span the middle 99.8 % of the numbers, with what lies outside in the first and
+        the last, so that one wild value doesn't flatten all others.
+        """
+        top = self.values.top(bins)
+        if not self.values.numeric or (self.values.exact and self.values.distinct() <= bins):
+            if self.values.numeric:
+                top = sorted(top)
+            labels = [self.shown(value) for value, _ in top]
+            return Histogram([], [float(count) for _, count in top], labels)
+        if not self.moments.count or self.low is None or self.high is None:
+            return Histogram([], [], [])
+        first, last = self.values.quantiles([0.001, 0.999])
+        edges = np.linspace(first, last, bins + 1) if last > first else np.array([first, last])
+        edges[0], edges[-1] = self.low, max(self.high, self.low)
+        counts = self.values.shares(edges) * self.moments.count
+        return Histogram([float(e) for e in edges], [float(c) for c in counts], [])
+
+    def shown(self, value: Value | float | None) -> str:
+        """A value of this column as text; times from seconds since 1970."""
+        if value is None:
+            return "–"
+        if self.temporal:
+            return _time_text(float(value), self.type)
+        if self.type == "duration":
+            return f"{value:.5g} s"
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, float) and not (self.type == "integer" and value.is_integer()):
+            return f"{value:.5g}" if abs(value) < 1e6 else f"{value:,.0f}"
+        if isinstance(value, int | float):
+            return str(int(value))
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """The profile as JSON, sketches included."""
+        state = {key: getattr(self, key) for key in _PLAIN}
+        state["moments"] = self.moments.to_list()
+        state["values"] = self.values.to_dict()
+        return state
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> ColumnProfile:
+        """The profile back from JSON."""
+        made = cls(**{key: state[key] for key in _PLAIN})
+        made.moments = Moments.from_list(state["moments"])
+        made.values = Values.from_dict(state["values"])
+        return made
+
+    def _numbers(self, column: pl.Series) -> None:
+        if column.dtype.is_decimal() or column.dtype in (pl.Int128, pl.UInt128):
+            column = column.cast(pl.Float64)
+        elif self.type == "duration":
+            column = column.cast(pl.Duration("us")).to_physical().cast(pl.Float64) / 1e6
+        elif self.temporal:
+            # Seconds as floats: microseconds stay exact for a few centuries around 1970.
+            micros = column.cast(pl.Datetime("us")).to_physical()
+            column = micros.cast(pl.Float64) / 1e6
+        raw = column.to_numpy()
+        if raw.dtype.kind == "f":
+            raw = raw.astype(np.float64)
+            finite = np.isfinite(raw)
+            if not finite.all():
+                self.infinite += int((~finite).sum())
+                raw = raw[finite]
+                if not raw.size:
+                    return
+        ordered = np.sort(raw)
+        numbers = ordered.astype(np.float64)
+        self.low = _least(self.low, float(numbers[0]))
+        self.high = _most(self.high, float(numbers[-1]))
+        self.negatives += int(np.searchsorted(ordered, 0, side="left"))
+        self.zeros += int(
+            np.searchsorted(ordered, 0, side="right") - np.searchsorted(ordered, 0, side="left")
+        )
+        self.moments.update(numbers)
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        counts = np.diff(np.concatenate([starts, [ordered.size]]))
+        self.values.update(pl.Series(ordered[starts]), counts, numbers)
+
+    def _texts(self, column: pl.Series) -> None:
+        if column.dtype == pl.Binary:
+            column = column.bin.encode("hex")
+        elif column.dtype != pl.String:
+            column = as_text(column)
+        lengths = column.str.len_chars()
+        sizes = lengths.to_numpy().astype(np.float64)
+        self.zeros += int((sizes == 0).sum())
+        self.low = _least(self.low, float(sizes.min()))
+        self.high = _most(self.high, float(sizes.max()))
+        self.moments.update(sizes)
+        if sizes.max() > _LONG:
+            # A megabyte of text isn't worth keeping as the name of a value.
+            mark = pl.Series(hash_column(column)).cast(pl.String)
+            short = column.str.slice(0, _LONG - 40) + "…" + mark
+            column = short.zip_with(lengths > _LONG, column)
+        counted = column.value_counts(name="n")
+        self.values.update(counted.to_series(0), counted["n"].to_numpy())
+
+
+_PLAIN = (
+    "name",
+    "type",
+    "rows",
+    "missing",
+    "infinite",
+    "zeros",
+    "negatives",
+    "unlabelled",
+    "low",
+    "high",
+    "semantic",
+)
+
+
+def _least(a: float | None, b: float | None) -> float | None:
+    return min((x for x in (a, b) if x is not None), default=None)
+
+
+def _most(a: float | None, b: float | None) -> float | None:
+    return max((x for x in (a, b) if x is not None), default=None)
+
+
+def _time_text(seconds: float, kind: str) -> str:
+    if not math.isfinite(seconds):
+        return "–"
+    try:
+        when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=round(seconds))
+    except OverflowError:
+        return f"{seconds:.3g} s"
+    if kind == "date":
+        return date(when.year, when.month, when.day).isoformat()
+    return when.strftime("%Y-%m-%d %H:%M")
