@@ -15,8 +15,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from faults.kill import Kills, kill_at_random
 from hypothesis import settings as hypothesis_settings
+
+from faults.kill import Kills, kill_at_random
 
 # Machines that run the tests differ in speed, and no example is slow by itself.
 hypothesis_settings.register_profile("suite", deadline=None, print_blob=True)
