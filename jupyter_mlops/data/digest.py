@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from jupyter_mlops.data.hashing import Hashes, hash_column, mix
+from jupyter_mlops.data.hashing import Hashes, mix, words_of
 
 BATCH: Final = 131_072
 _LANES: Final = (0, 1)
@@ -89,16 +89,17 @@ class Digest:
         if not batch.height:
             return
         self.rows += batch.height
-        for lane in _LANES:
-            total: Hashes = np.zeros(batch.height, dtype=np.uint64)
-            for name in self.types:
-                total += mix(hash_column(batch[name], lane) ^ self._keys[name][lane])
+        totals: list[Hashes] = [np.zeros(batch.height, dtype=np.uint64) for _ in _LANES]
+        for name in self.types:
+            column = batch[name]
+            for lane, words in enumerate(words_of(column)):
+                totals[lane] += mix(words ^ self._keys[name][lane])
+            if name in self._whole:
+                column = column.fill_nan(None)
+                self._gaps[name] |= column.null_count() > 0
+                self._whole[name] = self._whole[name] and bool((column == column.floor()).all())
+        for lane, total in enumerate(totals):
             self._sums[lane] = (self._sums[lane] + int(mix(total).sum(dtype=np.uint64))) % 2**64
-        for name in self._whole:
-            column = batch[name].fill_nan(None)
-            self._gaps[name] |= column.null_count() > 0
-            if self._whole[name]:
-                self._whole[name] = bool((column == column.floor()).all())
 
     def merge(self, other: Digest) -> None:
         """Add the rows another digest of the same columns has seen."""

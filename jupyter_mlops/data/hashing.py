@@ -27,7 +27,7 @@ LONG: Final = 256
 MISSING: Final = 0x9E3779B97F4A7C15
 _FRACTION: Final = np.uint64(0xD1B54A32D192ED03)
 _BASES: Final = (0x9FB21C651E98DF25, 0xC6A4A7935BD1E995)
-_SALTS: Final = (np.uint64(0x2545F4914F6CDD1D), np.uint64(0x8CB92BA72F3D8DD7))
+_SALT: Final = np.uint64(0x2545F4914F6CDD1D)
 
 
 def _powers(base: int) -> Hashes:
@@ -68,14 +68,12 @@ def mix(values: Hashes) -> Hashes:
     return x
 
 
-def hash_column(values: pl.Series, lane: int = 0) -> Hashes:
+def hash_column(values: pl.Series) -> Hashes:
     """Hash every value of a column; missing values (and NaN) get one fixed hash.
 
     Parameters
     ----------
     values : polars.Series, length n
-    lane : {0, 1}
-        Two lanes are independent hashes of the same value; together they make 128 bits.
 
     Returns
     -------
@@ -86,22 +84,43 @@ def hash_column(values: pl.Series, lane: int = 0) -> Hashes:
     >>> bool(hash_column(pl.Series([3]))[0] == hash_column(pl.Series([3.0]))[0])
     True
     """
+    (words,) = words_of(values, lanes=1)
+    return mix(words ^ _SALT)
+
+
+def words_of(values: pl.Series, lanes: int = 2) -> list[Hashes]:
+    """Bring every value into 64 bits; different values give different words.
+
+    For numbers, dates and times the word *is* the value and the lanes are the same array; for
+    texts each lane is a fingerprint of its own, so that two of them make 128 bits.  Words are
+    not yet well mixed: see `mix`.
+
+    Parameters
+    ----------
+    values : polars.Series, length n
+    lanes : {1, 2}
+
+    Returns
+    -------
+    list of `lanes` arrays of uint64, shape (n,)
+    """
     dtype = values.dtype
     if dtype.is_float():
-        return _floats(values.cast(pl.Float64), lane)
+        return [_floats(values.cast(pl.Float64))] * lanes
     if dtype in (pl.String, pl.Binary) or isinstance(dtype, pl.Categorical | pl.Enum):
-        hashed = _texts(values if dtype == pl.Binary else values.cast(pl.String), lane)
+        words = _texts(values if dtype == pl.Binary else values.cast(pl.String), lanes)
     elif dtype.is_integer() and dtype not in (pl.Int128, pl.UInt128):
-        hashed = _integers(values, lane)
+        words = [_integers(values)] * lanes
     elif dtype in (pl.Boolean, pl.Date, pl.Time):
-        hashed = _integers(values.to_physical().cast(pl.Int64), lane)
+        words = [_integers(values.to_physical().cast(pl.Int64))] * lanes
     elif dtype in (pl.Datetime, pl.Duration):
-        hashed = _instants(values, lane)
+        words = [_instants(values)] * lanes
     else:
-        hashed = _texts(as_text(values), lane)
+        words = _texts(as_text(values), lanes)
     if values.null_count():
-        hashed[values.is_null().to_numpy()] = np.uint64(MISSING)
-    return hashed
+        gaps = values.is_null().to_numpy()
+        words = [np.where(gaps, np.uint64(MISSING), one) for one in words]
+    return words
 
 
 def as_text(values: pl.Series) -> pl.Series:
@@ -120,28 +139,30 @@ def as_text(values: pl.Series) -> pl.Series:
     return values.cast(pl.String)
 
 
-def _integers(values: pl.Series, lane: int) -> Hashes:
+def _integers(values: pl.Series) -> Hashes:
     if values.null_count():
         values = values.fill_null(0)
     if values.dtype == pl.UInt64:
-        raw = values.to_numpy()
-    else:
-        raw = values.cast(pl.Int64).to_numpy().view(np.uint64)
-    return mix(raw ^ _SALTS[lane])
+        return values.to_numpy()
+    return values.cast(pl.Int64).to_numpy().view(np.uint64)
 
 
-def _floats(values: pl.Series, lane: int) -> Hashes:
-    numbers = values.fill_null(float("nan")).to_numpy() + 0.0  # -0.0 becomes 0.0
-    whole = (np.abs(numbers) < 2.0**53) & (np.floor(numbers) == numbers)
-    bits = numbers.view(np.uint64) ^ _FRACTION
-    bits[whole] = numbers[whole].astype(np.int64).view(np.uint64)
-    hashed = mix(bits ^ _SALTS[lane])
-    hashed[np.isnan(numbers)] = np.uint64(MISSING)
-    return hashed
+def _floats(values: pl.Series) -> Hashes:
+    numbers = values.to_numpy() + 0.0  # -0.0 becomes 0.0, and missing comes out as NaN
+    # NaN and infinity convert to some integer or other, which then differs from them.
+    with np.errstate(invalid="ignore"):
+        whole = numbers.astype(np.int64)
+    bits = np.where(
+        (whole == numbers) & (np.abs(numbers) < 2.0**53),
+        whole.view(np.uint64),
+        numbers.view(np.uint64) ^ _FRACTION,
+    )
+    bits[np.isnan(numbers)] = np.uint64(MISSING)
+    return bits
 
 
-def _instants(values: pl.Series, lane: int) -> Hashes:
-    """Hash microseconds, so that the unit a library chose to store does not matter."""
+def _instants(values: pl.Series) -> Hashes:
+    """Microseconds, so that the unit a library chose to store does not matter."""
     unit = getattr(values.dtype, "time_unit", "us")
     raw = values.to_physical().fill_null(0)
     if unit == "ms":
@@ -149,15 +170,13 @@ def _instants(values: pl.Series, lane: int) -> Hashes:
     elif unit == "ns":
         micros = raw // 1000
         rest = (raw - micros * 1000).to_numpy().view(np.uint64)
-        hashed = _integers(micros, lane)
-        finer = rest != 0
-        if finer.any():
-            hashed[finer] = mix(hashed[finer] ^ rest[finer])
-        return hashed
-    return _integers(raw, lane)
+        words = _integers(micros)
+        # Values that need nanoseconds are told apart from all that don't.
+        return np.where(rest == 0, words, mix(words ^ rest * np.uint64(MISSING)))
+    return _integers(raw)
 
 
-def _texts(values: pl.Series, lane: int) -> Hashes:
+def _texts(values: pl.Series, lanes: int) -> list[Hashes]:
     if values.dtype == pl.Binary:
         filled: Any = values.fill_null(b"").to_arrow()
     else:
@@ -167,20 +186,23 @@ def _texts(values: pl.Series, lane: int) -> Hashes:
     raw = np.frombuffer(offsets_buffer, dtype=np.dtype("<i8" if wide else "<i4"))
     offsets = raw[filled.offset : filled.offset + len(filled) + 1].astype(np.int64)
     data = np.frombuffer(data_buffer or b"", dtype=np.uint8)
-    out = np.zeros(len(filled), dtype=np.uint64)
-    step = 1 << 20  # bytes a round: the index arrays below take 16 times as much
+    out = [np.zeros(len(filled), dtype=np.uint64) for _ in range(lanes)]
+    step = 1 << 18  # bytes a round, so that the arrays below stay in the processor's cache
     first = 0
     while first < len(filled):
         last = int(np.searchsorted(offsets, offsets[first] + step, side="right")) - 1
         last = min(max(last, first + 1), len(filled))
-        out[first:last] = _text_block(data, offsets[first : last + 1], lane)
+        for lane, words in enumerate(_text_block(data, offsets[first : last + 1], lanes)):
+            out[lane][first:last] = words
         first = last
     return out
 
 
-def _text_block(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], lane: int) -> Hashes:
+def _text_block(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], lanes: int
+) -> list[Hashes]:
     starts, lengths = offsets[:-1], np.diff(offsets)
-    sums = lengths.astype(np.uint64) ^ _SALTS[lane]
+    sums = [lengths.astype(np.uint64) for _ in range(lanes)]
     short = (lengths > 0) & (lengths <= LONG)
     if short.any():
         s, n = starts[short], lengths[short]
@@ -188,9 +210,11 @@ def _text_block(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], lan
         begins = ends - n
         place = np.arange(ends[-1]) - np.repeat(begins, n)
         byte = data[np.repeat(s, n) + place].astype(np.uint64) + np.uint64(1)
-        sums[short] += np.add.reduceat(byte * _POWERS[lane][place], begins)
+        for lane in range(lanes):
+            sums[lane][short] += np.add.reduceat(byte * _POWERS[lane][place], begins)
     for i in np.flatnonzero(lengths > LONG):
         raw = data[starts[i] : starts[i] + lengths[i]].tobytes()
         digest = hashlib.blake2b(raw, digest_size=16).digest()
-        sums[i] = np.uint64(int.from_bytes(digest[8 * lane : 8 * lane + 8], "little"))
-    return mix(sums)
+        for lane in range(lanes):
+            sums[lane][i] = int.from_bytes(digest[8 * lane : 8 * lane + 8], "little")
+    return sums
