@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from jupyter_mlops.experiments.digests import Budget, ValueDigest, digest_value
+from jupyter_mlops.experiments.flow import free_names
 from jupyter_mlops.experiments.localcode import is_installed
 from jupyter_mlops.workspace import Invalid
 
@@ -32,6 +33,8 @@ class Body:
     tree : ast.Module
     reads : frozenset of str
         Global names that it or a function in it looks up, builtins included.
+    free : frozenset of str
+        Those that it may take from the notebook, see `free_names`.
     binds : frozenset of str
         Global names that it assigns, imports, defines or loops over.
     """
@@ -39,6 +42,7 @@ class Body:
     source: str
     tree: ast.Module
     reads: frozenset[str]
+    free: frozenset[str]
     binds: frozenset[str]
     filename: str
 
@@ -65,7 +69,7 @@ class Body:
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
         tree = ast.parse(text, filename)
         reads, binds = _globals_of(compile(tree, filename, "exec"))
-        return cls(source, tree, frozenset(reads), frozenset(binds), filename)
+        return cls(source, tree, frozenset(reads), free_names(tree), frozenset(binds), filename)
 
     @property
     def mentions(self) -> frozenset[str]:
@@ -87,8 +91,7 @@ def free_variables(
 ) -> dict[str, ValueDigest]:
     """Digest what the body takes from the notebook, and what the functions among it take.
 
-    A name that only the body itself binds isn't free; one that it reads and that exists
-    before it runs is. Functions defined in the notebook bring their own globals along as
+    Functions defined in the notebook bring their own globals along as
     ``function.name``.
 
     Parameters
@@ -106,7 +109,7 @@ def free_variables(
     """
     found: dict[str, ValueDigest] = {}
     budget = Budget()
-    waiting = {name: name for name in body.reads}
+    waiting = {name: name for name in body.free}
     seen: set[str] = set()
     while waiting:
         path = min(waiting)

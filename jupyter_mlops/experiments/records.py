@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jupyter_mlops.workspace.records import Base, JSONValue, UTCDateTime
@@ -40,7 +40,7 @@ class CellRecord(Base):
     data_ref: Mapped[str | None] = mapped_column(String(255))
     data_digest: Mapped[str | None] = mapped_column(String(128))
     environment: Mapped[str] = mapped_column(ForeignKey("environment.digest"))
-    seed: Mapped[int] = mapped_column(Integer)
+    seed: Mapped[int] = mapped_column(BigInteger)
     git: Mapped[dict[str, Any]] = mapped_column(JSONValue)
     validity: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

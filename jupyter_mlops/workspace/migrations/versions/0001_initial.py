@@ -265,7 +265,7 @@ def upgrade() -> None:
         sa.Column("data_ref", sa.String(length=255), nullable=True),
         sa.Column("data_digest", sa.String(length=128), nullable=True),
         sa.Column("environment", sa.String(length=64), nullable=False),
-        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
         sa.Column("git", sa.JSON(), nullable=False),
         sa.Column("validity", sa.String(length=16), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

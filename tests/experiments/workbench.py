@@ -1,0 +1,98 @@
+"""A workspace with a few cells to run in it, as a notebook would."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+
+from jupyter_mlops import experiments, models
+from jupyter_mlops.experiments import Run, training
+from jupyter_mlops.experiments.sending import wait_until_sent
+from jupyter_mlops.workspace import Workspace
+from jupyter_mlops.workspace.tracking import tracking_client
+
+LOGISTIC = """\
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+X = rows.drop(columns="target")
+model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, rows["target"])
+"""
+FOREST = """\
+from sklearn.ensemble import RandomForestClassifier
+
+X = rows.drop(columns="target")
+model = RandomForestClassifier(10, max_depth=4).fit(X, rows["target"])
+"""
+
+
+@dataclass
+class Bench:
+    """A kernel's names, and the verb that runs a cell in them."""
+
+    ws: Workspace
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
+
+    def train(self, body: str, name: str = "cancer", **options: Any) -> Run:
+        return experiments.train(
+            self.ws, name, body, freeze=models.freeze, namespace=self.names, **options
+        )
+
+    def scored(self, body: str = LOGISTIC, name: str = "cancer", **options: Any) -> Run:
+        """Train on the odd rows and score on the even ones."""
+        options = {"target": "target", "valid": self.names["held_out"], "seed": 1, **options}
+        return self.train(body, name, **options)
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path / "project")
+
+
+@pytest.fixture
+def bench(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Runs stay in the outbox unless a test sends them."""
+    monkeypatch.setattr(training, "send_later", lambda ws: None)
+    frame = load_breast_cancer(as_frame=True).frame
+    return Bench(ws, {"__name__": "__main__", **split(frame)})
+
+
+def split(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {
+        "rows": frame.iloc[::2].reset_index(drop=True),
+        "held_out": frame.iloc[1::2].reset_index(drop=True),
+    }
+
+
+@pytest.fixture
+def iris() -> dict[str, pd.DataFrame]:
+    return split(load_iris(as_frame=True).frame)
+
+
+@pytest.fixture
+def diabetes() -> dict[str, pd.DataFrame]:
+    return split(load_diabetes(as_frame=True).frame)
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's empty database, made once: that takes it seconds."""
+    first = Workspace.open(tmp_path_factory.mktemp("mlflow"))
+    tracking_client(first).search_experiments()
+    wait_until_sent()
+    return first.home / "mlflow.db"
+
+
+@pytest.fixture
+def tracked(bench: Bench, mlflow_database: Path) -> Bench:
+    """A bench whose MLflow database is there already."""
+    for path in mlflow_database.parent.glob("mlflow.db*"):
+        shutil.copy(path, bench.ws.home / path.name)
+    return bench
