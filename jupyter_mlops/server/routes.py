@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-from jupyter_mlops.server import routes_openapi, routes_reports, routes_verbs
+from jupyter_mlops.server import routes_labels, routes_openapi, routes_reports, routes_verbs
 
 __all__ = ["BASE", "handlers"]
 
@@ -20,6 +18,5 @@ def handlers() -> list[tuple[str, Any]]:
         (rf"{BASE}/openapi\.json", routes_openapi.OpenAPIHandler),
         (rf"{BASE}/reports/([^/]+)", routes_reports.ReportHandler),
     ]
-    if find_spec("jupyter_mlops.server.routes_labels"):
-        found += import_module("jupyter_mlops.server.routes_labels").HANDLERS
+    found += routes_labels.HANDLERS
     return found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -38,8 +36,7 @@ def document(base_url: str = "/") -> dict[str, Any]:
     paths: dict[str, Any] = {f"/verbs/{one.slug}": _path(one) for one in all_verbs().values()}
     paths["/openapi.json"] = {"get": _OPENAPI}
     paths["/reports/{report}"] = {"get": _REPORT}
-    if find_spec("jupyter_mlops.server.routes_labels"):
-        paths |= import_module("jupyter_mlops.server.routes_labels").PATHS
+    paths |= _label_paths()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -110,6 +107,59 @@ def _path(verb: Verb) -> dict[str, Any]:
         "get": {**shared, "operationId": f"get-{verb.slug}", "parameters": parameters},
         "post": post,
     }
+
+
+def _label_paths() -> dict[str, Any]:
+    """The routes of labelers, which aren't verbs."""
+    task = {"name": "task", "in": "path", "required": True, "schema": {"type": "string"}}
+    actions = {
+        "state": "How far a labeling task is.",
+        "claim": "Take items to label.",
+        "events": "Keep decisions about items.",
+        "renew": "Keep what is held for longer.",
+        "release": "Give back what is held.",
+    }
+    paths: dict[str, Any] = {
+        f"/labels/{{task}}/{action}": {
+            "parameters": [task],
+            "post": {
+                "summary": summary,
+                "operationId": f"label-{action}",
+                "tags": ["label"],
+                "requestBody": {"required": False, "content": _json({"type": "object"})},
+                "responses": {
+                    "200": {"description": "The answer.", "content": _json({"type": "object"})},
+                    **_PROBLEMS,
+                },
+            },
+        }
+        for action, summary in actions.items()
+    }
+    media = {
+        "summary": "An item's bytes, whole or in ranges.",
+        "tags": ["label"],
+        "responses": {
+            **{
+                status: {"description": meaning, "content": {"*/*": {}}}
+                for status, meaning in [("200", "All of it."), ("206", "A range.")]
+            },
+            "304": {"description": "It hasn't changed."},
+            "416": {"description": "There is no such range."},
+            **_PROBLEMS,
+        },
+    }
+    item = {
+        "name": "item",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+    }
+    paths["/labels/{task}/media/{item}"] = {
+        "parameters": [task, item],
+        "get": {**media, "operationId": "label-media"},
+        "head": {**media, "operationId": "label-media-head"},
+    }
+    return paths
 
 
 def _nullable(schema: dict[str, Any], required: bool) -> dict[str, Any]:
