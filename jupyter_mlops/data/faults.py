@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,14 @@ def open_bytes(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return gzip.open(path, "rb")  # type: ignore[return-value]
     return path.open("rb")
+
+
+def disk_fault(error: Exception) -> str:
+    """What the operating system said, when an error of polars comes from the disk; else empty."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    found = re.search(r"([\w ,]+) \(os error \d+\)", str(error))
+    return found[1].strip() if found else ""
 
 
 def check_packed(paths: list[Path]) -> None:

@@ -17,7 +17,13 @@ from urllib.request import url2pathname
 import polars as pl
 
 from jupyter_mlops.data.delimited import read_delimited
-from jupyter_mlops.data.faults import check_packed, delimited_fault, json_lines_fault, open_bytes
+from jupyter_mlops.data.faults import (
+    check_packed,
+    delimited_fault,
+    disk_fault,
+    json_lines_fault,
+    open_bytes,
+)
 from jupyter_mlops.data.sources import LazySource, Source
 from jupyter_mlops.workspace.errors import Invalid, NotFound, Unavailable
 from jupyter_mlops.workspace.records import new_id
@@ -111,14 +117,14 @@ class TextFiles(LazySource):
     ) -> None:
         try:
             read().sink_parquet(target, row_group_size=ROW_GROUP, compression="lz4")
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, OSError) as error:
             target.unlink(missing_ok=True)
-            raise explain(error) from None
-        except OSError as error:
-            target.unlink(missing_ok=True)
+            reason = disk_fault(error)
+            if not reason:
+                raise explain(error) from None
             raise Unavailable(
                 f"{self.uri} can't be unpacked into {target.parent}",
-                error.strerror or str(error),
+                reason,
                 "free some disk space or point TMPDIR elsewhere",
                 code="E-DATA-029",
             ) from None

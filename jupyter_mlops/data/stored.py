@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from jupyter_mlops.data.faults import disk_fault
 from jupyter_mlops.data.files import ROW_GROUP, ParquetFiles
 from jupyter_mlops.data.records import DatasetRecord
 from jupyter_mlops.data.sources import Source
@@ -53,6 +56,8 @@ def keep(ws: Workspace, table: Table) -> Stored:
         if size > ws.settings.copy_limit:
             return Stored(table.digest, table.rows, size, table.schema, files=_marks(source.paths))
     local = ws.artifacts.is_local
+    if local:
+        _sweep(ws.artifacts.local("datasets/.draft").parent)
     with tempfile.TemporaryDirectory(prefix="jupyter-mlops-") as scratch:
         # A draft beside its final place can be renamed there; one on another disk can't.
         draft = (
@@ -86,20 +91,29 @@ def _write(frame: pl.LazyFrame, draft: Path, label: str) -> None:
         frame.sink_parquet(draft, row_group_size=ROW_GROUP, compression="zstd", compression_level=1)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
-    except OSError as error:
-        raise Unavailable(
-            f"{label} can't be copied into the workspace",
-            error.strerror or str(error),
-            "free some disk space",
-            code="E-DATA-060",
-        ) from None
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = disk_fault(error)
+        if reason:
+            raise Unavailable(
+                f"{label} can't be copied into the workspace",
+                reason,
+                f"check the disk of {draft.parent}",
+                code="E-DATA-060",
+            ) from None
         raise Invalid(
             f"{label} can't be kept as Parquet",
             str(error).strip().splitlines()[0],
             "give every column one plain type",
             code="E-DATA-061",
         ) from None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the drafts of processes that were killed; a living one is younger than a day."""
+    for draft in folder.glob(".*.draft"):
+        with suppress(FileNotFoundError):
+            if time.time() - draft.stat().st_mtime > 86_400:
+                draft.unlink()
 
 
 def _place(draft: Path, final: Path) -> None:
