@@ -51,8 +51,16 @@ export default ts.config(
       'prefer-arrow-callback': 'error'
     }
   },
+  {
+    files: ['labextension/checks/tests/**/*.{ts,tsx}'],
+    extends: [js.configs.recommended, ts.configs.recommended]
+  },
   { plugins: { jupyter } },
   ...jupyter.configs.recommended,
+  {
+    files: ['labextension/checks/**'],
+    rules: { 'jupyter/no-untranslated-string': 'off' }
+  },
   {
     files: ['labextension/src/**/*.{ts,tsx}'],
     rules: {
@@ -60,12 +68,7 @@ export default ts.config(
       'jupyter/prefer-lazy-imports': [
         'warn',
         {
-          ignoreImports: [
-            '../workspace',
-            '../panels/panels',
-            '../panels/sidebar',
-            '../mime/renderer'
-          ]
+          ignoreImports: ['../workspace', '../panels/*', '../mime/renderer']
         }
       ]
     }

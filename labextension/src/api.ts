@@ -18,7 +18,13 @@ export class Api {
   ): Promise<IView> {
     const query = URLExt.objectToQueryString({ ...args });
     const path = URLExt.join('verbs', encodeURIComponent(verb));
-    return this._view(await this._request(path + query, { method: 'GET' }));
+    return this._view(
+      await this._request(path + query, {
+        method: 'GET',
+        // With its own default JupyterLab adds the time to the arguments.
+        cache: 'no-cache'
+      })
+    );
   }
 
   /** Set off a verb. */

@@ -11,12 +11,21 @@ const SETTLE = 200;
 
 /**
  * The answer to a query, asked again when the workspace changes and someone looks.
+ *
+ * Without a query it is the result of something that was done, which stays as it is.
  */
 export class LiveView {
   constructor(
-    readonly query: IQuery,
+    readonly query: IQuery | null,
     private readonly _ask: (query: IQuery) => Promise<IView>
   ) {}
+
+  /** A result that stays as it is. */
+  static of(view: IView): LiveView {
+    const live = new LiveView(null, () => Promise.resolve(view));
+    live.accept(view);
+    return live;
+  }
 
   /** Emitted whenever what there is to show has changed. */
   get changed(): ISignal<this, void> {
@@ -82,21 +91,24 @@ export class LiveView {
    * Ask again. A change while the question is under way is asked about afterwards.
    */
   async refresh(): Promise<void> {
+    if (!this.query) {
+      return;
+    }
     if (this._asking) {
       this._again = true;
       return this._asking;
     }
-    this._asking = this._refresh();
+    this._asking = this._refresh(this.query);
     this._changed.emit();
     await this._asking;
   }
 
-  private async _refresh(): Promise<void> {
+  private async _refresh(query: IQuery): Promise<void> {
     do {
       this._again = false;
       this._stale = false;
       try {
-        this._view = await this._ask(this.query);
+        this._view = await this._ask(query);
         this._refusal = null;
       } catch (reason) {
         this._refusal =

@@ -16,7 +16,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   agent: ['agent.'],
   'audit-verify': [],
   'data-ls': ['dataset.'],
-  'data-show': ['dataset.', 'profile.'],
+  'data-show': ['dataset.'],
   'data-sample': ['dataset.'],
   'label-status': ['label.'],
   runs: ['run.', 'model.'],
@@ -25,14 +25,12 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
 };
 
-/** Verb and argument that show one record of a kind. */
+/** Verb and argument that show one record of a kind; all of them only read. */
 const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   data: ['data-show', 'name'],
-  profile: ['profile', 'data'],
   run: ['runs', 'name'],
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
-  drift: ['drift', 'endpoint'],
   label: ['label-status', 'task']
 };
 
@@ -82,4 +80,10 @@ export function lineOf(query: IQuery): string {
     words.push(/^[\w@:./+-]+$/.test(value) ? value : JSON.stringify(value));
   }
   return words.join(' ');
+}
+
+/** A record's name as a person reads it: the first digits of an id are enough. */
+export function shortName(ref: string): string {
+  const { name } = splitReference(ref);
+  return /^[0-9a-f]{32}$/.test(name) ? name.slice(0, 8) : name;
 }

@@ -10,6 +10,3 @@ export class Refusal extends Error {
     this.name = 'Refusal';
   }
 }
-
-/** Code of the refusal that says that nothing has been kept yet. */
-export const NO_WORKSPACE = 'E-WORKSPACE-001';

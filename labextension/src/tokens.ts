@@ -60,8 +60,11 @@ export interface IPanels {
   /** Emitted when `host` has changed. */
   readonly hostChanged: ISignal<IPanels, void>;
 
-  /** Open, or bring to the front, the panel that answers a query. */
-  openQuery(query: IQuery, options?: IPanels.IOpenOptions): void;
+  /** Open, or bring to the front, the panel that answers a query which changes nothing. */
+  openQuery(query: IQuery): void;
+
+  /** Open the result of something that was done. */
+  openResult(view: IView): void;
 
   /** Open the panel of a record. */
   openReference(ref: string): void;
@@ -75,15 +78,6 @@ export interface IPanels {
    * @throws `Refusal` with what was wrong and what to do.
    */
   perform(action: IAction): Promise<void>;
-}
-
-export namespace IPanels {
-  export interface IOpenOptions {
-    /** An answer that is already here. */
-    readonly view?: IView;
-    /** Whether the panel comes to the front; it does unless told otherwise. */
-    readonly activate?: boolean;
-  }
 }
 
 export const IPanels = new Token<IPanels>(

@@ -151,11 +151,6 @@ export function valueOf(row: Row, key: string): unknown {
   return Object.hasOwn(row, key) ? row[key] : null;
 }
 
-/** The first table of a view, which in lists holds the items. */
-export function itemsOf(view: IView): ITable | null {
-  return view.blocks.find((one): one is ITable => one.type === 'table') ?? null;
-}
-
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

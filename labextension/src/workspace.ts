@@ -5,7 +5,7 @@ import { Signal } from '@lumino/signaling';
 import { Api } from './api';
 import { LiveView } from './live';
 import type { IQuery } from './references';
-import { concerns, isRead, keyOf } from './references';
+import { concerns, keyOf } from './references';
 import type { IChange, IWorkspace } from './tokens';
 import type { IAction, IView } from './views';
 
@@ -28,9 +28,7 @@ export class Workspace implements IWorkspace {
     const key = keyOf(query);
     let live = this._views.get(key);
     if (!live) {
-      live = new LiveView(query, async ({ verb, args }) =>
-        isRead(verb) ? this._api.ask(verb, args) : this._api.act(verb, args)
-      );
+      live = new LiveView(query, ({ verb, args }) => this._api.ask(verb, args));
       this._views.set(key, live);
     }
     return live;
@@ -46,9 +44,7 @@ export class Workspace implements IWorkspace {
 
   refresh(): void {
     for (const live of this._views.values()) {
-      if (isRead(live.query.verb)) {
-        live.touch();
-      }
+      live.touch();
     }
   }
 
@@ -58,7 +54,7 @@ export class Workspace implements IWorkspace {
     }
     const change = emission as unknown as IChange;
     for (const live of this._views.values()) {
-      if (concerns(live.query, change.kind)) {
+      if (live.query && concerns(live.query, change.kind)) {
         live.touch();
       }
     }

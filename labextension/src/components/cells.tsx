@@ -1,7 +1,7 @@
 import React from 'react';
 
 import { percentText, scalarText, timeText } from '../format';
-import { splitReference } from '../references';
+import { shortName } from '../references';
 import type { CellKind, Level } from '../views';
 import { useHost } from './host';
 
@@ -58,7 +58,7 @@ export function Reference(props: {
 }): React.JSX.Element {
   const { trans, open, canOpen } = useHost();
   const { reference } = props;
-  const label = props.children ?? splitReference(reference).name;
+  const label = props.children ?? shortName(reference);
   if (!open || !canOpen(reference)) {
     return <span title={reference}>{label}</span>;
   }

@@ -1,4 +1,5 @@
-import { MimeModel } from '@jupyterlab/rendermime';
+import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import React from 'react';
@@ -43,13 +44,14 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
     MessageLoop.sendMessage(renderer, Widget.Msg.BeforeAttach);
     host.appendChild(renderer.node);
     MessageLoop.sendMessage(renderer, Widget.Msg.AfterAttach);
-    const model = new MimeModel({
+    const model: IRenderMime.IMimeModel = {
       trusted: true,
-      data: { [mime]: themed(block.spec, host) as never },
+      data: { [mime]: themed(block.spec, host) as ReadonlyPartialJSONObject },
       metadata: {
         [mime]: { embed_options: { actions: false, renderer: 'svg' } }
-      }
-    });
+      },
+      setData: () => undefined
+    };
     renderer.renderModel(model).then(
       () => {
         setFailure('');

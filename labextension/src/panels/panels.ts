@@ -18,10 +18,11 @@ import type { Widget } from '@lumino/widgets';
 import { CommandIDs } from '../commands';
 import type { IHost } from '../components/host';
 import { mlopsIcon } from '../icons';
+import { LiveView } from '../live';
 import type { IQuery } from '../references';
-import { keyOf, lineOf, queryOf, splitReference } from '../references';
+import { isRead, keyOf, lineOf, queryOf, splitReference } from '../references';
 import type { IPanels, IWorkspace } from '../tokens';
-import type { IAction } from '../views';
+import type { IAction, IView } from '../views';
 import { reportPanel } from './report';
 import { ViewPanel } from './viewpanel';
 
@@ -93,33 +94,34 @@ export class Panels implements IPanels {
     }
   }
 
-  openQuery(query: IQuery, options: IPanels.IOpenOptions = {}): void {
-    const live = this._workspace.view(query);
-    if (options.view) {
-      live.accept(options.view);
-    }
+  openQuery(query: IQuery): void {
     const key = keyOf(query);
-    const open = this._open.get(key);
-    if (open) {
-      this._app.shell.activateById(open.id);
+    if (!isRead(query.verb) || this._activate(key)) {
       return;
     }
-    const panel = new MainAreaWidget({
-      content: new ViewPanel(live, this)
-    });
+    const panel = this._panelOf(this._workspace.view(query));
     if (!panel.title.label) {
       panel.title.label = lineOf(query).replace('%mlops ', '');
     }
-    this._addTools(panel, query);
     this._add(panel, key);
     void this.tracker.add(panel);
   }
 
+  openResult(view: IView): void {
+    const { kind, name } = splitReference(view.ref ?? '');
+    const query = queryOf(view.ref ?? '');
+    if (kind === 'report') {
+      this.openReport(name, view.title);
+    } else if (query) {
+      this.openQuery(query);
+    } else {
+      this._add(this._panelOf(LiveView.of(view)), `result:${++this._count}`);
+    }
+  }
+
   openReport(id: string, title = this._trans.__('Report')): void {
     const key = `report:${id}`;
-    const open = this._open.get(key);
-    if (open) {
-      this._app.shell.activateById(open.id);
+    if (this._activate(key)) {
       return;
     }
     const panel = reportPanel(this._workspace.reportUrl(id), title);
@@ -130,7 +132,8 @@ export class Panels implements IPanels {
   /** Ask the server again: for one view, or for all that are shown. */
   async refresh(key: string): Promise<void> {
     const live = this.tracker.find(
-      panel => keyOf(panel.content.live.query) === key
+      ({ content }) =>
+        content.live.query !== null && keyOf(content.live.query) === key
     )?.content.live;
     if (live) {
       await live.refresh();
@@ -144,18 +147,10 @@ export class Panels implements IPanels {
       return;
     }
     const view = await this._workspace.act(action);
-    const { kind, name } = splitReference(view.ref ?? '');
-    if (kind === 'report') {
-      this.openReport(name, view.title);
-      return;
-    }
+    // Events say the same; this holds where a proxy keeps them back.
     this._workspace.refresh();
     if (!action.danger) {
-      const args = Object.entries(action.args ?? {}).map(
-        ([key, value]) => [key, String(value)] as const
-      );
-      const verb = action.verb.replaceAll(' ', '-');
-      this.openQuery({ verb, args: Object.fromEntries(args) }, { view });
+      this.openResult(view);
     }
   }
 
@@ -171,18 +166,29 @@ export class Panels implements IPanels {
     return answer.button.accept;
   }
 
-  private _addTools(panel: MainAreaWidget<ViewPanel>, query: IQuery): void {
+  private _activate(key: string): boolean {
+    const open = this._open.get(key);
+    if (open) {
+      this._app.shell.activateById(open.id);
+    }
+    return open !== undefined;
+  }
+
+  private _panelOf(live: LiveView): MainAreaWidget<ViewPanel> {
+    const panel = new MainAreaWidget({ content: new ViewPanel(live, this) });
     const { commands } = this._app;
-    const { live } = panel.content;
-    panel.toolbar.addItem(
-      'refresh',
-      new CommandToolbarButton({
-        commands,
-        id: CommandIDs.refreshViews,
-        args: { key: keyOf(query) },
-        label: ''
-      })
-    );
+    const { query } = live;
+    if (query) {
+      panel.toolbar.addItem(
+        'refresh',
+        new CommandToolbarButton({
+          commands,
+          id: CommandIDs.refreshViews,
+          args: { key: keyOf(query) },
+          label: ''
+        })
+      );
+    }
     panel.toolbar.addItem('space', Toolbar.createSpacerItem());
     if (commands.hasCommand(CommandIDs.insertLine)) {
       const insert = new CommandToolbarButton({
@@ -190,12 +196,13 @@ export class Panels implements IPanels {
         id: CommandIDs.insertLine,
         args: {
           get line() {
-            return live.view?.line ?? lineOf(query);
+            return live.view?.line ?? (query ? lineOf(query) : '');
           }
         }
       });
       panel.toolbar.addItem('insert', insert);
     }
+    return panel;
   }
 
   private _add(panel: Widget, key: string): void {

@@ -1,36 +1,29 @@
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { Failure } from '../components/blocks';
 import { Badge, levelOf, Reference } from '../components/cells';
 import { useHost } from '../components/host';
-import { numberText, scalarText } from '../format';
-import type { LiveView } from '../live';
-import { splitReference } from '../references';
-import { NO_WORKSPACE } from '../refusal';
+import { scalarText } from '../format';
+import { shortName, splitReference } from '../references';
 import type { IColumn, ITable, Level, Row } from '../views';
-import { itemsOf, valueOf } from '../views';
+import { valueOf } from '../views';
 import type { ISection } from './sections';
-import { useLive } from './uselive';
 
 /** A sidebar shows a few of each; the list has them all. */
 const SHOWN = 6;
 
-/** One kind of records: how many there are, the first of them, and the way to all. */
+/** One kind of records: how many there are, the newest of them, and the way to all. */
 export function SectionView(props: {
   section: ISection;
-  live: LiveView;
-  isVisible: boolean;
+  /** Null before the first answer. */
+  records: ITable | null;
   onOpenList: () => void;
   onInsert: ((line: string) => void) | null;
 }): React.JSX.Element {
-  const { section, live, isVisible, onOpenList, onInsert } = props;
+  const { section, records, onOpenList, onInsert } = props;
   const { trans } = useHost();
   const [isOpen, setOpen] = React.useState(true);
-  useLive(live, isVisible && isOpen);
-  const table = live.view ? itemsOf(live.view) : null;
-  const isNew = live.refusal?.code === NO_WORKSPACE;
-  const count = table ? (table.total ?? table.rows.length) : isNew ? 0 : null;
+  const count = records ? (records.total ?? records.rows.length) : null;
   const Caret = isOpen ? caretDownIcon : caretRightIcon;
   return (
     <section className="jp-mlops-Section" data-section={section.id}>
@@ -46,24 +39,17 @@ export function SectionView(props: {
           <Caret.react tag="span" className="jp-mlops-Section-caret" />
           <span className="jp-mlops-Section-title">{section.title}</span>
           {count !== null ? (
-            <span
-              className="jp-mlops-Count"
-              aria-label={trans._n('%1 item', '%1 items', count)}
-            >
-              {count}
-            </span>
+            <span className="jp-mlops-Count">{count}</span>
           ) : null}
         </button>
       </h3>
-      {isOpen ? (
+      {isOpen && records ? (
         <div className="jp-mlops-Section-body">
-          {live.refusal && !isNew ? <Failure reason={live.refusal} /> : null}
-          {count === 0 ? <Empty section={section} onInsert={onInsert} /> : null}
-          {table?.rows.length ? (
+          {records.rows.length ? (
             <>
               <ul className="jp-mlops-Items" aria-label={section.title}>
-                {table.rows.slice(0, SHOWN).map((row, place) => (
-                  <Item key={place} table={table} row={row} />
+                {records.rows.slice(0, SHOWN).map((row, place) => (
+                  <Item key={place} columns={records.columns} row={row} />
                 ))}
               </ul>
               <button
@@ -76,7 +62,9 @@ export function SectionView(props: {
                   : trans.__('Open as a table')}
               </button>
             </>
-          ) : null}
+          ) : (
+            <Empty section={section} onInsert={onInsert} />
+          )}
         </div>
       ) : null}
     </section>
@@ -109,10 +97,12 @@ function Empty(props: {
   );
 }
 
-/** One record: its name, its state, and one more thing to tell it by. */
-function Item(props: { table: ITable; row: Row }): React.JSX.Element {
-  const { table, row } = props;
-  const { ref, name, state, more } = itemOf(table.columns, row);
+/** One record: its name and its state. */
+function Item(props: {
+  columns: readonly IColumn[];
+  row: Row;
+}): React.JSX.Element {
+  const { ref, name, more, state } = itemOf(props.columns, props.row);
   return (
     <li className="jp-mlops-Item">
       <span className="jp-mlops-Item-name">
@@ -134,36 +124,24 @@ export function itemOf(
   more: string;
   state: { text: string; level: Level } | null;
 } {
-  const first = columns.find(one => one.kind === 'ref') ?? columns[0];
-  const shown = first ? valueOf(row, first.key) : null;
-  const ref = first?.kind === 'ref' && shown ? scalarText(shown) : '';
-  const short = ref ? splitReference(ref).name : scalarText(shown);
-  // Records that are told apart by a number go by the name that a person gave them.
-  const given = valueOf(row, 'name');
-  const isNamed = typeof given === 'string' && given && !short.includes(given);
+  const first = columns.find(one => one.kind === 'ref');
+  const ref = first ? scalarText(valueOf(row, first.key)) : '';
   const badge = columns.find(one => one.kind === 'badge');
-  const state = badge ? valueOf(row, badge.key) : null;
-  const number = columns.find(one => one.kind === 'number');
-  const count = number ? valueOf(row, number.key) : null;
-  const aliases = valueOf(row, 'aliases');
-  let more = '';
-  if (isNamed) {
-    more = short;
-  } else if (typeof aliases === 'string' && aliases) {
-    more = aliases;
-  } else if (number && typeof count === 'number') {
-    more = `${numberText(count)} ${number.label.toLowerCase()}`;
+  const value = badge ? valueOf(row, badge.key) : null;
+  const state =
+    typeof value === 'object' && value !== null && 'text' in value
+      ? {
+          text: scalarText(value.text),
+          level: levelOf('level' in value ? value.level : 'info')
+        }
+      : null;
+  const short = shortName(ref);
+  const given = state?.text.lastIndexOf(' ') ?? -1;
+  if (state && given > 0 && splitReference(ref).kind === 'run') {
+    // Runs have ids; a person knows them by the name that stands with their state.
+    const name = state.text.slice(0, given);
+    const text = state.text.slice(given + 1);
+    return { ref, name, more: short, state: { ...state, text } };
   }
-  return {
-    ref,
-    name: isNamed ? given : short,
-    more,
-    state:
-      typeof state === 'object' && state !== null && 'text' in state
-        ? {
-            text: scalarText(state.text),
-            level: levelOf('level' in state ? state.level : 'info')
-          }
-        : null
-  };
+  return { ref, name: short, more: '', state };
 }

@@ -1,11 +1,15 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IQuery } from '../references';
+import type { ITable, IView } from '../views';
 
-/** One section of the sidebar: a list of records of one kind. */
+/** One section of the sidebar: the records of one part of a model's life. */
 export interface ISection {
   readonly id: string;
   readonly title: string;
+  /** Title of the overview's table that holds the section's records. */
+  readonly table: string;
+  /** The whole list. */
   readonly query: IQuery;
   /** What to do when there is nothing yet. */
   readonly empty: string;
@@ -13,6 +17,7 @@ export interface ISection {
   readonly line: string;
 }
 
+/** The question that the sidebar and the status bar ask. */
 export const OVERVIEW: IQuery = { verb: 'status', args: {} };
 
 /** The sections, in the order of a model's life. */
@@ -21,6 +26,7 @@ export function sections(trans: TranslationBundle): readonly ISection[] {
     {
       id: 'data',
       title: trans.__('Data'),
+      table: 'Data',
       query: { verb: 'data-ls', args: {} },
       empty: trans.__('No datasets yet. Add a file or a data frame:'),
       line: '%mlops data add flights flights.csv'
@@ -28,30 +34,47 @@ export function sections(trans: TranslationBundle): readonly ISection[] {
     {
       id: 'labels',
       title: trans.__('Labels'),
+      table: 'Labels',
       query: { verb: 'label-status', args: {} },
-      empty: trans.__('No labeling tasks yet. Start one on a dataset:'),
+      empty: trans.__('Nothing to label yet. Start a task on a dataset:'),
       line: '%mlops label remarks flights --kind text --classes late,on-time'
     },
     {
       id: 'experiments',
       title: trans.__('Experiments'),
+      table: 'Experiments',
       query: { verb: 'runs', args: {} },
       empty: trans.__('No runs yet. Put this above a cell that fits a model:'),
-      line: '%%mlops train delay --data flights'
+      line: '%%mlops train delay --data flights --target late'
     },
     {
       id: 'models',
       title: trans.__('Models'),
+      table: 'Models',
       query: { verb: 'models', args: {} },
-      empty: trans.__('No models yet. Register the best run:'),
-      line: '%mlops register delay delay'
+      empty: trans.__('No models yet. Register a run:'),
+      line: '%mlops register delay delay --alias champion'
     },
     {
       id: 'endpoints',
       title: trans.__('Endpoints'),
+      table: 'Endpoints',
       query: { verb: 'endpoints', args: {} },
       empty: trans.__('Nothing is served yet. Serve a model:'),
       line: '%mlops serve delay@champion'
     }
   ];
+}
+
+/** A section's records in the overview. */
+export function recordsOf(
+  view: IView | null,
+  section: Pick<ISection, 'table'>
+): ITable | null {
+  return (
+    view?.blocks.find(
+      (one): one is ITable =>
+        one.type === 'table' && one.title === section.table
+    ) ?? null
+  );
 }

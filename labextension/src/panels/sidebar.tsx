@@ -4,12 +4,13 @@ import type { Message } from '@lumino/messaging';
 import React from 'react';
 
 import { CommandIDs } from '../commands';
-import { HostContext } from '../components/host';
+import { HostContext, useHost } from '../components/host';
 import { mlopsIcon } from '../icons';
 import type { IPanels, IWorkspace } from '../tokens';
 import { Overview } from './overview';
 import { SectionView } from './section';
-import { OVERVIEW, sections } from './sections';
+import { OVERVIEW, recordsOf, sections } from './sections';
+import { useLive } from './uselive';
 
 /** The five questions a lead asks, and under them everything there is. */
 export class Sidebar extends ReactWidget {
@@ -53,45 +54,61 @@ export class Sidebar extends ReactWidget {
   }
 
   protected override render(): React.JSX.Element {
-    const { host } = this._panels;
-    const insert = this._commands.hasCommand(CommandIDs.insertLine)
-      ? (line: string) => {
-          void this._commands.execute(CommandIDs.insertLine, { line });
-        }
-      : null;
     return (
-      <HostContext.Provider value={host}>
-        <div className="jp-mlops-Sidebar-head">
-          <h2>{host.trans.__('MLOps')}</h2>
-          <button
-            type="button"
-            className="jp-mlops-IconButton"
-            title={host.trans.__('Refresh')}
-            aria-label={host.trans.__('Refresh')}
-            onClick={() => {
-              this._workspace.refresh();
-            }}
-          >
-            <refreshIcon.react tag="span" />
-          </button>
-        </div>
-        <Overview
-          live={this._workspace.view(OVERVIEW)}
+      <HostContext.Provider value={this._panels.host}>
+        <Content
+          workspace={this._workspace}
+          panels={this._panels}
+          commands={this._commands}
           isVisible={this.isVisible}
         />
-        {sections(host.trans).map(section => (
-          <SectionView
-            key={section.id}
-            section={section}
-            live={this._workspace.view(section.query)}
-            isVisible={this.isVisible}
-            onOpenList={() => {
-              this._panels.openQuery(section.query);
-            }}
-            onInsert={insert}
-          />
-        ))}
       </HostContext.Provider>
     );
   }
+}
+
+function Content(props: {
+  workspace: IWorkspace;
+  panels: IPanels;
+  commands: CommandRegistry;
+  isVisible: boolean;
+}): React.JSX.Element {
+  const { workspace, panels, commands, isVisible } = props;
+  const { trans } = useHost();
+  const live = useLive(workspace.view(OVERVIEW), isVisible);
+  const insert = commands.hasCommand(CommandIDs.insertLine)
+    ? (line: string) => {
+        void commands.execute(CommandIDs.insertLine, { line });
+      }
+    : null;
+  return (
+    <>
+      <div className="jp-mlops-Sidebar-head">
+        <h2>{trans.__('MLOps')}</h2>
+        <button
+          type="button"
+          className="jp-mlops-IconButton"
+          title={trans.__('Refresh')}
+          aria-label={trans.__('Refresh')}
+          onClick={() => {
+            workspace.refresh();
+          }}
+        >
+          <refreshIcon.react tag="span" />
+        </button>
+      </div>
+      <Overview live={live} />
+      {sections(trans).map(section => (
+        <SectionView
+          key={section.id}
+          section={section}
+          records={recordsOf(live.view, section)}
+          onOpenList={() => {
+            panels.openQuery(section.query);
+          }}
+          onInsert={insert}
+        />
+      ))}
+    </>
+  );
 }

@@ -1,9 +1,13 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import React from 'react';
 
+import { HostContext, useHost } from '../components/host';
 import { mlopsIcon } from '../icons';
 import type { LiveView } from '../live';
 import type { IPanels } from '../tokens';
+import type { IView, Row } from '../views';
+import { valueOf } from '../views';
+import { recordsOf } from './sections';
 import { useLive } from './uselive';
 
 /** One line that says how things stand; a click tells more. */
@@ -19,28 +23,58 @@ export class StatusItem extends ReactWidget {
 
   protected override render(): React.JSX.Element {
     return (
-      <Line
-        live={this._live}
-        title={this._panels.host.trans.__('Show the MLOps sidebar')}
-        name={this._panels.host.trans.__('MLOps')}
-        onClick={this._onClick}
-      />
+      <HostContext.Provider value={this._panels.host}>
+        <Line live={this._live} onClick={this._onClick} />
+      </HostContext.Provider>
     );
   }
 }
 
 function Line(props: {
   live: LiveView;
-  name: string;
-  title: string;
   onClick: () => void;
 }): React.JSX.Element {
-  const { live, name, title, onClick } = props;
+  const { live, onClick } = props;
+  const { trans } = useHost();
   useLive(live, true);
+  const counts = countsOf(live.view);
+  const parts = [
+    counts.running ? trans.__('%1 running', counts.running) : '',
+    counts.served ? trans.__('%1 served', counts.served) : '',
+    counts.waiting ? trans.__('%1 waiting', counts.waiting) : ''
+  ].filter(Boolean);
   return (
-    <button type="button" title={title} onClick={onClick}>
+    <button
+      type="button"
+      title={trans.__('Show the MLOps sidebar')}
+      onClick={onClick}
+    >
       <mlopsIcon.react tag="span" className="jp-mlops-Status-icon" />
-      <span>{live.view?.subtitle ? live.view.subtitle : name}</span>
+      <span>{parts.length ? parts.join(' · ') : trans.__('MLOps')}</span>
     </button>
   );
+}
+
+/** What runs, what is served, and what wants a person, counted. */
+export function countsOf(view: IView | null): {
+  running: number;
+  served: number;
+  waiting: number;
+} {
+  const count = (table: string, ...levels: string[]): number =>
+    (recordsOf(view, { table })?.rows ?? []).filter(row =>
+      levels.includes(itemLevel(row))
+    ).length;
+  return {
+    running: count('Experiments', 'info'),
+    served: count('Endpoints', 'good'),
+    waiting: count('Labels', 'warn', 'bad') + count('Endpoints', 'bad')
+  };
+}
+
+function itemLevel(row: Row): string {
+  const state = valueOf(row, 'state');
+  return typeof state === 'object' && state !== null && 'level' in state
+    ? String(state.level)
+    : '';
 }

@@ -15,6 +15,7 @@ import { mlopsIcon } from '../icons';
 import { Panels } from '../panels/panels';
 import { OVERVIEW, sections } from '../panels/sections';
 import type { IQuery } from '../references';
+import { keyOf } from '../references';
 import { IPanels, IWorkspace } from '../tokens';
 
 const ID = 'jupyter-mlops:panels';
@@ -145,11 +146,12 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
     if (restorer) {
       void restorer.restore(opener.tracker, {
         command: CommandIDs.openQuery,
-        args: panel => ({
-          verb: panel.content.live.query.verb,
-          args: { ...panel.content.live.query.args }
+        args: ({ content }) => ({
+          verb: content.live.query?.verb ?? '',
+          args: { ...content.live.query?.args }
         }),
-        name: panel => JSON.stringify(panel.content.live.query)
+        name: ({ content }) =>
+          content.live.query ? keyOf(content.live.query) : ''
       });
     }
 

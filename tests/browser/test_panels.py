@@ -1,0 +1,174 @@
+"""What a person sees in JupyterLab while a model lives: sidebar, panels, results in cells."""
+
+from __future__ import annotations
+
+import pytest
+
+PREPARE = """
+import numpy, pandas
+draw = numpy.random.default_rng(0)
+flights = pandas.DataFrame({
+    "distance": draw.integers(100, 3000, 2000),
+    "hour": draw.integers(0, 24, 2000),
+    "<img src=x onerror=window.pwned=1>": draw.integers(0, 5, 2000),
+})
+flights["late"] = ((flights.hour > 15) ^ (draw.random(2000) < 0.2)).astype(int)
+flights.to_csv("flights.csv", index=False)
+"""
+TRAIN = """%%mlops train delay --data flights --target late
+from sklearn.linear_model import LogisticRegression
+model = LogisticRegression().fit(data[["distance", "hour"]], data["late"])
+"""
+CELLS = [
+    "%load_ext jupyter_mlops",
+    PREPARE,
+    "%mlops data add flights flights.csv",
+    "%mlops profile flights --target late",
+    TRAIN,
+    "%mlops register delay delay --alias champion",
+]
+
+SHOW_SIDEBAR = "() => window.jupyterapp.commands.execute('jupyter-mlops:show-overview')"
+PANEL = ".jp-MainAreaWidget:not(.lm-mod-hidden) .jp-mlops-Panel"
+
+
+def section(page, name):
+    """A section of the sidebar."""
+    return page.locator(f".jp-mlops-Section[data-section={name}]")
+
+
+@pytest.fixture(scope="module")
+def page(lab):
+    """A notebook that took a model from data to the registry, beside the sidebar."""
+    page = lab.open(lab.notebook("life.ipynb", CELLS))
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.evaluate(SHOW_SIDEBAR)
+    page.get_by_text("No datasets yet").wait_for()
+    page.begun = page.evaluate("() => performance.timeOrigin")
+    lab.run_all(page)
+    return page
+
+
+def test_the_sidebar_fills_without_a_reload(page):
+    section(page, "data").get_by_role("button", name="flights").wait_for()
+    section(page, "experiments").get_by_role("button", name="delay").wait_for()
+    section(page, "experiments").get_by_text("finished").wait_for()
+    section(page, "models").get_by_role("button", name="delay@1").wait_for()
+    section(page, "endpoints").get_by_text("%mlops serve delay@champion").wait_for()
+    assert page.evaluate("() => performance.timeOrigin") == page.begun
+
+
+def test_the_five_questions_are_answered_on_top(page):
+    overview = page.locator(".jp-mlops-Overview")
+    for question in (
+        "What is running?",
+        "What is served?",
+        "What changed?",
+        "What waits for a person?",
+        "Can I trust it?",
+    ):
+        assert overview.get_by_text(question).is_visible()
+
+
+def test_a_cell_shows_its_result_as_the_panels_do(page):
+    profile = page.locator(".jp-Cell .jp-mlops-View[data-kind=profile]")
+    profile.scroll_into_view_if_needed()
+    assert profile.get_by_role("table").first.is_visible()
+    assert profile.get_by_role("columnheader", name="Column", exact=True).first.is_visible()
+
+
+def test_names_in_the_data_are_text_and_nothing_else(page):
+    assert page.get_by_text("<img src=x onerror=window.pwned=1>").count() > 0
+    assert page.evaluate("() => window.pwned") is None
+
+
+def test_a_click_on_a_dataset_opens_it_and_its_profile(page):
+    section(page, "data").get_by_role("button", name="flights").click()
+    panel = page.locator(PANEL)
+    panel.get_by_text("2,000 rows").first.wait_for()
+    panel.get_by_role("button", name="Profile").click()
+    page.locator(f"{PANEL} .jp-mlops-View[data-kind=profile]").wait_for()
+
+
+def test_a_click_on_a_run_or_a_model_opens_it(page):
+    section(page, "experiments").get_by_role("button", name="delay").click()
+    page.locator(f"{PANEL} .jp-mlops-View[data-kind=run]").wait_for()
+    section(page, "models").get_by_role("button", name="delay@1").click()
+    page.locator(f"{PANEL} .jp-mlops-View[data-kind=model]").wait_for()
+
+
+def test_a_panel_puts_its_line_into_the_notebook(page):
+    section(page, "models").get_by_role("button", name="delay@1").click()
+    page.locator(f"{PANEL} .jp-mlops-View[data-kind=model]").wait_for()
+    page.get_by_role("button", name="Insert Cell").locator("visible=true").click()
+    page.wait_for_function(
+        """() => {
+            const widget = window.jupyterapp.shell.currentWidget;
+            const cell = widget.content.activeCell;
+            return cell && cell.model.sharedModel.getSource() === '%mlops models delay@1';
+        }"""
+    )
+
+
+def test_a_list_opens_as_a_table_that_can_be_walked_by_keyboard(page):
+    section(page, "models").get_by_role("button", name="Open as a table").focus()
+    page.keyboard.press("Enter")
+    table = page.locator(f"{PANEL} .jp-mlops-View[data-kind=models] table")
+    table.wait_for()
+    reference = table.get_by_role("button", name="delay@1")
+    reference.focus()
+    page.keyboard.press("Enter")
+    page.locator(f"{PANEL} .jp-mlops-View[data-kind=model]").wait_for()
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_nothing_of_ours_is_hard_to_reach_or_read(lab, page, axe, shots, theme):
+    lab.theme(page, theme)
+    section(page, "data").get_by_role("button", name="flights").click()
+    page.locator(f"{PANEL} .jp-mlops-View[data-kind=dataset]").wait_for()
+    for selector in (".jp-mlops-Sidebar", PANEL, ".jp-mlops-Status", ".jp-mlops-Output"):
+        assert axe(page, selector) == [], selector
+    name = theme.rpartition(" ")[2].lower()
+    for width in (1280, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(500)
+        shots(page, f"dataset-{name}-{width}")
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_no_script_failed_on_the_way(page):
+    assert page.problems == []
+
+
+def test_an_untrusted_notebook_shows_the_static_result(lab):
+    page = lab.open(lab.notebook("again.ipynb", [*CELLS[:1], "%mlops data ls"]))
+    lab.run_all(page)
+    page.locator(".jp-mlops-Output").wait_for()
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    # What another person's machine wrote was never signed here.
+    stored = lab.root / "again.ipynb"
+    (lab.root / "foreign.ipynb").write_text(stored.read_text().replace("data ls", "data  ls"))
+    other = lab.open("foreign.ipynb")
+    other.locator(".jp-OutputArea-output table").wait_for()
+    assert other.locator(".jp-mlops-Output").count() == 0
+
+
+def test_notebook_7_shows_results_and_raises_nothing(lab, shots):
+    page = lab.open(
+        lab.notebook("seventh.ipynb", [*CELLS[:1], "%mlops data ls", "%mlops"]), app="notebook"
+    )
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    lab.run_all(page)
+    page.locator(".jp-mlops-View[data-kind=datasets]").wait_for()
+    page.locator(".jp-mlops-View[data-kind=status]").wait_for()
+    plugins = page.evaluate(
+        "() => window.jupyterapp.listPlugins().filter(id => id.startsWith('jupyter-mlops:'))"
+    )
+    assert "jupyter-mlops:renderer" in plugins
+    page.evaluate(SHOW_SIDEBAR)
+    section(page, "data").get_by_role("button", name="flights").click()
+    page.locator(".jp-mlops-Panel .jp-mlops-View[data-kind=dataset]").wait_for()
+    shots(page, "notebook-7")
+    assert problems == []
