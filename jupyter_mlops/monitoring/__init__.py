@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from jupyter_mlops.monitoring.checks import Drift, check, latest
-from jupyter_mlops.monitoring.drift import drift
+from jupyter_mlops.monitoring.checks import Drift, check, find_check, latest
+from jupyter_mlops.monitoring.drift import drift, validation_rows
 from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.performance import Performance, Score, measure
+from jupyter_mlops.monitoring.reports import Report, make_report, report, report_of
 from jupyter_mlops.monitoring.windows import Window
 
 __all__ = [
@@ -14,11 +15,17 @@ __all__ = [
     "FeatureDrift",
     "Limits",
     "Performance",
+    "Report",
     "Score",
     "Window",
     "check",
     "compare_features",
     "drift",
+    "find_check",
     "latest",
+    "make_report",
     "measure",
+    "report",
+    "report_of",
+    "validation_rows",
 ]

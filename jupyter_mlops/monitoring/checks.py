@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,8 @@ from jupyter_mlops.monitoring.verdicts import Overall
 from jupyter_mlops.monitoring.windows import Window
 from jupyter_mlops.workspace import NotFound, Result, Workspace, closest
 from jupyter_mlops.workspace.references import Reference
+
+_ID = re.compile(r"[0-9a-f]{6,32}")
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,29 @@ def check(ws: Workspace, ref: str) -> Drift:
             .order_by(ReportRecord.at.desc())
         )
         return _restored(found[0], report)
+
+
+def find_check(ws: Workspace, ref: str) -> Drift:
+    """Return the check that ``drift:<id>``, ``endpoint:<name>`` or a bare word of them means.
+
+    Raises
+    ------
+    NotFound
+        ``E-MONITORING-004``: there is no such check, or the endpoint has none yet.
+    """
+    if not ref.startswith("drift:"):
+        name = Reference.parse(ref, kind="endpoint").name
+        last = latest(ws, name)
+        if last is not None:
+            return last
+        if not _ID.fullmatch(name):
+            raise NotFound(
+                f"endpoint {name!r} has no drift check",
+                fix=f"`%mlops drift {name}` makes one",
+                code="E-MONITORING-004",
+            )
+        ref = name
+    return check(ws, ref)
 
 
 def latest(ws: Workspace, endpoint: str) -> Drift | None:

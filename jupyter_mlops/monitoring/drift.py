@@ -55,6 +55,7 @@ def drift(
     version: str | None = None,
     task: Task | None = None,
     validation: pl.DataFrame | None = None,
+    classes: Sequence[object] | None = None,
     window: Window | None = None,
     length: str | None = None,
     limits: Limits | None = None,
@@ -82,6 +83,8 @@ def drift(
     validation : polars.DataFrame, optional
         ``truth``, ``prediction``, ``probability`` (and ``day``) of the validation rows:
         what performance and predictions are compared with.
+    classes : sequence, optional
+        A classifier's classes in its order.
     window : Window, optional
         Span of event time. Default: everything after the last row of the endpoint's
         last check; that check's window again when nothing has come since; all traffic
@@ -120,7 +123,7 @@ def drift(
             f"{others:,} rows were answered by other versions; they count as traffic only"
         )
     predictions = _compare_predictions(own, validation, limits)
-    performance, corrected = _performance(own, feedback, task, validation, limits)
+    performance, corrected = _performance(own, feedback, task, validation, classes, limits)
     if corrected:
         notices.append(f"{corrected:,} truths were corrected later; the latest counts")
     times = _times(sides.current)
@@ -170,10 +173,43 @@ def within(traffic: pl.LazyFrame, window: Window) -> pl.LazyFrame:
     return traffic
 
 
+def validation_rows(
+    stored: pl.DataFrame, classes: Sequence[object] | None = None, time: str | None = None
+) -> pl.DataFrame:
+    """Bring the validation rows that a run stored into the form that a check takes.
+
+    Parameters
+    ----------
+    stored : polars.DataFrame
+        ``truth``, ``prediction``, ``p_<i>`` for class i, and others as ``by.<column>``.
+    classes : sequence, optional
+        The model's classes in its order.
+    time : str, optional
+        The column with the time of a row; default: the first that holds dates or times.
+    """
+    chances = [name for index, _ in enumerate(classes or ()) if (name := f"p_{index}") in stored]
+    columns = [pl.col("truth"), pl.col("prediction")]
+    if len(chances) == 2:
+        columns.append(pl.col(chances[1]).alias("probability"))
+    elif chances:
+        columns.append(pl.concat_list(chances).alias("probability"))
+    others = [f"by.{time}"] if time else [name for name in stored.columns if name[:3] == "by."]
+    for name in others:
+        if name in stored and stored.schema[name] in (pl.Date, pl.Datetime):
+            return stored.select(*columns, day=pl.col(name).dt.date())
+    return stored.select(columns)
+
+
 def read_sides(
-    reference: Table, traffic: pl.LazyFrame, features: Sequence[str] | None, window: Window
+    reference: Table,
+    traffic: pl.LazyFrame,
+    features: Sequence[str] | None,
+    window: Window,
+    logged_until: datetime | None = None,
 ) -> Sides:
     """Read the columns that a check needs of both sides.
+
+    `logged_until` leaves out what was logged later, so that a check can be seen again.
 
     Raises
     ------
@@ -181,6 +217,8 @@ def read_sides(
         ``E-MONITORING-006``: the two sides share no feature, or the reference is empty.
     """
     logged = traffic.collect_schema().names()
+    if logged_until is not None and "at" in logged:
+        traffic = traffic.filter(pl.col("at").cast(pl.Datetime("us", "UTC")) <= logged_until)
     inputs = [name.removeprefix(INPUT) for name in logged if name.startswith(INPUT)]
     known = reference.scan().collect_schema().names()
     wanted = list(features) if features else [name for name in inputs if name in known]
@@ -272,12 +310,14 @@ def _performance(
     feedback: pl.LazyFrame | None,
     task: Task | None,
     validation: pl.DataFrame | None,
+    classes: Sequence[object] | None,
     limits: Limits,
 ) -> tuple[Performance | None, int]:
     if feedback is None or task is None or own.height == 0 or "prediction_id" not in own.columns:
         return None, 0
     joined, corrected = join_truth(own, feedback.collect())
-    return measure(joined, task, validation=validation, limits=limits), corrected
+    found = measure(joined, task, validation=validation, classes=classes, limits=limits)
+    return found, corrected
 
 
 def _times(current: pl.DataFrame) -> tuple[datetime | None, datetime | None]:

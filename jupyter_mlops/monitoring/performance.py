@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -13,13 +13,24 @@ import polars as pl
 from scipy import stats
 
 from jupyter_mlops.monitoring.limits import Limits
-from jupyter_mlops.monitoring.truth import Answers, read_answers
+from jupyter_mlops.monitoring.truth import Answers, as_label, in_order, read_answers
 
 Task = Literal["binary", "multiclass", "regression"]
 Floats = npt.NDArray[np.float64]
 
 FEWEST_BLOCKS = 8
-SURE = 1e-15  # A probability of exactly 0 for what happened would cost an infinite loss.
+# A probability of exactly 0 for what then happened would make the mean loss infinite;
+# this is the bound that scikit-learn's log_loss uses for float64.
+EPSILON = float(np.finfo(np.float64).eps)
+# How a person writes the metrics; the names are those of the runs.
+LABELS = {
+    "log_loss": "log-loss",
+    "auc": "AUC",
+    "accuracy": "accuracy",
+    "error_rate": "error rate",
+    "rmse": "RMSE",
+    "mae": "MAE",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,10 @@ class Score:
     value: float
     low: float
     high: float
+
+    @property
+    def label(self) -> str:
+        return LABELS.get(self.name, self.name)
 
 
 @dataclass(frozen=True)
@@ -75,9 +90,9 @@ class Performance:
     def loss(self) -> Score:
         return self.scores[0]
 
-    def score(self, name: str) -> Score | None:
-        """Return the metric of that name, or None."""
-        return next((score for score in self.scores if score.name == name), None)
+    def __getitem__(self, name: str) -> float:
+        """The value of a metric, such as ``performance["log_loss"]``."""
+        return {score.name: score.value for score in self.scores}[name]
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-safe mapping; `from_dict` reads it back."""
@@ -118,6 +133,7 @@ def measure(
     task: Task,
     *,
     validation: pl.DataFrame | None = None,
+    classes: Sequence[object] | None = None,
     limits: Limits | None = None,
 ) -> Performance | None:
     """Measure a model on rows whose truth is known.
@@ -126,11 +142,13 @@ def measure(
     ----------
     answered : polars.DataFrame
         Columns ``truth`` (null while unknown) and ``prediction``; ``probability``
-        for classifiers (of the positive class, the greater of two labels; a struct
-        or JSON object by class for more than two); ``day`` where rows have a time.
+        for classifiers (of the second of two classes, or a list with one for each);
+        ``day`` where rows have a time.
     task : {"binary", "multiclass", "regression"}
     validation : polars.DataFrame, optional
         The same columns for the rows the model was validated on.
+    classes : sequence, optional
+        The model's classes in its order; default: the labels that occur, sorted.
     limits : Limits, optional
 
     Returns
@@ -151,7 +169,8 @@ def measure(
     if known is None or known.rows == 0:
         return None
     reference = read_answers(validation, task) if validation is not None else None
-    labels = known.labels | (reference.labels if reference is not None else set())
+    seen = known.labels | (reference.labels if reference is not None else set())
+    labels = [as_label(one) for one in classes] if classes else in_order(seen)
     estimates = _estimates(known, task, labels)
     blocks = _blocks(known)
     quantile = _quantile(blocks, limits.confidence)
@@ -173,7 +192,7 @@ def _against(
     blocks: npt.NDArray[np.int64] | None,
     reference: Answers,
     task: Task,
-    labels: set[str],
+    labels: list[str],
     limits: Limits,
 ) -> Performance:
     before = _estimates(reference, task, labels)
@@ -206,7 +225,7 @@ def _against(
     )
 
 
-def _estimates(answers: Answers, task: Task, labels: set[str]) -> list[_Estimate]:
+def _estimates(answers: Answers, task: Task, labels: list[str]) -> list[_Estimate]:
     if task == "regression":
         error = answers.numbers("prediction") - answers.numbers("truth")
         squared, absolute = error**2, np.abs(error)
@@ -226,15 +245,15 @@ def _estimates(answers: Answers, task: Task, labels: set[str]) -> list[_Estimate
         if 0 < truth.sum() < truth.size:
             found.insert(1, _auc(truth, probability))
         return found
-    chances = answers.chance_of_truth() if task == "multiclass" else None
+    chances = answers.chance_of_truth(labels) if task == "multiclass" else None
     first = _log_loss(chances) if chances is not None else None
-    return [first or _Estimate("error rate", 1 - accuracy, accuracy - hit, (0, 1)), *found]
+    return [first or _Estimate("error_rate", 1 - accuracy, accuracy - hit, (0, 1)), *found]
 
 
 def _log_loss(chance_of_truth: Floats) -> _Estimate:
-    losses = -np.log(np.clip(chance_of_truth, SURE, 1))
+    losses = -np.log(np.clip(chance_of_truth, EPSILON, 1))
     mean = float(losses.mean())
-    return _Estimate("log-loss", mean, losses - mean, (0, math.inf))
+    return _Estimate("log_loss", mean, losses - mean, (0, math.inf))
 
 
 def _auc(truth: npt.NDArray[np.bool_], probability: Floats) -> _Estimate:
@@ -246,7 +265,7 @@ def _auc(truth: npt.NDArray[np.bool_], probability: Floats) -> _Estimate:
     placement[~truth] = 1 - (ranks[~truth] - stats.rankdata(probability[~truth])) / n1
     value = float(placement[truth].mean())
     weight = np.where(truth, n / n1, n / n0)
-    return _Estimate("AUC", value, (placement - value) * weight, (0, 1))
+    return _Estimate("auc", value, (placement - value) * weight, (0, 1))
 
 
 def _blocks(answers: Answers) -> npt.NDArray[np.int64] | None:

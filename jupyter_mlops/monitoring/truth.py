@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,38 +45,29 @@ class Answers:
         """1.0 where the predicted class came true, else 0.0; shape (n,)."""
         return (self.frame["truth"] == self.frame["prediction"]).to_numpy().astype(float)
 
-    def positive(self, labels: set[str]) -> tuple[npt.NDArray[np.bool_], Floats] | None:
-        """Whether the positive class came true, and its probability; None without one.
-
-        The positive class is the greater of the two labels, as scikit-learn has it.
-        """
-        if "probability" not in self.frame.columns or len(labels) > 2:
+    def positive(self, labels: list[str]) -> tuple[npt.NDArray[np.bool_], Floats] | None:
+        """Whether the second of two labels came true, and its probability; None without one."""
+        if "probability" not in self.frame.columns or len(labels) != 2:
             return None
         probability = self.frame["probability"]
         if not probability.dtype.is_numeric() or probability.null_count():
             return None
-        if len(labels) < 2 and not labels <= {"0", "1"}:
-            return None  # One label was ever seen: which of the two it is can't be told.
-        greater = "1" if labels <= {"0", "1"} else max(labels, key=_order)
-        truth = (self.frame["truth"] == greater).to_numpy()
+        truth = (self.frame["truth"] == labels[1]).to_numpy()
         return truth.astype(bool), probability.to_numpy().astype(float)
 
-    def chance_of_truth(self) -> Floats | None:
+    def chance_of_truth(self, labels: list[str]) -> Floats | None:
         """Probability given to the class that came true, shape (n,); None without any."""
         if "probability" not in self.frame.columns:
             return None
-        by_class = self.frame["probability"].to_list()
-        if by_class and isinstance(by_class[0], str):
-            by_class = [json.loads(one) if one else None for one in by_class]
-        if not all(isinstance(one, dict) for one in by_class):
+        column = self.frame["probability"]
+        if not isinstance(column.dtype, (pl.List, pl.Array)) or column.null_count():
             return None
-        truths = self.frame["truth"].to_list()
-        return np.asarray(
-            [
-                float({as_label(k): v for k, v in one.items()}.get(truth) or 0.0)
-                for one, truth in zip(by_class, truths, strict=True)
-            ]
-        )
+        by_class = np.asarray(column.to_list(), dtype=float)
+        if by_class.ndim != 2 or by_class.shape[1] != len(labels):
+            return None
+        place = {label: index for index, label in enumerate(labels)}
+        at = np.asarray([place.get(truth, -1) for truth in self.frame["truth"]], dtype=int)
+        return np.where(at >= 0, by_class[np.arange(at.size), at], 0.0)
 
 
 def join_truth(traffic: pl.DataFrame, feedback: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -142,8 +132,11 @@ def _labels(values: pl.Series) -> pl.Series:
     return pl.Series(values.name, [known[value] for value in values.to_list()], pl.String)
 
 
-def _order(label: str) -> tuple[int, float, str]:
+def in_order(labels: set[str]) -> list[str]:
+    """Labels as scikit-learn orders classes; 0 and 1 are both there when one of them is."""
+    if labels and labels <= {"0", "1"}:
+        return ["0", "1"]
     try:
-        return 0, float(label), label
+        return sorted(labels, key=float)
     except ValueError:
-        return 1, 0.0, label
+        return sorted(labels)

@@ -73,7 +73,7 @@ def _of_performance(performance: Performance | None) -> str:
     if performance is None:
         return "no truth has come yet"
     loss = performance.loss
-    said = f"{loss.name} {loss.value:.3f} ({loss.low:.3f} to {loss.high:.3f})"
+    said = f"{loss.label} {loss.value:.3f} ({loss.low:.3f} to {loss.high:.3f})"
     reference = performance.reference_scores
     if performance.change is not None and reference:
         return (

@@ -1,0 +1,153 @@
+"""Verbs that watch what is served."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_mlops.verbs.table import Data, verb
+
+if TYPE_CHECKING:
+    from jupyter_mlops.monitoring import Drift, Report
+    from jupyter_mlops.serving import Endpoint
+    from jupyter_mlops.workspace import Workspace
+
+
+@verb("drift", writes=True)
+def drift(
+    ws: Workspace,
+    endpoint: str,
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    window: str | None = None,
+    against: Data | None = None,
+    report: bool = False,
+) -> Drift:
+    """Say what moved in an endpoint's traffic, and whether its answers are still good.
+
+    Each feature is compared with the data the model was trained on, the predictions and
+    (once truth has come) the loss with those at validation. Without a window: what came
+    after the last check, or that check's window again when nothing has.
+
+    Parameters
+    ----------
+    endpoint : str
+    since : str
+        Start of the window in event time: a date, a time or a month (2013-04).
+    until : str
+        Its end, exclusive.
+    window : str
+        Its length, such as 30d or 12h: back from --until or the newest row, or onward
+        from --since.
+    against : Data
+        Compare with these rows instead of the model's training data.
+    report : bool
+        Draw the Evidently report of the check at once.
+
+    Examples
+    --------
+    >>> %mlops drift delay
+    >>> %mlops drift delay --window 30d
+    >>> %mlops drift delay --since 2013-03 --until 2013-04 --against winter
+    """
+    from jupyter_mlops import monitoring, serving
+
+    served = serving.get(ws, endpoint)
+    found = monitoring.drift(
+        ws,
+        _reference(ws, served, against),
+        serving.traffic.read(ws, served.name),
+        serving.feedback.read(ws, served.name),
+        endpoint=served.name,
+        window=monitoring.Window.parse(since, until, window) if since or until else None,
+        length=window,
+        **_model(ws, served),
+    )
+    return _with_report(ws, found, against) if report else found
+
+
+@verb("report", writes=True, isolated=True)
+def report(ws: Workspace, ref: str) -> Report:
+    """Draw the Evidently report of a drift check, or show where the stored one is.
+
+    Parameters
+    ----------
+    ref : str
+        A check (drift:ID), a report (report:ID), or an endpoint, which means its last check.
+
+    Examples
+    --------
+    >>> %mlops report drift:01936f2e
+    >>> %mlops report delay
+    """
+    from jupyter_mlops import monitoring
+
+    if ref.startswith("report:"):
+        return monitoring.report(ws, ref)
+    found = monitoring.find_check(ws, ref)
+    return monitoring.report_of(ws, found.ref) or _draw(ws, found, None)
+
+
+def _draw(ws: Workspace, found: Drift, against: Any) -> Report:
+    from jupyter_mlops import data, monitoring, serving
+    from jupyter_mlops.workspace import MLOpsError, Unavailable
+
+    served = serving.get(ws, found.endpoint)
+    try:
+        reference = data.resolve(ws, against if against is not None else found.reference)
+    except MLOpsError as error:
+        raise Unavailable(
+            f"what {found.ref} was compared with can't be read again",
+            error.what,
+            "draw the report together with the check: --report",
+            code="E-MONITORING-010",
+        ) from error
+    traffic = serving.traffic.read(ws, served.name)
+    return monitoring.make_report(ws, found, reference, traffic)
+
+
+def _with_report(ws: Workspace, found: Drift, against: Any) -> Drift:
+    from jupyter_mlops import monitoring
+
+    _draw(ws, found, against)
+    return monitoring.check(ws, found.ref)
+
+
+def _reference(ws: Workspace, served: Endpoint, against: Any) -> Any:
+    from jupyter_mlops import data, models
+    from jupyter_mlops.workspace import Invalid
+
+    if against is not None:
+        return data.resolve(ws, against)
+    version = models.get(ws, served.model_ref)
+    if version.data_ref is None:
+        raise Invalid(
+            f"the training data of {version.label} isn't a recorded dataset",
+            fix="say what to compare with: --against DATA",
+            code="E-MONITORING-009",
+        )
+    return data.resolve(ws, version.data_ref)
+
+
+def _model(ws: Workspace, served: Endpoint) -> dict[str, Any]:
+    """What a check needs to know of the served model and of its validation."""
+    import polars as pl
+
+    from jupyter_mlops import experiments, models, monitoring
+
+    version = models.get(ws, served.model_ref)
+    run = experiments.find_run(ws, version.run_id)
+    classes, file = run.model.get("classes"), run.validation.get("file")
+    validation = None
+    if file and ws.artifacts.exists(file):
+        with ws.artifacts.open(file) as stream:
+            stored = pl.read_parquet(stream)
+        validation = monitoring.validation_rows(stored, classes, run.validation.get("time"))
+    return {
+        "features": version.features,
+        "model": version.label,
+        "version": str(version.version),
+        "task": version.task,
+        "validation": validation,
+        "classes": classes,
+    }

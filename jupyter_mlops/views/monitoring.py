@@ -1,0 +1,189 @@
+"""How drift checks and reports look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_mlops.monitoring import Drift, FeatureDrift, Performance, Report
+from jupyter_mlops.views.blocks import (
+    Action,
+    Actions,
+    Block,
+    Chart,
+    Column,
+    Fact,
+    Facts,
+    Level,
+    Notice,
+    Table,
+    View,
+)
+from jupyter_mlops.views.data import size_text
+from jupyter_mlops.views.distributions import distributions_png, distributions_spec
+from jupyter_mlops.views.registry import look
+
+__all__ = ["drift_view", "report_view"]
+
+ROWS = 200
+DRAWN = 4
+_BADGES: dict[str, Level] = {
+    "drifted": "bad",
+    "watch": "warn",
+    "stable": "good",
+    "not enough data": "info",
+}
+_OVERALL: dict[str, Level] = {
+    "stable": "good",
+    "inputs moved": "warn",
+    "performance worse": "bad",
+    "inputs moved, performance worse": "bad",
+    "not enough data": "info",
+}
+
+
+@look(Drift)
+def drift_view(result: Drift) -> View:
+    """What moved, how far, and whether the answers are still good."""
+    facts = [
+        Fact(label="Verdict", value=result.verdict),
+        Fact(label="Window", value=_span(result), hint=f"asked for: {result.window}"),
+        Fact(label="Rows", value=f"{result.rows:,}"),
+        Fact(label="Model", value=result.model or "–"),
+        Fact(label="Reference", value=f"{result.reference} ({result.reference_rows:,} rows)"),
+    ]
+    blocks: list[Block] = [
+        Facts(items=facts),
+        Notice(level=_OVERALL[result.verdict], text=result.sentence),
+        *(Notice(level="warn", text=text) for text in result.notices),
+        _features(result),
+    ]
+    if result.performance is not None:
+        blocks.append(_performance(result.performance))
+    chart = _chart(result.features)
+    return View(
+        kind="drift",
+        title=f"Drift of {result.endpoint}",
+        subtitle=f"{result.verdict} · checked {result.at:%Y-%m-%d %H:%M} UTC",
+        ref=result.ref,
+        line=f"%mlops drift {result.endpoint}",
+        blocks=[*blocks, *([chart] if chart else []), Actions(items=[_open_report(result)])],
+    )
+
+
+@look(Report)
+def report_view(result: Report) -> View:
+    """Where a stored report is and what it shows."""
+    kind = "2,000 quantile points a column" if result.sampled else "all rows"
+    facts = [
+        Fact(label="Of", value=result.subject),
+        Fact(label="Drawn by", value=result.engine, hint="scores and verdicts are ours"),
+        Fact(
+            label="Rows",
+            value=f"{result.current_rows:,} against {result.reference_rows:,}",
+            hint=f"drawn from {kind}",
+        ),
+        Fact(label="Columns", value=f"{len(result.columns):,}"),
+        Fact(label="Size", value=size_text(result.size)),
+        Fact(label="In Jupyter", value=result.path),
+        Fact(label="File", value=str(result.file or result.url)),
+    ]
+    return View(
+        kind="report",
+        title=f"Report of {result.title}",
+        subtitle=f"{result.at:%Y-%m-%d %H:%M} UTC by {result.actor}",
+        ref=result.ref,
+        line=f"%mlops report {result.ref}",
+        blocks=[
+            Facts(items=facts),
+            *(Notice(level="warn", text=text) for text in result.notices),
+        ],
+    )
+
+
+def _span(result: Drift) -> str:
+    if result.first is None or result.last is None:
+        return str(result.window)
+    return f"{result.first:%Y-%m-%d %H:%M} to {result.last:%Y-%m-%d %H:%M}"
+
+
+def _features(result: Drift) -> Table:
+    shown = [*result.features, *result.predictions]
+    return Table(
+        title="What moved",
+        columns=[
+            Column(key="name", label="Column"),
+            Column(key="verdict", label="Verdict", kind="badge"),
+            Column(key="why", label="Why"),
+            Column(key="effect", label="PSI above floor", kind="number"),
+            Column(key="floor", label="Floor", kind="number"),
+            Column(key="distance", label="Moved (IQR)", kind="number"),
+            Column(key="missing", label="Missing change", kind="text"),
+            Column(key="unseen", label="Unseen", kind="percent"),
+            Column(key="reference", label="Reference", kind="spark"),
+            Column(key="current", label="Now", kind="spark"),
+        ],
+        rows=[_row(one) for one in shown[:ROWS]],
+        total=len(shown),
+        empty="No features to compare.",
+    )
+
+
+def _row(one: FeatureDrift) -> dict[str, Any]:
+    change = one.missing_current - one.missing_reference
+    return {
+        "name": one.name,
+        "verdict": {"text": one.verdict, "level": _BADGES[one.verdict]},
+        "why": one.reason,
+        "effect": round(one.effect, 3),
+        "floor": round(one.floor, 4),
+        "distance": None if one.distance is None else round(one.distance, 2),
+        "missing": f"{change:+.1%}" if change else "–",
+        "unseen": one.unseen,
+        "reference": one.histogram.reference,
+        "current": one.histogram.current,
+    }
+
+
+def _performance(performance: Performance) -> Table:
+    before = {score.name: score for score in performance.reference_scores or []}
+    rows = []
+    for score in performance.scores:
+        was = before.get(score.name)
+        rows.append(
+            {
+                "metric": score.label,
+                "now": score.value,
+                "interval": f"{score.low:.4g} to {score.high:.4g}",
+                "validation": was.value if was else None,
+                "then": f"{was.low:.4g} to {was.high:.4g}" if was else "–",
+            }
+        )
+    share = f"{performance.rows:,} of {performance.answered:,} rows with truth"
+    return Table(
+        title=f"Performance on {share}: {performance.verdict} (intervals: {performance.interval})",
+        columns=[
+            Column(key="metric", label="Metric"),
+            Column(key="now", label="Now", kind="number"),
+            Column(key="interval", label="Interval"),
+            Column(key="validation", label="At validation", kind="number"),
+            Column(key="then", label="Interval"),
+        ],
+        rows=rows,
+    )
+
+
+def _chart(features: list[FeatureDrift]) -> Chart | None:
+    drawn = [one for one in features if one.histogram.labels][:DRAWN]
+    if not drawn:
+        return None
+    names = ", ".join(one.name for one in drawn)
+    return Chart(
+        title="Reference and now",
+        spec=distributions_spec(drawn),
+        png=distributions_png(drawn),
+        alt=f"Distributions of {names} in the reference and in the window.",
+    )
+
+
+def _open_report(result: Drift) -> Action:
+    return Action(label="Open Evidently report", verb="report", args={"ref": result.ref})
