@@ -9,6 +9,8 @@ from pathlib import Path
 
 from jupyter_mlops.workspace.errors import Invalid
 
+FRESH = "hot"  # the folder of segments within an endpoint's traffic folder
+
 
 @dataclass(frozen=True)
 class EndpointConfig:

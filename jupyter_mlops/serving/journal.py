@@ -126,10 +126,13 @@ class Reading:
         All whole batches; None when not even the schema is whole.
     ignored : int
         Bytes at the end that are no whole frame.
+    damaged : bool
+        What follows is no torn end: the disk, or somebody, changed what had been written.
     """
 
     table: pa.Table | None
     ignored: int
+    damaged: bool
 
 
 def read_segment(path: Path) -> Reading:
@@ -146,10 +149,12 @@ def read_segment(path: Path) -> Reading:
     at = 0
     schema: pa.Schema | None = None
     batches = []
+    damaged = False
     while at + _FRAME.size <= len(view):
         magic, checksum, length = _FRAME.unpack_from(view, at)
         start, stop = at + _FRAME.size, at + _FRAME.size + length
         if magic != _MAGIC or stop > len(view) or zlib.crc32(view[start:stop]) != checksum:
+            damaged = stop < len(view)
             break
         payload = data.slice(start, length)
         if schema is None:
@@ -158,7 +163,7 @@ def read_segment(path: Path) -> Reading:
             batches.append(pa.ipc.read_record_batch(payload, schema))
         at = stop
     table = None if schema is None else pa.Table.from_batches(batches, schema=schema)
-    return Reading(table, len(view) - at)
+    return Reading(table, len(view) - at, damaged)
 
 
 def abandoned(path: Path) -> bool:

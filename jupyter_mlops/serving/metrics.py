@@ -58,7 +58,8 @@ class Metrics:
         self._children: dict[tuple[str, int], Counter] = {}
         self._process = psutil.Process()
         self._cpu_before = 0.0
-        self._cpu_at = (time.monotonic(), 0.0)
+        times = self._process.cpu_times()
+        self._cpu_at = (time.monotonic(), times.user + times.system)
         self._log_before = 0
         self.requests = 0
         self.rows = 0

@@ -26,6 +26,7 @@ from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.workspace.errors import Conflict, MLOpsError, Unavailable
 
 WRONG = 78  # sysexits.h EX_CONFIG: starting again would fail again
+TAKEN = 75  # EX_TEMPFAIL: another process serves this already
 STATE_SECONDS = 1.0
 
 
@@ -212,6 +213,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = EndpointConfig.read(parser.parse_args(arguments).config)
         lock = only_one(config)
+    except Conflict as error:
+        print(error, file=sys.stderr)
+        return TAKEN
     except MLOpsError as error:
         print(error, file=sys.stderr)
         return WRONG

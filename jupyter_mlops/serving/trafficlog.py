@@ -9,17 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from jupyter_mlops.serving.config import FRESH
 from jupyter_mlops.serving.fields import Array, Field
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.journal import SUFFIX, JournalError, Segment
-from jupyter_mlops.serving.predictor import Answer
 
-HOT = "hot"
+if TYPE_CHECKING:
+    from jupyter_mlops.serving.predictor import Answer
 
 _ARROW = {
     "boolean": pa.bool_(),
@@ -74,7 +75,7 @@ class TrafficLog:
         max_bytes: int = 64 << 20,
         max_seconds: float = 600.0,
     ) -> None:
-        self.folder = folder / HOT
+        self.folder = folder / FRESH
         self.fields = tuple(fields)
         self.max_bytes = max_bytes
         self.max_seconds = max_seconds

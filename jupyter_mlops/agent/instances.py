@@ -1,0 +1,105 @@
+"""Endpoint processes: started, found again after a restart of the agent, ended."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_mlops.agent.processes import Known, launch
+from jupyter_mlops.serving import endpoints
+from jupyter_mlops.serving.config import EndpointConfig
+from jupyter_mlops.serving.records import EndpointRecord
+from jupyter_mlops.workspace import Workspace
+
+__all__ = ["Instance", "find", "start"]
+
+_STATE_FILE = re.compile(r"endpoint-(.+)\.(\d+)\.json")
+KILL_SECONDS = 30.0
+
+
+@dataclass
+class Instance:
+    """One process that serves, or is about to serve, a generation of an endpoint."""
+
+    name: str
+    generation: int
+    process: Known
+    state_file: Path
+    since: float = field(default_factory=time.monotonic)
+    ready_since: float | None = None
+    told_to_end: float | None = None
+    silent: int = 0
+
+    def state(self) -> dict[str, Any]:
+        """What the process says about itself; empty before it does."""
+        state = endpoints.read_state(self.state_file)
+        return state if state.get("pid") == self.process.pid else {}
+
+    def end(self) -> None:
+        """Ask it to finish; kill it when it does not."""
+        now = time.monotonic()
+        if self.told_to_end is None:
+            self.told_to_end = now
+            self.process.send(signal.SIGTERM)
+        elif now - self.told_to_end > KILL_SECONDS:
+            self.process.send(signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End it at once: it does not answer."""
+        self.process.send(signal.SIGKILL)
+
+    def forget(self) -> None:
+        """Remove the files of a process that has ended."""
+        for suffix in (".json", ".lock", ".config"):
+            self.state_file.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def start(ws: Workspace, row: EndpointRecord, *, port: int, takeover: bool) -> Instance:
+    """Start a process for what `row` declares.
+
+    Raises
+    ------
+    Unavailable
+        There is no room for its files, or no process can be started.
+    """
+    state_file = endpoints.state_path(ws, row.name, row.generation)
+    state_file.parent.mkdir(mode=0o700, exist_ok=True)
+    config = EndpointConfig(
+        endpoint=row.name,
+        model=row.model,
+        version=row.version,
+        digest=row.digest,
+        path=row.path,
+        traffic=str(endpoints.traffic_folder(ws, row.name)),
+        state=str(state_file),
+        token_sha256=row.token_sha256,
+        port=port,
+        key=row.key,
+        time=row.time,
+        takeover=takeover,
+        max_body=ws.settings.body_limit,
+        max_rows=ws.settings.row_limit,
+    )
+    path = state_file.with_suffix(".config")
+    config.write(path)
+    log = endpoints.log_path(ws, row.name)
+    process = launch("jupyter_mlops.serving.process", ["--config", str(path)], log, ws.root)
+    return Instance(row.name, row.generation, process, state_file)
+
+
+def find(ws: Workspace) -> Iterator[Instance]:
+    """Find the processes that an agent before this one started, and that live."""
+    folder = ws.home / "run"
+    for path in sorted(folder.glob("endpoint-*.json")):
+        match = _STATE_FILE.fullmatch(path.name)
+        state = endpoints.read_state(path)
+        if match is None or "pid" not in state:
+            continue
+        process = Known(int(state["pid"]), float(state["created"]))
+        if process.alive():
+            yield Instance(match[1], int(match[2]), process, path)

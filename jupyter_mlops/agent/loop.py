@@ -1,0 +1,111 @@
+"""The agent's life: take the lease, look and act, keep house, end when nothing is left to do."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+import traceback
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import FrameType
+
+from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
+from jupyter_mlops.agent.reconciler import Reconciler
+from jupyter_mlops.serving.config import FRESH
+from jupyter_mlops.serving.endpoints import traffic_root
+from jupyter_mlops.workspace import MLOpsError, Workspace
+
+__all__ = ["run"]
+
+LOOK_SECONDS = 0.2
+HOUSE_SECONDS = 10.0
+
+
+def run(ws: Workspace) -> bool:
+    """Be the workspace's agent until there is nothing to do, or until told to stop.
+
+    Parameters
+    ----------
+    ws : Workspace
+
+    Returns
+    -------
+    bool
+        False when another agent has the lease.
+
+    Notes
+    -----
+    Endpoint processes go on when the agent ends, however it ends; the next agent adopts them.
+    """
+    lease = Lease(ws)
+    if not lease.acquire():
+        return False
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+    _say(f"agent of {ws.root} starts")
+    with ThreadPoolExecutor(1, thread_name_prefix="compact") as keeper:
+        try:
+            held = _work(ws, lease, stopping, keeper)
+        finally:
+            stopping.set()
+    if held:
+        lease.release()
+    _say("agent ends" if held else "another agent has taken over")
+    return True
+
+
+def _work(
+    ws: Workspace, lease: Lease, stopping: threading.Event, keeper: ThreadPoolExecutor
+) -> bool:
+    """Work until told to stop or idle for too long; return whether the lease is still ours."""
+    reconciler = Reconciler(ws)
+    renewed = busy = time.monotonic()
+    next_house = 0.0
+    house: Future[int] | None = None
+    while not stopping.is_set():
+        now = time.monotonic()
+        try:
+            if now - renewed > RENEW_SECONDS:
+                # Before anything else: after a long sleep another agent may be at work.
+                if not lease.renew():
+                    return False
+                renewed = time.monotonic()
+            reconciler.step()
+        except MLOpsError as error:
+            # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
+            _say(str(error))
+            stopping.wait(1.0)
+        if house is not None and house.done():
+            if house.exception() is not None:
+                traceback.print_exception(house.exception())
+            house = None
+        if house is None and now >= next_house:
+            next_house = now + HOUSE_SECONDS
+            house = keeper.submit(_keep_house, ws)
+        if reconciler.busy or house is not None:
+            busy = now
+        elif now - busy > ws.settings.agent_idle:
+            _keep_house(ws)
+            break
+        stopping.wait(LOOK_SECONDS)
+    return True
+
+
+def _keep_house(ws: Workspace) -> int:
+    if not any(traffic_root(ws).glob(f"*/{FRESH}/*")):
+        return 0
+    # Arrow is loaded when there is something to do, and beside the loop.
+    from jupyter_mlops.serving.compaction import compact_all
+
+    return compact_all(ws)
+
+
+def _say(text: str) -> None:
+    print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text, file=sys.stderr, flush=True)

@@ -1,0 +1,69 @@
+"""From the log's hot segments to Parquet."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jupyter_mlops.serving.config import FRESH
+from jupyter_mlops.serving.endpoints import traffic_folder, traffic_root
+from jupyter_mlops.serving.journal import SUFFIX, abandoned, read_segment
+from jupyter_mlops.workspace import Workspace
+
+__all__ = ["COLD", "compact", "compact_all", "with_version"]
+
+COLD = "log"
+
+
+def compact_all(ws: Workspace) -> int:
+    """Compact what every endpoint of the workspace has finished; return how many segments."""
+    names = [path.parent.name for path in traffic_root(ws).glob(f"*/{FRESH}")]
+    return sum(compact(ws, name) for name in names)
+
+
+def compact(ws: Workspace, name: str) -> int:
+    """Turn the finished segments of an endpoint into Parquet files.
+
+    Parameters
+    ----------
+    ws : Workspace
+    name : str
+        The endpoint.
+
+    Returns
+    -------
+    int
+        How many segments there were.
+
+    Notes
+    -----
+    A segment is removed only when its Parquet file is durable under its final name; a crash
+    between leaves both, and readers then take the Parquet file alone.
+    """
+    done = 0
+    for path in sorted((traffic_folder(ws, name) / FRESH).glob(f"*{SUFFIX}")):
+        if not abandoned(path):
+            continue
+        reading = read_segment(path)
+        if reading.table is not None and reading.table.num_rows:
+            content = io.BytesIO()
+            pq.write_table(with_version(reading.table), content, compression="zstd")
+            ws.traffic.write_bytes(f"{name}/{COLD}/{path.stem}.parquet", content.getvalue())
+        if reading.damaged:
+            print(f"{path}: {reading.ignored:,} bytes are damaged", file=sys.stderr, flush=True)
+            path.rename(path.with_suffix(".damaged"))
+        else:
+            path.unlink()
+        done += 1
+    return done
+
+
+def with_version(table: pa.Table) -> pa.Table:
+    """Put the version that a segment's schema names into a column of its own."""
+    version = (table.schema.metadata or {}).get(b"version", b"").decode()
+    column = pa.array([version] * table.num_rows, pa.string())
+    at = table.schema.get_field_index("prediction")
+    return table.add_column(at, "version", column)

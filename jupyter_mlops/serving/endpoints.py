@@ -1,0 +1,400 @@
+"""Endpoints as the workspace records them: declared here, made so by the agent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import time as clock
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import select
+
+from jupyter_mlops.serving.modelfile import read_model_file
+from jupyter_mlops.serving.records import EndpointRecord
+from jupyter_mlops.workspace import (
+    Conflict,
+    Invalid,
+    NotFound,
+    Reference,
+    Result,
+    Unavailable,
+    Workspace,
+    check_name,
+    closest,
+)
+from jupyter_mlops.workspace.records import new_id, utcnow
+
+__all__ = ["Endpoint", "Endpoints", "declare", "get", "list_endpoints", "retire", "token"]
+
+
+class Served(Protocol):
+    """What serving takes of a registered version; `models.ModelVersion` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def ref(self) -> str: ...
+    def path(self, ws: Workspace) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Endpoint(Result):
+    """An endpoint, as declared and as found.
+
+    Attributes
+    ----------
+    name : str
+    state : str
+        ``declared``, ``starting``, ``ready``, ``failed``, ``stopping`` or ``stopped``.
+    model, version, digest : str
+        What should be served.
+    serves : str
+        The version that answers now; empty when none does.
+    url : str
+        Where it listens, ``http://127.0.0.1:PORT``.
+    token_path : Path
+        The file with its bearer token, readable by its owner.
+    key, time : str or None
+        Request columns logged as business key and event time.
+    reason : str
+        Why it failed.
+    live : dict
+        Figures of the running process: requests, rows, errors, p50_ms, p99_ms, cpu_percent,
+        memory_bytes, and traffic in buckets of five seconds.
+    inputs : tuple of (str, str, bool)
+        Name and type of each column it takes, and whether it must be there.
+    """
+
+    name: str
+    state: str
+    model: str
+    version: str
+    run_id: str | None
+    digest: str
+    serves: str
+    url: str
+    token_path: Path
+    key: str | None
+    time: str | None
+    reason: str
+    pid: int | None
+    restarts: int
+    actor: str
+    declared_at: datetime
+    ready_at: datetime | None
+    live: dict[str, Any]
+    inputs: tuple[tuple[str, str, bool], ...] = ()
+    detailed: bool = True
+
+    @property
+    def ref(self) -> str:
+        """``endpoint:name``."""
+        return f"endpoint:{self.name}"
+
+    @property
+    def model_ref(self) -> str:
+        """``model:name@version``."""
+        return f"model:{self.model}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Endpoints(Result, Sequence[Endpoint]):
+    """All endpoints, those that run first."""
+
+    items: tuple[Endpoint, ...]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def declare(
+    ws: Workspace,
+    version: Served,
+    name: str | None = None,
+    *,
+    port: int | None = None,
+    key: str | None = None,
+    time: str | None = None,
+) -> int:
+    """Record that an endpoint should serve a version; the agent makes it so.
+
+    Declaring what is served already changes nothing. `key`, `time` and `port` stay as they
+    were declared before unless they are given.
+
+    Parameters
+    ----------
+    ws : Workspace
+    version : ModelVersion
+    name : str, optional
+        Default: the model's name.
+    port : int, optional
+        Port on 127.0.0.1; default: a free one, kept over restarts.
+    key, time : str, optional
+        Request columns that are logged as business key and event time.
+
+    Returns
+    -------
+    int
+        The endpoint's generation, to wait for.
+
+    Raises
+    ------
+    Invalid
+        The model has no signature or inputs that cannot be served, or the port is none.
+    Conflict
+        Another endpoint of the workspace has the port.
+    """
+    name = check_name(name or version.name, "endpoint")
+    if port is not None and not 1024 <= port <= 65535:
+        raise Invalid(
+            f"an endpoint cannot listen on port {port}",
+            fix="choose one from 1024 to 65535, or leave it out to take a free one",
+            code="E-SERVE-030",
+        )
+    path = version.path(ws)
+    read_model_file(path)  # says now, and not in a log file, that a model cannot be served
+    token_sha256 = hashlib.sha256(_make_token(ws, name).encode()).hexdigest()
+    with ws.write() as tx:
+        row = tx.session.get(EndpointRecord, name)
+        wanted: dict[str, Any] = {
+            "desired": "running",
+            "model": version.name,
+            "version": str(version.version),
+            "run_id": version.run_id,
+            "digest": version.digest,
+            "path": str(path),
+            "token_sha256": token_sha256,
+            "key": key or (row.key if row else None),
+            "time": time or (row.time if row else None),
+            "port": port or (row.port if row else 0),
+        }
+        if port:
+            _check_port(tx.session, name, port)
+        if row is not None:
+            same = all(getattr(row, column) == value for column, value in wanted.items())
+            if same and row.failed != row.generation:
+                return row.generation
+            for column, value in wanted.items():
+                setattr(row, column, value)
+            row.generation += 1
+            if row.serving is None:
+                row.state, row.reason = "declared", None
+            row.actor, row.declared_at, row.restarts = ws.user, utcnow(), 0
+        else:
+            row = EndpointRecord(name=name, generation=1, actor=ws.user, **wanted)
+            tx.session.add(row)
+        tx.emit(
+            "endpoint.declared",
+            f"endpoint:{name}",
+            payload={"generation": row.generation, "digest": version.digest},
+            inputs=[version.ref],
+        )
+        return row.generation
+
+
+def retire(ws: Workspace, name: str) -> str:
+    """Record that an endpoint should stop; return its bare name.
+
+    Raises
+    ------
+    NotFound
+        There is no such endpoint.
+    """
+    name = Reference.parse(name, kind="endpoint").name
+    with ws.write() as tx:
+        row = tx.session.get(EndpointRecord, name)
+        if row is not None:
+            if row.desired == "running":
+                row.desired, row.state = "stopped", "stopping"
+            return name
+    raise _unknown(ws, name)
+
+
+def get(ws: Workspace, name: str) -> Endpoint:
+    """Return an endpoint with the figures of its process.
+
+    Raises
+    ------
+    NotFound
+        There is no such endpoint.
+    """
+    name = Reference.parse(name, kind="endpoint").name
+    with ws.read() as session:
+        row = session.get(EndpointRecord, name)
+        if row is not None:
+            return _endpoint(ws, row, detailed=True)
+    raise _unknown(ws, name)
+
+
+def list_endpoints(ws: Workspace) -> Endpoints:
+    """Return all endpoints, those that run first."""
+    with ws.read() as session:
+        rows = session.scalars(select(EndpointRecord).order_by(EndpointRecord.name)).all()
+        found = [_endpoint(ws, row, detailed=False) for row in rows]
+    return Endpoints(tuple(sorted(found, key=lambda one: one.state == "stopped")))
+
+
+def token(ws: Workspace, name: str) -> str:
+    """Return an endpoint's bearer token.
+
+    Raises
+    ------
+    Unavailable
+        Its file is gone or belongs to somebody else.
+    """
+    path = token_path(ws, name)
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise Unavailable(
+            f"the token of endpoint '{name}' cannot be read",
+            f"{path}: {error.strerror}",
+            f"serve the model again with `--name {name}`, which makes a new one",
+            code="E-SERVE-031",
+        ) from error
+
+
+def token_path(ws: Workspace, name: str) -> Path:
+    """Return where an endpoint's token lies."""
+    return ws.home / "secrets" / f"endpoint-{name}"
+
+
+def state_path(ws: Workspace, name: str, generation: int) -> Path:
+    """Return where the process of a generation keeps its state."""
+    return ws.home / "run" / f"endpoint-{name}.{generation}.json"
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Return a process's state; empty when there is none."""
+    try:
+        state = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def log_path(ws: Workspace, name: str) -> Path:
+    """Return the endpoint's log file."""
+    return ws.home / "logs" / f"endpoint-{name}.log"
+
+
+def traffic_folder(ws: Workspace, name: str) -> Path:
+    """Return the local folder an endpoint's process logs to."""
+    return traffic_root(ws) / name
+
+
+def traffic_root(ws: Workspace) -> Path:
+    """Return where the traffic folders of all endpoints lie on this machine.
+
+    What is fresh is always written here, and moved when the workspace's traffic folder is
+    elsewhere.
+    """
+    return Path(ws.traffic.root) if ws.traffic.is_local else ws.home / "traffic"
+
+
+def _make_token(ws: Workspace, name: str) -> str:
+    path = token_path(ws, name)
+    draft = path.with_name(f".{path.name}.{new_id()[-12:]}")
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        if not path.exists():
+            # Linked when it is whole: whoever comes at the same moment never reads half a token.
+            with os.fdopen(
+                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+            ) as file:
+                file.write(secrets.token_urlsafe(32))
+            os.link(draft, path)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise Unavailable(
+            f"no token can be kept for endpoint '{name}'",
+            f"{path}: {error.strerror}",
+            "make room, or make the workspace writable",
+            code="E-SERVE-032",
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return token(ws, name)
+
+
+def _check_port(session: Any, name: str, port: int) -> None:
+    other = session.scalar(
+        select(EndpointRecord.name).where(
+            EndpointRecord.port == port,
+            EndpointRecord.name != name,
+            EndpointRecord.desired == "running",
+        )
+    )
+    if other is not None:
+        raise Conflict(
+            f"port {port} belongs to endpoint '{other}'",
+            fix=f"choose another, or `%mlops stop {other}` first",
+            code="E-SERVE-033",
+        )
+
+
+def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint:
+    live: dict[str, Any] = {}
+    if row.serving is not None:
+        live = read_state(state_path(ws, row.name, row.serving))
+        if live.get("pid") != row.pid:
+            live = {}
+        elif clock.time() - live.get("at", 0) > 10:
+            live["stale"] = True
+    inputs: tuple[tuple[str, str, bool], ...] = ()
+    if detailed:
+        try:
+            fields = read_model_file(Path(row.path)).fields
+            inputs = tuple((field.name, field.type.name, field.required) for field in fields)
+        except (OSError, Invalid, NotFound):
+            inputs = ()  # its state says what is wrong with the model's files
+    reason = row.reason or {}
+    return Endpoint(
+        name=row.name,
+        state=row.state,
+        model=row.model,
+        version=row.version,
+        run_id=row.run_id,
+        digest=row.digest,
+        serves=str(live.get("version", "")),
+        url=row.url or "",
+        token_path=token_path(ws, row.name),
+        key=row.key,
+        time=row.time,
+        reason=": ".join(filter(None, (reason.get("what"), reason.get("why")))),
+        pid=row.pid,
+        restarts=row.restarts,
+        actor=row.actor,
+        declared_at=row.declared_at,
+        ready_at=row.ready_at,
+        live=live,
+        inputs=inputs,
+        detailed=detailed,
+    )
+
+
+def _unknown(ws: Workspace, name: str) -> NotFound:
+    with ws.read() as session:
+        known = sorted(session.scalars(select(EndpointRecord.name)))
+    return NotFound(
+        f"no endpoint is called '{name}'",
+        f"there are {', '.join(known[:20])}" if known else "there is none yet",
+        closest(name, known) or "`%mlops serve MODEL` makes one",
+        code="E-SERVE-034",
+    )

@@ -1,0 +1,62 @@
+"""The tables of serving: endpoints as they should be and as they are, and batches of truth."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Float, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jupyter_mlops.workspace.records import Base, JSONValue, UTCDateTime, utcnow
+
+__all__ = ["EndpointRecord", "FeedbackRecord"]
+
+
+class EndpointRecord(Base):
+    """An endpoint: the upper columns say what was declared, the lower what the agent found.
+
+    `generation` counts declarations. `serving` is the generation that answers now, `failed`
+    the last one that could not be started.
+    """
+
+    __tablename__ = "endpoint"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer)
+    desired: Mapped[str] = mapped_column(String(16))
+    model: Mapped[str] = mapped_column(String(128))
+    version: Mapped[str] = mapped_column(String(32))
+    run_id: Mapped[str | None] = mapped_column(String(32))
+    digest: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str] = mapped_column(String(4096))
+    key: Mapped[str | None] = mapped_column(String(255))
+    time: Mapped[str | None] = mapped_column(String(255))
+    port: Mapped[int] = mapped_column(Integer)
+    token_sha256: Mapped[str] = mapped_column(String(64))
+    actor: Mapped[str] = mapped_column(String(255))
+    declared_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+
+    state: Mapped[str] = mapped_column(String(16), default="declared")
+    reason: Mapped[dict[str, Any] | None] = mapped_column(JSONValue)
+    serving: Mapped[int | None] = mapped_column(Integer)
+    failed: Mapped[int | None] = mapped_column(Integer)
+    host: Mapped[str | None] = mapped_column(String(255))
+    pid: Mapped[int | None] = mapped_column(Integer)
+    pid_created: Mapped[float | None] = mapped_column(Float)
+    url: Mapped[str | None] = mapped_column(String(255))
+    restarts: Mapped[int] = mapped_column(Integer, default=0)
+    ready_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class FeedbackRecord(Base):
+    """A batch of truth; `digest` is that of its content, so the same batch counts once."""
+
+    __tablename__ = "feedback"
+
+    endpoint: Mapped[str] = mapped_column(String(128), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    file: Mapped[str] = mapped_column(String(255))
+    rows: Mapped[int] = mapped_column(Integer)
+    actor: Mapped[str] = mapped_column(String(255))
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)

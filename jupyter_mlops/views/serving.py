@@ -1,0 +1,298 @@
+"""How endpoints, their answers and the truth look."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from jupyter_mlops.serving.calling import Predictions
+from jupyter_mlops.serving.endpoints import Endpoint, Endpoints
+from jupyter_mlops.serving.feedback import Feedback
+from jupyter_mlops.views.blocks import (
+    Action,
+    Actions,
+    Block,
+    Code,
+    Column,
+    Fact,
+    Facts,
+    Notice,
+    Table,
+    View,
+)
+from jupyter_mlops.views.data import rows_block, size_text
+from jupyter_mlops.views.registry import look
+
+__all__ = ["endpoint_view", "endpoints_view", "feedback_view", "predictions_view"]
+
+ROWS = 200
+_LEVELS = {"ready": "good", "failed": "bad", "stopped": "info"}
+
+
+@look(Endpoint)
+def endpoint_view(result: Endpoint) -> View:
+    """One endpoint: what it serves, how it fares, how to call it."""
+    blocks: list[Block] = []
+    if result.reason:
+        goes_on = result.state == "ready"
+        text = f"{result.model}@{result.version} cannot be served: {result.reason}"
+        blocks.append(Notice(level="warn" if goes_on else "bad", text=text))
+    blocks.append(Facts(items=_facts(result)))
+    if result.live.get("traffic"):
+        blocks.append(_traffic(result.live["traffic"]))
+    if result.state == "ready":
+        blocks += [
+            Code(title="Python", language="python", text=_python(result)),
+            Code(title="curl", language="bash", text=_curl(result)),
+        ]
+    if result.inputs:
+        blocks.append(_inputs(result))
+    blocks.append(Actions(items=_actions(result)))
+    subtitle = f"{result.state} · {result.model}@{result.serves or result.version}"
+    if result.url:
+        subtitle += f" · {result.url}"
+    return View(
+        kind="endpoint",
+        title=result.name,
+        subtitle=subtitle,
+        ref=result.ref,
+        line=f"%mlops endpoints --name {result.name}",
+        blocks=blocks,
+    )
+
+
+@look(Endpoints)
+def endpoints_view(result: Endpoints) -> View:
+    """All endpoints of a workspace."""
+    rows = [_row(one) for one in result.items[:ROWS]]
+    table = Table(
+        columns=[
+            Column(key="ref", label="Endpoint", kind="ref"),
+            Column(key="state", label="State", kind="badge"),
+            Column(key="model", label="Model", kind="ref"),
+            Column(key="rows", label="Rows", kind="number"),
+            Column(key="errors", label="Errors", kind="number"),
+            Column(key="p99", label="p99 ms", kind="number"),
+            Column(key="traffic", label="Rows over time", kind="spark"),
+            Column(key="since", label="Ready since", kind="time"),
+            Column(key="url", label="URL"),
+        ],
+        rows=rows,
+        total=len(result.items),
+        empty="No endpoint yet. Serve a model: %mlops serve MODEL",
+    )
+    ready = sum(one.state == "ready" for one in result.items)
+    return View(
+        kind="endpoints",
+        title="Endpoints",
+        subtitle=f"{ready:,} of {len(result.items):,} ready",
+        line="%mlops endpoints",
+        blocks=[table],
+    )
+
+
+@look(Predictions)
+def predictions_view(result: Predictions) -> View:
+    """Answers to a table."""
+    count = len(result)
+    rate = count / result.seconds if result.seconds else 0.0
+    facts = [
+        Fact(label="Rows", value=f"{count:,}"),
+        Fact(label="Seconds", value=f"{result.seconds:,.1f}", hint=f"{rate:,.0f} rows a second"),
+        Fact(label="Answered by", value=", ".join(f"version {v}" for v in sorted(result.versions))),
+    ]
+    if result.classes is not None and len(result.classes) == 2:
+        label = f"Mean probability of {result.classes[1]}"
+        mean = result.rows.select(pl.col("probability").mean()).item()
+        facts.append(Fact(label=label, value=f"{mean:.4f}"))
+    blocks: list[Block] = [Facts(items=facts)]
+    blocks += [Notice(level="warn", text=warning) for warning in result.warnings]
+    blocks.append(rows_block(result.rows.head(10), count))
+    return View(
+        kind="predictions",
+        title=f"{result.endpoint}: {count:,} answers",
+        subtitle=f"{rate:,.0f} rows a second",
+        ref=f"endpoint:{result.endpoint}",
+        line=f"%mlops endpoints --name {result.endpoint}",
+        blocks=blocks,
+    )
+
+
+@look(Feedback)
+def feedback_view(result: Feedback) -> View:
+    """What became of a batch of truth."""
+    share = result.total / result.predictions if result.predictions else 0.0
+    facts = [
+        Fact(label="Rows with a truth", value=f"{result.rows:,}"),
+        Fact(label="Joined by", value=result.by),
+        Fact(label="Matched", value=f"{result.matched:,}", hint="belong to a prediction"),
+        Fact(
+            label="Predictions with a truth",
+            value=f"{result.total:,} of {result.predictions:,}",
+            hint=f"{share:.0%}",
+        ),
+    ]
+    blocks: list[Block] = [Facts(items=facts)]
+    waiting = result.rows - result.matched
+    if result.known:
+        blocks.append(Notice(text="These very rows had come before; nothing was added."))
+    if waiting:
+        text = f"{waiting:,} rows belong to no prediction yet; they wait for theirs."
+        blocks.append(Notice(level="warn" if waiting == result.rows else "info", text=text))
+    if result.empty:
+        blocks.append(Notice(text=f"{result.empty:,} rows hold no truth and were left out."))
+    return View(
+        kind="feedback",
+        title=f"{result.endpoint}: {result.rows:,} truths",
+        subtitle=f"{result.total:,} of {result.predictions:,} predictions have one",
+        ref=f"endpoint:{result.endpoint}",
+        line=f"%mlops endpoints --name {result.endpoint}",
+        blocks=blocks,
+    )
+
+
+def _row(one: Endpoint) -> dict[str, Any]:
+    return {
+        "ref": one.ref,
+        "state": _badge(one),
+        "model": f"model:{one.model}@{one.serves or one.version}",
+        "rows": one.live.get("rows"),
+        "errors": one.live.get("errors"),
+        "p99": one.live.get("p99_ms"),
+        "traffic": [bucket["rows"] for bucket in one.live.get("traffic", [])],
+        "since": _time(one.ready_at) if one.state == "ready" else None,
+        "url": one.url if one.state == "ready" else "",
+    }
+
+
+def _badge(one: Endpoint) -> dict[str, str]:
+    return {"text": one.state, "level": _LEVELS.get(one.state, "warn")}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None
+
+
+def _facts(one: Endpoint) -> list[Fact]:
+    live = one.live
+    facts = [
+        Fact(label="State", value=one.state),
+        Fact(label="Model", value=f"{one.model}@{one.serves or one.version}", hint=one.digest),
+    ]
+    if one.state == "ready":
+        facts.append(Fact(label="URL", value=one.url))
+        facts.append(
+            Fact(label="Token", value=str(one.token_path), hint="a file only you can read")
+        )
+    for label, column in (("Key", one.key), ("Time", one.time)):
+        if column:
+            facts.append(Fact(label=label, value=column))
+    if live:
+        facts += [
+            Fact(label="Rows", value=f"{live['rows']:,}", hint=f"{live['requests']:,} requests"),
+            Fact(label="Errors", value=f"{live['errors']:,}"),
+            Fact(
+                label="Latency",
+                value=f"{_ms(live['p50_ms'])} / {_ms(live['p99_ms'])}",
+                hint="half of the requests / 99 of 100 were quicker",
+            ),
+            Fact(label="CPU", value=f"{live['cpu_percent']:.0f}%", hint="of one core, just now"),
+            Fact(label="Memory", value=size_text(live["memory_bytes"])),
+        ]
+    if one.restarts:
+        facts.append(Fact(label="Restarts", value=f"{one.restarts:,}"))
+    return facts
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f} ms"
+
+
+def _traffic(buckets: list[dict[str, int]]) -> Table:
+    """The last five minutes, one number for every five seconds, gaps filled with zero."""
+    first, last = buckets[0]["at"], buckets[-1]["at"]
+    by_time = {bucket["at"]: bucket for bucket in buckets}
+    times = range(max(first, last - 295), last + 1, 5)
+    rows = []
+    for key, label in (("rows", "Rows"), ("requests", "Requests"), ("errors", "Errors")):
+        values = [by_time.get(at, {}).get(key, 0) for at in times]
+        rows.append({"what": label, "total": sum(values), "over": values})
+    return Table(
+        title="Last minutes",
+        columns=[
+            Column(key="what", label=""),
+            Column(key="total", label="Sum", kind="number"),
+            Column(key="over", label="Each 5 seconds", kind="spark"),
+        ],
+        rows=rows,
+    )
+
+
+def _inputs(one: Endpoint) -> Table:
+    return Table(
+        title="Columns it takes",
+        columns=[
+            Column(key="name", label="Column"),
+            Column(key="kind", label="Type", kind="badge"),
+            Column(key="required", label="Required"),
+        ],
+        rows=[
+            {
+                "name": name,
+                "kind": {"text": kind, "level": "info"},
+                "required": "yes" if required else "no",
+            }
+            for name, kind, required in one.inputs[:ROWS]
+        ],
+        total=len(one.inputs),
+    )
+
+
+_EXAMPLES: dict[str, Any] = {
+    "string": '"…"',
+    "boolean": "true",
+    "datetime": '"2026-01-31T12:00:00Z"',
+}
+
+
+def _record(one: Endpoint) -> str:
+    extra = [(name, "string") for name in (one.key, one.time) if name]
+    known = {name for name, _, _ in one.inputs}
+    columns = [(name, kind) for name, kind, _ in one.inputs]
+    columns += [pair for pair in extra if pair[0] not in known]
+    shown = ", ".join(f'"{name}": {_EXAMPLES.get(kind, "0")}' for name, kind in columns[:6])
+    return "{" + shown + (", …" if len(columns) > 6 else "") + "}"
+
+
+def _curl(one: Endpoint) -> str:
+    return (
+        f'curl -H "Authorization: Bearer $(cat {one.token_path})" \\\n'
+        f"  -H 'Content-Type: application/json' \\\n"
+        f"  -d '{{\"dataframe_records\": [{_record(one)}]}}' \\\n"
+        f"  {one.url}/invocations"
+    )
+
+
+def _python(one: Endpoint) -> str:
+    return (
+        "import pathlib, requests\n"
+        f'token = pathlib.Path("{one.token_path}").read_text()\n'
+        f'requests.post("{one.url}/invocations",\n'
+        '    headers={"Authorization": f"Bearer {token}"},\n'
+        '    json={"dataframe_split": frame.to_dict(orient="split")}).json()'
+    )
+
+
+def _actions(one: Endpoint) -> list[Action]:
+    if one.state in ("stopped", "failed"):
+        args = {"model": f"{one.model}@{one.version}", "name": one.name}
+        return [Action(label="Start", verb="serve", args=args)]
+    question = f"Stop the endpoint {one.name}? Callers get no answers until it is served again."
+    return [
+        Action(label="Drift", verb="drift", args={"endpoint": one.name}),
+        Action(
+            label="Stop", verb="stop", args={"endpoint": one.name}, confirm=question, danger=True
+        ),
+    ]

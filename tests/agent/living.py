@@ -1,0 +1,59 @@
+"""Versions to serve, and waiting for and ending what serves them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from jupyter_mlops import agent, serving
+from jupyter_mlops.workspace import Workspace
+
+
+@dataclass
+class Version:
+    """A registered version, as far as serving cares."""
+
+    folder: Path
+    digest: str
+    version: int = 1
+    name: str = "delay"
+    run_id: str = "r" * 32
+
+    @property
+    def ref(self) -> str:
+        return f"model:{self.name}@{self.version}"
+
+    def path(self, ws: Workspace) -> Path:
+        return self.folder
+
+
+def end_all(root: Path) -> None:
+    """End every process that was started for a workspace; others are left alone."""
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        command = process.info["cmdline"] or []
+        if any(str(root) in part for part in command) and process.pid != os.getpid():
+            process.kill()
+
+
+def until(what: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+
+
+def up(ws: Workspace, version: Version, **more: object) -> serving.Endpoint:
+    generation = serving.declare(ws, version, **more)
+    return agent.bring_up(ws, str(more.get("name") or version.name), generation)
+
+
+def kill(pid: int | None) -> None:
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
