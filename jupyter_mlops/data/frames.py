@@ -66,7 +66,7 @@ def _convert(frame: Any) -> pl.DataFrame:
     for place, name in enumerate(frame.columns):
         values = frame.iloc[:, place]
         try:
-            columns.append(pl.Series(str(name), pl.from_pandas(values.reset_index(drop=True))))
+            columns.append(pl.Series(str(name), _series(values.reset_index(drop=True))))
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError, ImportError) as e:
             kinds = sorted({type(v).__name__ for v in values.dropna().head(1000)})
             raise Invalid(
@@ -76,6 +76,14 @@ def _convert(frame: Any) -> pl.DataFrame:
                 code="E-DATA-041",
             ) from e
     return pl.DataFrame(columns)
+
+
+def _series(values: Any) -> pl.Series:
+    if values.dtype == object and any(getattr(v, "ndim", 0) > 1 for v in values.head(100)):
+        # Arrow takes arrays of one dimension only; pictures and the like become lists of lists.
+        return pl.Series([v.tolist() if hasattr(v, "tolist") else v for v in values])
+    made: pl.Series = pl.from_pandas(values)
+    return made
 
 
 def _check_names(names: list[str]) -> None:

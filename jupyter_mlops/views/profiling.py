@@ -29,6 +29,18 @@ _LEVELS: Final[dict[str, Level]] = {"likely": "bad", "check": "warn", "note": "i
 _BINS: Final = 12
 _NAMED: Final = 6
 _NOTICES: Final = 8
+_FIRST: Final = (
+    "leakage",
+    "missing labels",
+    "imbalance",
+    "high cardinality",
+    "missing",
+    "duplicate column",
+    "outliers",
+    "infinite values",
+)
+_TIDYING: Final = {"constant", "identifier", "empty"}
+_TIDY: Final = 10
 # What each finding says of its columns, in one clause.
 _SAYS: Final = {
     "leakage": "may know the answer",
@@ -172,7 +184,8 @@ def _notices(result: Profile) -> list[Notice]:
     for one in result.advice:
         groups.setdefault((one.severity, one.finding), []).append(one)
     notices = []
-    for (severity, finding), found in list(groups.items())[:_NOTICES]:
+    ordered = sorted(groups.items(), key=lambda one: _weight(*one[0]))
+    for (severity, finding), found in ordered[:_NOTICES]:
         names = _listed([one.column for one in found])
         if len(found) == 1:
             text = f"{finding}: {names} – {found[0].evidence}"
@@ -187,12 +200,18 @@ def _notices(result: Profile) -> list[Notice]:
             Notice(
                 level=_LEVELS[severity],
                 text=_capital(text[:400]),
-                fix=found[0].action if severity == "likely" else "",
+                fix=found[0].action if finding == "leakage" else "",
             )
         )
     if not result.advice:
         notices.append(Notice(level="good", text="Nothing stands in the way of training."))
     return notices
+
+
+def _weight(severity: str, finding: str) -> tuple[bool, int, str]:
+    """What misleads a model goes before what merely wastes a column; notes come last."""
+    place = _FIRST.index(finding) if finding in _FIRST else len(_FIRST)
+    return severity == "note", place + _TIDY * (finding in _TIDYING), severity
 
 
 def _row(column: ColumnProfile, result: Profile) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
@@ -58,6 +59,12 @@ def test_pandas_comes_back_with_numpy_types(ws: Workspace) -> None:
     )
     back = data.add(ws, "t", frame).pandas()
     assert [str(dtype) for dtype in back.dtypes] == ["float64", "float64", "uint8"]
+
+
+def test_pictures_in_a_frame_are_kept_as_lists(ws: Workspace) -> None:
+    frame = pd.DataFrame({"image": [np.eye(3, dtype="uint8"), None, np.ones((2, 2))]})
+    back = data.add(ws, "t", frame).scan().collect()["image"].to_list()
+    assert back == [np.eye(3).tolist(), None, np.ones((2, 2)).tolist()]
 
 
 def test_names_files_and_frames_resolve(
