@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from jupyter_mlops.workspace import events
 from jupyter_mlops.workspace.connections import database_url, make_engine
+from jupyter_mlops.workspace.errors import Unavailable
 from jupyter_mlops.workspace.reasons import explain
 
 __all__ = ["Store", "Transaction"]
@@ -75,7 +77,9 @@ class Store:
             )
         )
         self._writing = self.engine.execution_options(mlops_write=True)
-        self._turn = threading.local()
+        self._under_way: set[int] = set()
+        self._stranded = False
+        _stores.add(self)
 
     @classmethod
     def shared(cls, url: str | URL, busy_timeout: float) -> Store:
@@ -113,17 +117,27 @@ class Store:
         ------
         RuntimeError
             This thread is within another write, and would wait for itself.
+        Unavailable
+            The database can't be written.
         """
-        if getattr(self._turn, "taken", None) == os.getpid():
+        me = threading.get_ident()
+        if me in self._under_way:
             raise RuntimeError("a write is under way in this thread: hand its transaction on")
+        if self._stranded:
+            raise Unavailable(
+                "this process can't write to the store",
+                "it was forked while its parent was writing, and SQLite doesn't bear that",
+                "start processes by 'spawn' or 'forkserver'",
+                code="E-STORE-020",
+            )
         with self.explained(), Session(self._writing, expire_on_commit=False) as session:
-            self._turn.taken = os.getpid()
+            self._under_way.add(me)
             try:
                 with session.begin():
                     self._take_turn(session)
                     yield Transaction(session, actor)
             finally:
-                self._turn.taken = None
+                self._under_way.discard(me)
 
     def dispose(self) -> None:
         """Close every connection; the store can still be used afterwards."""
@@ -157,15 +171,20 @@ class Store:
         session.execute(text("SELECT seq FROM event_head WHERE id = 1 FOR UPDATE"))
 
 
+_stores: weakref.WeakSet[Store] = weakref.WeakSet()
 _shared: OrderedDict[tuple[str | URL, float], Store] = OrderedDict()
 _lock = threading.Lock()
 
 
-def _unlock() -> None:
-    # Another thread of the parent may have held it at the moment of the fork.
+def _after_fork() -> None:
     global _lock
+    # Another thread of the parent may have held it at the moment of the fork.
     _lock = threading.Lock()
+    for store in list(_stores):
+        # SQLite's memory of who holds which lock is copied along, and never set right.
+        store._stranded = store._stranded or (store.sqlite and bool(store._under_way))
+        store._under_way.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
+    os.register_at_fork(after_in_child=_after_fork)

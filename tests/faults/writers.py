@@ -11,7 +11,15 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from faults.kill import Acknowledge
 from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Note", "lost", "make_notes", "mixed_writes", "open_workspace", "write_for_ever"]
+__all__ = [
+    "Note",
+    "lost",
+    "make_notes",
+    "mixed_writes",
+    "open_workspace",
+    "write_for_ever",
+    "write_mixed",
+]
 
 
 class Base(DeclarativeBase):
@@ -118,3 +126,9 @@ def lost(ws: Workspace, acknowledged: list[str]) -> list[str]:
             if not all(subjects.get(f"{base}{part}") == 1 for part in (2, 3)):
                 missing.append(f"half {subject}")
     return missing
+
+
+def write_mixed(acknowledge: Acknowledge, number: int, root: Path, seed: int, count: int) -> None:
+    """Open the workspace and do `count` mixed writes."""
+    ws = Workspace.open(root)
+    mixed_writes(ws, acknowledge, random.Random(f"{seed} {number}"), f"w{number}", count)

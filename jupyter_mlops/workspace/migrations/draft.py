@@ -8,11 +8,13 @@ Read what it wrote, then set `HEAD` in ``migrations/__init__.py``.
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -24,7 +26,7 @@ from jupyter_mlops.workspace.migrations import HEAD, ROOMS, bring_up_to_date, co
 from jupyter_mlops.workspace.records import Base
 from jupyter_mlops.workspace.store import Store
 
-VERSIONS = Path(__file__).parent / "versions"
+HERE = Path(__file__).parent
 FIRST_HEAD = f"""
     op.bulk_insert(
         sa.table(
@@ -53,14 +55,35 @@ def differences(store: Store) -> list[object]:
         return list(compare_metadata(context, all_records()))
 
 
-def draft(message: str, revision: str, store: Store) -> Path:
+def draft(message: str, revision: str, store: Store, initial: bool = False) -> Path:
     """Write the next revision's file and return its path."""
-    with store.engine.execution_options(mlops_write=True).begin() as connection:
-        config = configuration()
-        config.attributes["connection"] = connection
-        config.attributes["metadata"] = all_records()
-        command.revision(config, message, autogenerate=True, rev_id=revision)
-    (path,) = VERSIONS.glob(f"{revision}_*.py")
+    with TemporaryDirectory() as folder:
+        # Written elsewhere first: whoever opens a store meanwhile needs the one that is there.
+        scripts = Path(folder) / "migrations"
+        ignored = shutil.ignore_patterns("[0-9]*.py" if initial else "__pycache__")
+        shutil.copytree(HERE, scripts, ignore=ignored)
+        (scripts / "versions").mkdir(exist_ok=True)
+        with store.engine.execution_options(mlops_write=True).begin() as connection:
+            config = configuration()
+            config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+            config.attributes["connection"] = connection
+            config.attributes["metadata"] = all_records()
+            command.revision(config, message, autogenerate=True, rev_id=revision)
+        (written,) = (scripts / "versions").glob(f"{revision}_*.py")
+        content = written.read_text("utf-8")
+        if initial:
+            marker = "    # ### end Alembic commands ###\n\n\ndef downgrade"
+            content = content.replace(marker, FIRST_HEAD.lstrip("\n") + marker, 1)
+            written.write_text(content, "utf-8")
+        subprocess.run(
+            [sys.executable, "-m", "ruff", "format", "-q", "--line-length=100", str(written)],
+            check=True,
+        )
+        path = HERE / "versions" / written.name
+        path.parent.mkdir(exist_ok=True)
+        beside = path.with_suffix(".draft")
+        shutil.copy(written, beside)
+        beside.replace(path)
     return path
 
 
@@ -72,20 +95,9 @@ def main() -> int:
     given = parser.parse_args()
     store = Store("sqlite://")
     initial = given.initial or given.message == "initial"
-    if initial:
-        for old in VERSIONS.glob("*.py"):
-            old.unlink()
-    else:
+    if not initial:
         bring_up_to_date(store)
-    revision = "0001" if initial else f"{int(HEAD) + 1:04d}"
-    path = draft(given.message, revision, store)
-    content = path.read_text("utf-8")
-    if initial:
-        marker = "    # ### end Alembic commands ###\n\n\ndef downgrade"
-        content = content.replace(marker, FIRST_HEAD.lstrip("\n") + marker, 1)
-    path.write_text(content, "utf-8")
-    subprocess.run([sys.executable, "-m", "ruff", "format", "-q", str(path)], check=True)
-    print(path)
+    print(draft(given.message, "0001" if initial else f"{int(HEAD) + 1:04d}", store, initial))
     return 0
 
 

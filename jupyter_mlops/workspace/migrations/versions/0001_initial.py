@@ -345,6 +345,7 @@ def upgrade() -> None:
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("send_attempts", sa.Integer(), nullable=False),
         sa.Column("send_error", sa.Text(), nullable=False),
+        sa.Column("claimed_by", sa.String(length=255), nullable=True),
         sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["cell"],
