@@ -49,7 +49,7 @@ class CellRecord(Base):
 class TrialRecord(Base):
     """One run of a sealed cell, and where its copy in MLflow is.
 
-    A row with `sent_at` empty is also the outbox: whoever holds `claimed_until` sends it.
+    A row with `sent_at` empty is also the outbox: `claimed_by` is the process that sends it.
     """
 
     __tablename__ = "trial"
@@ -78,4 +78,5 @@ class TrialRecord(Base):
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     send_attempts: Mapped[int] = mapped_column(Integer, default=0)
     send_error: Mapped[str] = mapped_column(Text, default="")
+    claimed_by: Mapped[str | None] = mapped_column(String(255))
     claimed_until: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -18,9 +18,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select
 
 from jupyter_mlops.experiments.records import CellRecord, EnvironmentRecord, TrialRecord
+from jupyter_mlops.experiments.trials import may_live, process_name
 from jupyter_mlops.workspace import Conflict, MLOpsError, Workspace
 from jupyter_mlops.workspace.records import utcnow
 from jupyter_mlops.workspace.tracking import artifact_root, explained, tracking_client
@@ -35,6 +36,7 @@ TAG = "jupyter_mlops.run"
 CLAIM = timedelta(minutes=2)
 EXIT_SECONDS = 20.0
 WAIT_SECONDS = 150.0
+WAIT_STEP = 0.1
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 _log = logging.getLogger(__name__)
@@ -67,34 +69,27 @@ def send(ws: Workspace, run_id: str) -> None:
     """
     client = tracking_client(ws)
     pause = threading.Event()
-    for _ in range(int(WAIT_SECONDS * 10)):
-        trial, cell, packages = _load(ws, run_id)
-        if trial.sent_at is not None:
+    for _ in range(int(WAIT_SECONDS / WAIT_STEP)):
+        if _send(ws, client, run_id):
             return
-        if _claim(ws, run_id):
-            break
-        pause.wait(0.1)
-    else:
-        raise Conflict(
-            f"run {run_id[:8]} is being sent to MLflow by another process",
-            fix="try again in two minutes",
-            code="E-RUN-003",
-        )
-    with _released_on_error(ws, run_id), explained(ws):
-        mlflow_run_id, model_id = _deliver(ws, client, trial, cell, packages)
-    with ws.write() as tx:
-        kept = tx.session.get_one(TrialRecord, run_id)
-        kept.mlflow_run_id, kept.mlflow_model_id = mlflow_run_id, model_id
-        kept.sent_at, kept.send_error, kept.claimed_until = utcnow(), "", None
+        pause.wait(WAIT_STEP)
+    raise Conflict(
+        f"run {run_id[:8]} is being sent to MLflow by another process",
+        fix="try again in two minutes",
+        code="E-RUN-003",
+    )
 
 
 def send_all(ws: Workspace) -> int:
-    """Send what waits; stop at the first failure, which the run then tells. Return how many."""
-    sent = 0
-    for run_id in pending(ws):
-        send(ws, run_id)
-        sent += 1
-    return sent
+    """Send what waits and nobody else is sending; stop at the first failure. Return how many.
+
+    A failure is kept with its run, which tells it.
+    """
+    waiting = pending(ws)
+    if not waiting:
+        return 0
+    client = tracking_client(ws)
+    return sum(_send(ws, client, run_id) for run_id in waiting)
 
 
 def send_later(ws: Workspace) -> None:
@@ -149,16 +144,36 @@ def _load(ws: Workspace, run_id: str) -> tuple[TrialRecord, CellRecord, list[str
         return trial, cell, packages
 
 
-def _claim(ws: Workspace, run_id: str) -> bool:
-    now = utcnow()
-    free = or_(TrialRecord.claimed_until.is_(None), TrialRecord.claimed_until < now)
+def _send(ws: Workspace, client: MlflowClient, run_id: str) -> bool:
+    """Send one run if nobody else is at it; whether it is in MLflow now."""
+    trial, cell, packages = _load(ws, run_id)
+    if trial.sent_at is not None:
+        return True
+    if not _claim(ws, run_id):
+        return False
+    with _released_on_error(ws, run_id), explained(ws):
+        mlflow_run_id, model_id = _deliver(ws, client, trial, cell, packages)
     with ws.write() as tx:
-        done = tx.session.execute(
-            update(TrialRecord)
-            .where(TrialRecord.id == run_id, TrialRecord.sent_at.is_(None), free)
-            .values(claimed_until=now + CLAIM, send_attempts=TrialRecord.send_attempts + 1)
-        )
-        return bool(done.rowcount)  # type: ignore[attr-defined]
+        kept = tx.session.get_one(TrialRecord, run_id)
+        kept.mlflow_run_id, kept.mlflow_model_id = mlflow_run_id, model_id
+        kept.sent_at, kept.send_error = utcnow(), ""
+        kept.claimed_by = kept.claimed_until = None
+    return True
+
+
+def _claim(ws: Workspace, run_id: str) -> bool:
+    now, me = utcnow(), f"{process_name()}:{threading.get_ident()}"
+    with ws.write() as tx:
+        trial = tx.session.get_one(TrialRecord, run_id, with_for_update=True)
+        if trial.sent_at is not None:
+            return False
+        claimed = trial.claimed_until is not None and trial.claimed_until > now
+        # The claim of a process that died is worth nothing, where that can be told.
+        if claimed and may_live((trial.claimed_by or me).rpartition(":")[0]):
+            return False
+        trial.claimed_by, trial.claimed_until = me, now + CLAIM
+        trial.send_attempts += 1
+        return True
 
 
 @contextmanager
@@ -168,7 +183,8 @@ def _released_on_error(ws: Workspace, run_id: str) -> Iterator[None]:
     except Exception as error:
         with ws.write() as tx:
             kept = tx.session.get_one(TrialRecord, run_id)
-            kept.claimed_until, kept.send_error = None, str(error)[:2000]
+            kept.claimed_by = kept.claimed_until = None
+            kept.send_error = str(error)[:2000]
         raise
 
 

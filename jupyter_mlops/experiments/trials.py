@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from jupyter_mlops.experiments.records import CellRecord, TrialRecord
 from jupyter_mlops.workspace import NotFound, Reference, Result, Workspace, closest
 
-__all__ = ["Run", "Runs", "find_run", "process_name", "runs", "settle"]
+__all__ = ["Run", "Runs", "find_run", "may_live", "process_name", "runs", "settle"]
 
 SHORT = 8
 SHORTEST_PREFIX = 4
@@ -187,7 +187,7 @@ def runs(ws: Workspace, name: str | None = None, limit: int = 200) -> Runs:
 def _as_it_is(trial: TrialRecord, cell: CellRecord) -> Run:
     """The run, seen as interrupted when its process is gone and nobody has recorded so yet."""
     run = Run.of(trial, cell)
-    if run.status == "running" and not _may_live(trial.process):
+    if run.status == "running" and not may_live(trial.process):
         return replace(run, status="interrupted", error=GONE)
     return run
 
@@ -264,7 +264,7 @@ def settle(ws: Workspace) -> int:
     """Record that runs whose process is gone were interrupted; return how many."""
     with ws.read() as session:
         query = select(TrialRecord.id, TrialRecord.process).where(TrialRecord.status == "running")
-        gone = [one for one, process in session.execute(query) if not _may_live(process)]
+        gone = [one for one, process in session.execute(query) if not may_live(process)]
     if not gone:
         return 0
     settled = 0
@@ -280,7 +280,7 @@ def settle(ws: Workspace) -> int:
     return settled
 
 
-def _may_live(process: str) -> bool:
+def may_live(process: str) -> bool:
     """Whether the process may be alive; another machine's always may."""
     host, pid, started = process.rsplit(":", 2)
     if host != socket.gethostname():
