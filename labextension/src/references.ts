@@ -2,6 +2,8 @@
  * What answers which question: references and lists to verbs, and back to magic lines.
  */
 
+import type { IView } from './views';
+
 /** A verb with its arguments. */
 export interface IQuery {
   readonly verb: string;
@@ -65,6 +67,14 @@ export function queryOf(ref: string): IQuery | null {
   }
   const [verb, argument] = SHOWS[kind] ?? ['', ''];
   return { verb, args: { [argument]: kind === 'run' ? ref : name } };
+}
+
+/** Kinds of views that show a record as its panel does; others show something made of it. */
+const RECORDS = ['dataset', 'run', 'model', 'endpoint', 'label-task'];
+
+/** The query that keeps showing what a result shows; null when nothing does. */
+export function queryOfResult(view: IView): IQuery | null {
+  return RECORDS.includes(view.kind) ? queryOf(view.ref ?? '') : null;
 }
 
 /** The same for the same question, whatever the order of arguments. */

@@ -101,7 +101,7 @@ def test_a_click_on_a_run_or_a_model_opens_it(page):
 def test_a_panel_puts_its_line_into_the_notebook(page):
     section(page, "models").get_by_role("button", name="delay@1").click()
     page.locator(f"{PANEL} .jp-mlops-View[data-kind=model]").wait_for()
-    page.get_by_role("button", name="Insert Cell").locator("visible=true").click()
+    page.get_by_role("button", name="Insert Cell", exact=True).locator("visible=true").click()
     page.wait_for_function(
         """() => {
             const widget = window.jupyterapp.shell.currentWidget;

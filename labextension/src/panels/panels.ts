@@ -20,7 +20,14 @@ import type { IHost } from '../components/host';
 import { mlopsIcon } from '../icons';
 import { LiveView } from '../live';
 import type { IQuery } from '../references';
-import { isRead, keyOf, lineOf, queryOf, splitReference } from '../references';
+import {
+  isRead,
+  keyOf,
+  lineOf,
+  queryOf,
+  queryOfResult,
+  splitReference
+} from '../references';
 import type { IPanels, IWorkspace } from '../tokens';
 import type { IAction, IView } from '../views';
 import { reportPanel } from './report';
@@ -109,13 +116,18 @@ export class Panels implements IPanels {
 
   openResult(view: IView): void {
     const { kind, name } = splitReference(view.ref ?? '');
-    const query = queryOf(view.ref ?? '');
+    const query = queryOfResult(view);
+    const key = JSON.stringify(['result', view.kind, view.title]);
     if (kind === 'report') {
       this.openReport(name, view.title);
     } else if (query) {
       this.openQuery(query);
+    } else if (this._activate(key)) {
+      this._results.get(key)?.accept(view);
     } else {
-      this._add(this._panelOf(LiveView.of(view)), `result:${++this._count}`);
+      const live = LiveView.of(view);
+      this._results.set(key, live);
+      this._add(this._panelOf(live), key);
     }
   }
 
@@ -213,6 +225,7 @@ export class Panels implements IPanels {
     this._open.set(key, panel);
     panel.disposed.connect(() => {
       this._open.delete(key);
+      this._results.delete(key);
     }, this);
     const isLab = this._app.name === 'JupyterLab';
     this._app.shell.add(
@@ -227,5 +240,6 @@ export class Panels implements IPanels {
   private _beside = false;
   private _count = 0;
   private readonly _open = new Map<string, Widget>();
+  private readonly _results = new Map<string, LiveView>();
   private readonly _hostChanged = new Signal<this, void>(this);
 }
