@@ -16,7 +16,7 @@ _UNITS = {
     "w": "weeks",
 }
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
-_MONTH = re.compile(r"(\d{4})-(\d{2})")
+_MONTH = re.compile(r"(\d{4})(?:-(\d{2}))?")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Window:
         Parameters
         ----------
         since, until : str or None
-            ISO dates or times (UTC unless they say otherwise) or a month such as
-            ``2013-04``. `until` is exclusive, as written: until ``2013-04`` ends
+            ISO dates or times (UTC unless they say otherwise), a month such as
+            ``2013-04`` or a year. `until` is exclusive, as written: until ``2013-04`` ends
             with March.
         length : str or None
             ``30d``, ``12h``, ``90min``: counted back from `until`, or onward from
@@ -97,7 +97,7 @@ def _time(text: str | None) -> datetime | None:
     month = _MONTH.fullmatch(text.strip())
     try:
         if month:
-            return datetime(int(month[1]), int(month[2]), 1, tzinfo=UTC)
+            return datetime(int(month[1]), int(month[2] or 1), 1, tzinfo=UTC)
         time = datetime.fromisoformat(text.strip())
     except ValueError:
         raise Invalid(

@@ -76,18 +76,15 @@ def distributions_png(features: Sequence[FeatureDrift]) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.1 * len(features), 1.5), dpi=80, layout="constrained")
+    figure = Figure(figsize=(2.1 * len(features), 1.7), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     for index, one in enumerate(features):
         axes = figure.add_subplot(1, len(features), index + 1)
         places = range(len(one.histogram.labels))
         axes.bar(
-            [at - 0.2 for at in places], one.histogram.reference, 0.4, color=REFERENCE,
-            label="reference",
+            [at - 0.2 for at in places], one.histogram.reference, 0.4, color=REFERENCE
         )  # fmt: skip
-        axes.bar(
-            [at + 0.2 for at in places], one.histogram.current, 0.4, color=CURRENT, label="now"
-        )
+        axes.bar([at + 0.2 for at in places], one.histogram.current, 0.4, color=CURRENT)
         # A dollar sign would start mathematics.
         axes.set_title(_short(one.name, 24).replace("$", r"\$"), fontsize=8)
         axes.tick_params(labelsize=6, length=2)
@@ -95,8 +92,9 @@ def distributions_png(features: Sequence[FeatureDrift]) -> str:
         ends = [0, len(labels) - 1] if one.kind == "number" else []
         axes.set_xticks(ends, [_end(labels[at], at > 0) for at in ends])
         axes.spines[["top", "right"]].set_visible(False)
-        if index == 0:
-            axes.legend(fontsize=6, frameon=False)
+    bars = figure.axes[0].containers
+    figure.legend(bars, ["reference", "now"], loc="outside upper right", fontsize=6, ncols=2,
+                  frameon=False)  # fmt: skip
     image = io.BytesIO()
     figure.savefig(image, format="png", metadata={"Software": None})
     return base64.b64encode(image.getvalue()).decode()
@@ -104,7 +102,7 @@ def distributions_png(features: Sequence[FeatureDrift]) -> str:
 
 def _end(label: str, last: bool) -> str:
     low, _, high = label.partition(" to ")
-    return high if last and high else low
+    return f"{float(high if last and high else low):.3g}"
 
 
 def _short(text: str, length: int) -> str:

@@ -55,10 +55,10 @@ def drift_view(result: Drift) -> View:
         Facts(items=facts),
         Notice(level=_OVERALL[result.verdict], text=result.sentence),
         *(Notice(level="warn", text=text) for text in result.notices),
-        _features(result),
     ]
     if result.performance is not None:
         blocks.append(_performance(result.performance))
+    blocks.append(_features(result))
     chart = _chart(result.features)
     return View(
         kind="drift",
@@ -109,17 +109,17 @@ def _span(result: Drift) -> str:
 def _features(result: Drift) -> Table:
     shown = [*result.features, *result.predictions]
     return Table(
-        title="What moved",
+        title="What moved (PSI above its noise floor, distance in interquartile ranges)",
         columns=[
             Column(key="name", label="Column"),
             Column(key="verdict", label="Verdict", kind="badge"),
             Column(key="why", label="Why"),
-            Column(key="effect", label="PSI above floor", kind="number"),
+            Column(key="effect", label="PSI", kind="number"),
             Column(key="floor", label="Floor", kind="number"),
-            Column(key="distance", label="Moved (IQR)", kind="number"),
-            Column(key="missing", label="Missing change", kind="text"),
+            Column(key="distance", label="IQR", kind="number"),
+            Column(key="missing", label="Missing"),
             Column(key="unseen", label="Unseen", kind="percent"),
-            Column(key="reference", label="Reference", kind="spark"),
+            Column(key="reference", label="Before", kind="spark"),
             Column(key="current", label="Now", kind="spark"),
         ],
         rows=[_row(one) for one in shown[:ROWS]],
@@ -144,32 +144,23 @@ def _row(one: FeatureDrift) -> dict[str, Any]:
     }
 
 
-def _performance(performance: Performance) -> Table:
+def _performance(performance: Performance) -> Facts:
     before = {score.name: score for score in performance.reference_scores or []}
-    rows = []
+    items = []
     for score in performance.scores:
         was = before.get(score.name)
-        rows.append(
-            {
-                "metric": score.label,
-                "now": score.value,
-                "interval": f"{score.low:.4g} to {score.high:.4g}",
-                "validation": was.value if was else None,
-                "then": f"{was.low:.4g} to {was.high:.4g}" if was else "–",
-            }
+        value = f"{score.value:.3f} ({score.low:.3f}–{score.high:.3f})"
+        then = f"{was.low:.3f}–{was.high:.3f} on {performance.reference_rows:,} rows" if was else ""
+        items.append(
+            Fact(
+                label=score.label,
+                value=f"{value}, was {was.value:.3f}" if was else value,
+                hint=f"at validation {then}" if was else "",
+            )
         )
-    share = f"{performance.rows:,} of {performance.answered:,} rows with truth"
-    return Table(
-        title=f"Performance on {share}: {performance.verdict} (intervals: {performance.interval})",
-        columns=[
-            Column(key="metric", label="Metric"),
-            Column(key="now", label="Now", kind="number"),
-            Column(key="interval", label="Interval"),
-            Column(key="validation", label="At validation", kind="number"),
-            Column(key="then", label="Interval"),
-        ],
-        rows=rows,
-    )
+    items.append(Fact(label="Truth", value=f"{performance.rows:,} of {performance.answered:,}"))
+    items.append(Fact(label="Intervals", value=performance.interval))
+    return Facts(items=items)
 
 
 def _chart(features: list[FeatureDrift]) -> Chart | None:

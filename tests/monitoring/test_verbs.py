@@ -1,0 +1,118 @@
+"""One endpoint's life: trained, served, asked, told the truth, checked, reported."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jupyter_mlops.verbs.table import find
+from jupyter_mlops.workspace import Invalid, MLOpsError, NotFound, Unavailable, Workspace
+
+BODY = """
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+prepare = make_column_transformer(
+    (OneHotEncoder(handle_unknown="ignore"), ["carrier"]), (StandardScaler(), ["x"])
+)
+model = make_pipeline(prepare, LogisticRegression()).fit(data[["x", "carrier"]], data["late"])
+"""
+
+
+def flights(rng, n, shift=0.0, start="2013-01-01"):
+    x, carrier = rng.normal(shift, 1, n), rng.choice(["AA", "UA"], n)
+    late = rng.random(n) < 1 / (1 + np.exp(-x - (carrier == "AA")))
+    hours = pd.Timestamp(start) + pd.to_timedelta(np.sort(rng.integers(0, 700, n)), unit="h")
+    ids = [f"{start}-{i}" for i in range(n)]
+    return pd.DataFrame({"x": x, "carrier": carrier, "late": late, "flight": ids, "at_hour": hours})
+
+
+class Desk:
+    """The verbs of one workspace, as a person calls them."""
+
+    def __init__(self, folder):
+        self.ws = Workspace.open(folder)
+
+    def __call__(self, verb, **given):
+        return find(verb)(self.ws, **given)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    rng = np.random.default_rng(6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_MLOPS_AGENT_IDLE", "20")
+        desk = Desk(tmp_path_factory.mktemp("life"))
+        patch.setenv("JUPYTER_MLOPS_WORKSPACE", str(desk.ws.root))
+        desk("data add", name="winter", source=flights(rng, 3000)[["x", "carrier", "late"]])
+        held_out = flights(rng, 1500)
+        desk(
+            "train", name="delay", body=BODY, namespace={}, data="winter", target="late",
+            valid=held_out,
+        )  # fmt: skip
+        desk("register", run="delay", name="delay", alias="champion")
+        desk("serve", model="delay@champion", key="flight", time="at_hour")
+        try:
+            for start, shift in (("2013-03-01", 0.0), ("2013-04-01", 1.0)):
+                rows = flights(rng, 2000, shift, start)
+                desk("call", endpoint="delay", data=rows.drop(columns="late"))
+                truth = rows[["flight", "late"]]
+                desk("feedback", endpoint="delay", data=truth, truth="late")
+            yield desk
+        finally:
+            desk("stop", endpoint="delay")
+
+
+def test_a_month_like_the_training_data_is_stable(desk):
+    found = desk("drift", endpoint="delay", since="2013-03", until="2013-04")
+    assert (found.verdict, found.drifted, found.rows) == ("stable", [], 2000)
+    assert found.model == "delay@1"
+    assert found.reference == "data:winter@1"
+    assert found.performance.rows == 2000
+    assert found.performance.reference_rows == 1500
+    assert found.performance.verdict == "held"
+
+
+def test_the_warmer_month_moved_and_its_report_has_the_same_verdict(desk):
+    desk("drift", endpoint="delay", since="2013-03", until="2013-04")
+    found = desk("drift", endpoint="delay")
+    assert found.rows == 2000
+    assert found.verdict == "inputs moved"
+    assert found.drifted == ["x"]
+    report = desk("report", ref=found.ref)
+    assert report.file.stat().st_size == report.size > 1_000_000
+    assert desk("report", ref="delay") == report == desk("report", ref=report.ref)
+
+    from jupyter_mlops.monitoring.evidently_report import drifted_columns
+
+    snapshot = desk.ws.reports.read_bytes(f"{report.id}.json").decode()
+    assert drifted_columns(snapshot) == {"x": True, "carrier": False}
+
+
+def test_against_other_rows_with_the_report_at_once(desk):
+    summer = flights(np.random.default_rng(9), 2000, 1.0)
+    found = desk(
+        "drift", endpoint="delay", window="30d", against=summer[["x", "carrier"]], report=True
+    )
+    assert found.drifted == []
+    assert found.report_id is not None
+    again = desk("drift", endpoint="delay", window="30d", against=summer[["x", "carrier"]])
+    with pytest.raises(Unavailable, match="draw the report together with the check"):
+        desk("report", ref=again.ref)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "message"),
+    [
+        ({"endpoint": "dely"}, NotFound, "did you mean 'delay'"),
+        ({"endpoint": "delay", "since": "2015"}, NotFound, "no traffic in the window 2015-01-01"),
+        ({"endpoint": "delay", "since": "soon"}, Invalid, "'soon' is no time"),
+        ({"endpoint": "delay", "window": "a while"}, Invalid, "is no length of time"),
+        ({"endpoint": "delay", "against": "nothing"}, MLOpsError, "nothing"),
+    ],
+)
+def test_what_cant_be_done_is_one_sentence(desk, given, kind, message):
+    with pytest.raises(kind, match=message):
+        desk("drift", **given)
