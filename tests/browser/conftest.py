@@ -250,18 +250,25 @@ def private_environment(home: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _playwright() -> Iterator[Playwright]:
+    # Not for the whole session: while it runs, other tests can't run an event loop.
     with sync_playwright() as playwright:
         yield playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(_playwright: Playwright) -> Iterator[Browser]:
-    """Debian's Chromium where there is one, else the one playwright installed."""
-    system = shutil.which("chromium")
-    browser = _playwright.chromium.launch(
-        executable_path=system,
+    """A browser without a window."""
+    browser = launch(_playwright)
+    yield browser
+    browser.close()
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start Debian's Chromium where there is one, else the one playwright installed."""
+    return playwright.chromium.launch(
+        executable_path=shutil.which("chromium"),
         args=[
             "--no-sandbox",
             "--disable-gpu",
@@ -269,8 +276,6 @@ def browser(_playwright: Playwright) -> Iterator[Browser]:
             "--disable-background-networking",
         ],
     )
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")
