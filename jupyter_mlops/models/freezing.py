@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import skops.io
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
-from jupyter_mlops.models.skops_policy import check_trees, refused
+from jupyter_mlops.models.skops_policy import check_contents, refused
 from jupyter_mlops.workspace import Denied, Unavailable
 
 __all__ = ["FrozenModel", "freeze", "thaw"]
@@ -62,6 +63,7 @@ def freeze(model: Any) -> FrozenModel:
             "preparation in the cell, before the model",
             code="E-MODEL-020",
         )
+    check_contents(model)
     return FrozenModel(content, tuple(held))
 
 
@@ -91,12 +93,12 @@ def thaw(path: Path) -> Any:
             "register a model that was trained here",
             code="E-MODEL-024",
         ) from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise Unavailable(
             f"the model file {path} can't be read",
             str(error),
             "register the run again",
             code="E-MODEL-025",
         ) from error
-    check_trees(model)
+    check_contents(model)
     return model

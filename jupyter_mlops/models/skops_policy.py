@@ -1,21 +1,24 @@
 """Which types a model file may hold beyond what skops trusts by itself, and why.
 
 skops trusts scikit-learn's public estimators and plain containers. The types here were
-reviewed one by one: constructing them from a file runs no code of the file's choosing. Two
-of them, the trees, are indexed by compiled code without bounds checks, so `check_trees`
-looks at their nodes before a loaded model may predict.
+reviewed one by one: constructing them from a file runs no code of the file's choosing. Some
+are safe only with the right content, which `check_contents` looks at before a loaded model
+may predict: compiled code indexes the nodes of trees without bounds checks, and a partial
+calls what it holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_array
 
 from jupyter_mlops.workspace import Denied
 
-__all__ = ["TRUSTED", "check_trees", "refused"]
+__all__ = ["TRUSTED", "check_contents", "refused"]
 
 _TREES = {
     "sklearn.tree._tree.Tree",
@@ -28,8 +31,8 @@ TRUSTED: frozenset[str] = frozenset(
         *_TREES,
         "collections.OrderedDict",
         "collections.defaultdict",
-        # Boosting with categories holds partial(check_array, …); skops judges the function
-        # inside a partial by itself.
+        # Boosting with categories holds partial(check_array, …); `check_contents` lets in
+        # no other.
         "functools.partial",
         "sklearn.utils.validation.check_array",
         "numpy.dtype",
@@ -111,15 +114,23 @@ def refused(types: Iterable[str]) -> list[str]:
     return sorted(set(types) - TRUSTED)
 
 
-def check_trees(model: Any) -> None:
-    """Refuse a model whose trees point outside themselves.
+def check_contents(model: Any) -> None:
+    """Refuse a model whose trees point outside themselves, or that calls what it shouldn't.
 
     Raises
     ------
     Denied
-        A node's child or feature doesn't exist, which would read foreign memory.
+        A node's child or feature doesn't exist, which would read foreign memory; or a
+        partial holds another function than scikit-learn puts there.
     """
     for found in _walk(model):
+        if isinstance(found, partial) and found.func is not check_array:
+            raise Denied(
+                "the model's file holds a call that scikit-learn doesn't make",
+                f"it calls {getattr(found.func, '__name__', found.func)!s}",
+                "train the model again and register that run",
+                code="E-MODEL-026",
+            )
         kind = f"{type(found).__module__}.{type(found).__qualname__}"
         if kind not in _TREES:
             continue
