@@ -10,8 +10,7 @@ from typing import Any
 from jupyter_mlops.verbs.help import Commands, Help, help_on
 from jupyter_mlops.verbs.line import Line, parse
 from jupyter_mlops.verbs.place import workspace_for
-from jupyter_mlops.verbs.table import find
-from jupyter_mlops.workspace.errors import Invalid, MLOpsError
+from jupyter_mlops.workspace.errors import Conflict, Invalid, MLOpsError
 
 __all__ = ["main"]
 
@@ -112,8 +111,12 @@ def _run_agent(rest: list[str], path: str | None) -> int:
     from jupyter_mlops import agent
     from jupyter_mlops.workspace import Workspace
 
-    find("agent")
-    agent.run(Workspace.open(path))
+    if not agent.run(Workspace.open(path)):
+        raise Conflict(
+            "another agent is at work",
+            fix="`jupyter mlops agent` says where",
+            code="E-AGENT-030",
+        )
     return 0
 
 

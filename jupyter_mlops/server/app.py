@@ -80,3 +80,4 @@ class MLOpsApp(ExtensionApp):
         """Stop what runs in the background; the agent goes on as long as it is needed."""
         self.watcher.stop()
         self.executor.shutdown(wait=False, cancel_futures=True)
+        self.served.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -23,6 +25,13 @@ class VerbHandler(MLOpsHandler):
     """Runs one verb with the arguments of the query or of the body."""
 
     verb: Verb
+    _child: asyncio.Task[str] | None = None
+
+    def on_connection_close(self) -> None:
+        """Nobody waits for the answer any more: end the process that works on it."""
+        if self._child is not None:
+            self._child.cancel()
+        super().on_connection_close()
 
     def query(self) -> dict[str, Any]:
         """The arguments of a GET, made from text."""
@@ -58,7 +67,9 @@ class VerbHandler(MLOpsHandler):
                 given[one.name] = await self.in_thread(self.app.served.source, given[one.name])
         bound = self.verb.bind(given)
         if self.verb.isolated:
-            return await run_isolated(self.verb, given, self.app.served.place(), self.actor)
+            child = run_isolated(self.verb, given, self.app.served.place(), self.actor)
+            self._child = asyncio.create_task(child)
+            return await self._child
         text: str = await self.in_thread(self._run, bound)
         return text
 
@@ -68,9 +79,10 @@ class VerbHandler(MLOpsHandler):
         served = self.app.served
         if self.verb.anywhere:
             first: Any = partial(served.open, self.actor, create=False)
+        elif self.verb.writes:
+            first = served.open(self.actor)
         else:
-            # Looking at something makes no workspace; a command that keeps something does.
-            first = served.open(self.actor, create=self.verb.writes)
+            first = served.look(self.actor)
         return view(self.verb(first, **bound)).model_dump_json()
 
 
@@ -93,7 +105,8 @@ def _handler(verb: Verb) -> type[VerbHandler]:
         async def work() -> str:
             return await self.run(self.json_body())
 
-        await self.answer(work)
+        with suppress(asyncio.CancelledError):  # by on_connection_close
+            await self.answer(work)
 
     @web.authenticated
     @authorized("read", RESOURCE)  # type: ignore[untyped-decorator]

@@ -8,6 +8,7 @@ import os
 import re
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from jupyter_mlops.workspace.errors import Denied, Invalid
@@ -41,6 +42,7 @@ class ServedWorkspace:
         self.folder = folder
         self.contents = contents
         self._lock = threading.Lock()
+        self._empty: TemporaryDirectory[str] | None = None
         self._opened: tuple[Path, int, Workspace] | None = None
 
     def tell_kernels(self) -> None:
@@ -63,6 +65,26 @@ class ServedWorkspace:
     def exists(self) -> bool:
         """Whether there is a workspace already."""
         return (self.place() / HOME).is_dir()
+
+    def look(self, user: str = "") -> Workspace:
+        """Open the workspace to read from it; where there is none, an empty one.
+
+        Panels ask for lists as soon as a page opens, and looking must leave nothing behind.
+        """
+        if self.exists():
+            return self.open(user, create=False)
+        from jupyter_mlops.workspace import Workspace
+
+        with self._lock:
+            if self._empty is None:
+                self._empty = TemporaryDirectory(prefix="jupyter-mlops-")
+        return Workspace.open(self._empty.name)
+
+    def close(self) -> None:
+        """Remove what was only needed while the server ran."""
+        with self._lock:
+            if self._empty is not None:
+                self._empty.cleanup()
 
     def open(self, user: str = "", create: bool = True) -> Workspace:
         """Open the workspace for a user; empty means the one the server runs as.
@@ -96,6 +118,8 @@ class ServedWorkspace:
         Denied
             The path leaves the server's root.
         """
+        if "\0" in text:
+            raise Invalid("a path holds a zero byte", code="E-SERVER-011")
         if text.partition(":")[0] in KINDS:
             return text
         if _SCHEME.match(text) and not text.lower().startswith("file://"):

@@ -123,6 +123,20 @@ class Watcher:
 
     def _care(self, workspace: Workspace) -> None:
         """Have the agent run where there is work for it, and note that there is."""
+        from sqlalchemy import func, select
+
+        from jupyter_mlops.serving.records import EndpointRecord
+
+        query = select(func.count()).where(EndpointRecord.desired == "running")
+        with workspace.read() as session:
+            wanted = session.scalar(query) or 0
+        if not wanted:
+            return
+        self.settings[ACTIVITY] = datetime.now(UTC)
+        if self.start_agent:
+            from jupyter_mlops import agent
+
+            agent.ensure(workspace)
 
 
 def payload(event: Event) -> dict[str, Any]:
@@ -134,8 +148,3 @@ def payload(event: Event) -> dict[str, Any]:
         "actor": event.actor,
         "at": event.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
     }
-
-
-def now() -> datetime:
-    """The time as Jupyter Server writes it."""
-    return datetime.now(UTC)

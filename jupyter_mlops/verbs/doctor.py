@@ -203,7 +203,7 @@ def _of_workspace(ws: Workspace) -> Iterator[Check]:
     yield Check("workspace", "good", str(ws.root))
     yield _writable(ws)
     yield _disk(ws)
-    for look in (_store, _audit, _tracking):
+    for look in (_store, _audit, _tracking, _agent):
         yield _explained(look, ws)
 
 
@@ -260,6 +260,28 @@ def _tracking(ws: Workspace) -> Check:
         return Check("mlflow", "info", "embedded; the first run prepares it")
     tracking_client(ws).search_experiments(max_results=1)
     return Check("mlflow", "good", f"{'embedded' if is_embedded(ws) else shown_uri(ws)}")
+
+
+def _agent(ws: Workspace) -> Check:
+    from sqlalchemy import func, select
+
+    from jupyter_mlops.agent import state
+    from jupyter_mlops.serving.records import EndpointRecord
+
+    found = state(ws)
+    if found.running:
+        return Check("agent", "good", f"process {found.pid} on {found.host}")
+    query = select(func.count()).where(EndpointRecord.desired == "running")
+    with ws.read() as session:
+        waiting = session.scalar(query) or 0
+    if waiting:
+        return Check(
+            "agent",
+            "bad",
+            f"not running, and {waiting} endpoints wait for it",
+            f"jupyter mlops agent run --workspace {ws.root}",
+        )
+    return Check("agent", "info", "not running, and nothing needs it")
 
 
 def _version(name: str) -> str | None:

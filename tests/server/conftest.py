@@ -49,7 +49,9 @@ def ask(jp_fetch: Callable[..., Awaitable[HTTPResponse]]) -> Callable[..., Await
             text = body if isinstance(body, str) else json.dumps(body)
             headers = {"Content-Type": "application/json", **options.pop("headers", {})}
             options |= {"method": "POST", "body": text, "headers": headers}
-        answer = await jp_fetch("mlops", "api", *parts, raise_error=False, **options)
+        # A child process imports what it needs, which takes its time on a busy machine.
+        options = {"request_timeout": 120, "raise_error": False, **options}
+        answer = await jp_fetch("mlops", "api", *parts, **options)
         return answer.code, json.loads(answer.body)
 
     return fetch

@@ -1,0 +1,87 @@
+"""A change made by any process reaches every open browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.websocket import WebSocketClientConnection
+
+from jupyter_mlops.server.watcher import ACTIVITY, SCHEMA_ID
+from jupyter_mlops.workspace import Workspace
+
+WRITE = """
+import sys
+from jupyter_mlops.workspace import Workspace
+with Workspace.open(sys.argv[1], user="ann").write() as tx:
+    for subject in sys.argv[2:]:
+        tx.emit("dataset.added", subject)
+"""
+Connect = Callable[..., Awaitable[WebSocketClientConnection]]
+
+
+def write(folder: Path, *subjects: str) -> None:
+    """Write events from a process of its own."""
+    subprocess.run([sys.executable, "-c", WRITE, str(folder), *subjects], check=True)
+
+
+async def heard(socket: WebSocketClientConnection, count: int) -> list[dict[str, Any]]:
+    """The next messages of ours on the socket that Lab holds open."""
+    found: list[dict[str, Any]] = []
+    while len(found) < count:
+        text = await asyncio.wait_for(asyncio.ensure_future(_read(socket)), 15)
+        message = json.loads(text)
+        if message["schema_id"] == SCHEMA_ID:
+            found.append(message)
+    return found
+
+
+async def _read(socket: WebSocketClientConnection) -> str:
+    return str(await socket.read_message())
+
+
+@pytest.fixture
+def running(jp_serverapp: Any, jp_asyncio_loop: asyncio.AbstractEventLoop) -> None:
+    """The server after its start, which the fixture of Jupyter leaves out."""
+    jp_asyncio_loop.run_until_complete(jp_serverapp.extension_manager.start_all_extensions())
+
+
+async def test_another_process_is_heard(
+    jp_ws_fetch: Connect, jp_root_dir: Path, workspace: Workspace, running: None
+) -> None:
+    with workspace.write() as tx:
+        tx.emit("dataset.added", "data:before@1")
+    socket = await jp_ws_fetch("api", "events", "subscribe")
+    await asyncio.sleep(0.5)  # what was there before is no news
+    await asyncio.to_thread(write, jp_root_dir, "data:flights@1", "data:weather@1")
+    first, second = await heard(socket, 2)
+    assert (first["kind"], first["subject"], first["actor"]) == (
+        "dataset.added",
+        "data:flights@1",
+        "ann",
+    )
+    assert (first["seq"], second["seq"]) == (2, 3)
+    assert first["at"].endswith("Z")
+    socket.close()
+
+
+async def test_a_workspace_made_later_is_heard_from_its_first_event(
+    jp_ws_fetch: Connect, jp_root_dir: Path, running: None
+) -> None:
+    socket = await jp_ws_fetch("api", "events", "subscribe")
+    await asyncio.to_thread(write, jp_root_dir, "data:flights@1")
+    assert [one["seq"] for one in await heard(socket, 1)] == [1]
+    socket.close()
+
+
+async def test_idle_cullers_see_no_activity_where_nothing_runs(
+    jp_web_app: Any, workspace: Workspace, running: None
+) -> None:
+    await asyncio.sleep(0.5)
+    assert ACTIVITY not in jp_web_app.settings
