@@ -26,21 +26,22 @@ Hashes = npt.NDArray[np.uint64]
 LONG: Final = 256
 MISSING: Final = 0x9E3779B97F4A7C15
 _FRACTION: Final = np.uint64(0xD1B54A32D192ED03)
+#: Bytes of text hashed at once, so that the arrays stay in the processor's cache.
+_BLOCK: Final = 1 << 16
 _BASES: Final = (0x9FB21C651E98DF25, 0xC6A4A7935BD1E995)
 _SALT: Final = np.uint64(0x2545F4914F6CDD1D)
 
 
 def _powers(base: int) -> Hashes:
-    """Powers of `base` modulo 2**64, as many as a short text has bytes."""
-    out = np.empty(LONG, dtype=np.uint64)
-    power = 1
-    for i in range(LONG):
-        out[i] = power
-        power = power * base % 2**64
-    return out
+    """Powers of `base` modulo 2**64, one for each byte of a block."""
+    factors = np.full(_BLOCK, base % 2**64, dtype=np.uint64)
+    factors[0] = 1
+    return np.cumprod(factors)
 
 
 _POWERS: Final = tuple(_powers(base) for base in _BASES)
+#: An odd number has an inverse modulo 2**64.
+_INVERSES: Final = tuple(_powers(pow(base, -1, 2**64)) for base in _BASES)
 
 
 def mix(values: Hashes) -> Hashes:
@@ -187,10 +188,9 @@ def _texts(values: pl.Series, lanes: int) -> list[Hashes]:
     offsets = raw[filled.offset : filled.offset + len(filled) + 1].astype(np.int64)
     data = np.frombuffer(data_buffer or b"", dtype=np.uint8)
     out = [np.zeros(len(filled), dtype=np.uint64) for _ in range(lanes)]
-    step = 1 << 18  # bytes a round, so that the arrays below stay in the processor's cache
     first = 0
     while first < len(filled):
-        last = int(np.searchsorted(offsets, offsets[first] + step, side="right")) - 1
+        last = int(np.searchsorted(offsets, offsets[first] + _BLOCK, side="right")) - 1
         last = min(max(last, first + 1), len(filled))
         for lane, words in enumerate(_text_block(data, offsets[first : last + 1], lanes)):
             out[lane][first:last] = words
@@ -203,15 +203,16 @@ def _text_block(
 ) -> list[Hashes]:
     starts, lengths = offsets[:-1], np.diff(offsets)
     sums = [lengths.astype(np.uint64) for _ in range(lanes)]
-    short = (lengths > 0) & (lengths <= LONG)
-    if short.any():
-        s, n = starts[short], lengths[short]
-        ends = np.cumsum(n)
-        begins = ends - n
-        place = np.arange(ends[-1]) - np.repeat(begins, n)
-        byte = data[np.repeat(s, n) + place].astype(np.uint64) + np.uint64(1)
+    filled = lengths > 0
+    size = int(offsets[-1] - offsets[0])
+    if filled.any() and size <= _BLOCK:
+        byte = data[offsets[0] : offsets[-1]].astype(np.uint64) + np.uint64(1)
+        begins = (starts - offsets[0])[filled]
         for lane in range(lanes):
-            sums[lane][short] += np.add.reduceat(byte * _POWERS[lane][place], begins)
+            # One polynomial over the whole block; dividing each text's part by the power at
+            # its beginning gives the polynomial of the text alone.
+            parts = np.add.reduceat(byte * _POWERS[lane][:size], begins)
+            sums[lane][filled] += parts * _INVERSES[lane][begins]
     for i in np.flatnonzero(lengths > LONG):
         raw = data[starts[i] : starts[i] + lengths[i]].tobytes()
         digest = hashlib.blake2b(raw, digest_size=16).digest()

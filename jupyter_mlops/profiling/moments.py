@@ -102,11 +102,13 @@ class Moments:
             return None
         return self.count * self.m4 / self.m2**2 - 3
 
-    def to_list(self) -> list[float]:
-        """The state as JSON."""
-        return [self.count, self.mean, self.m2, self.m3, self.m4]
+    def to_list(self) -> list[float | None]:
+        """The state as JSON, which has no infinity: sums that overflowed are None."""
+        state = [self.count, self.mean, self.m2, self.m3, self.m4]
+        return [value if math.isfinite(value) else None for value in state]
 
     @classmethod
-    def from_list(cls, state: list[float]) -> Moments:
+    def from_list(cls, state: list[float | None]) -> Moments:
         """The state back from JSON."""
-        return cls(int(state[0]), *state[1:])
+        count, *sums = (math.inf if value is None else value for value in state)
+        return cls(int(count), *sums)

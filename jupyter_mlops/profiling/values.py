@@ -77,7 +77,7 @@ class Values:
             # The sketch refuses read-only arrays, and batches come as such.
             self._ranks.update(np.array(ordered, dtype=np.float64))
         if len(counts) > _BATCH_TOP:
-            bar = int(np.partition(counts, -_BATCH_TOP - 1)[-_BATCH_TOP - 1])
+            bar = _bar(counts)
             kept = np.flatnonzero(counts > bar)
             self.error += bar
             unique, counts = unique[kept], counts[kept]
@@ -200,6 +200,14 @@ class Values:
         values, counts = values[finite], counts[finite]
         order = np.argsort(values)
         return values[order], np.cumsum(counts[order])
+
+
+def _bar(counts: Array) -> int:
+    """The least count that no more than `_BATCH_TOP` values exceed."""
+    above = counts[counts > 1]
+    if len(above) <= _BATCH_TOP:
+        return 1
+    return int(np.partition(above, -_BATCH_TOP - 1)[-_BATCH_TOP - 1])
 
 
 def _hashes(counts: dict[Value, int]) -> npt.NDArray[np.uint64]:

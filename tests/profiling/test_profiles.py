@@ -51,6 +51,16 @@ def test_odd_types_and_names_are_profiled_and_stay_harmless() -> None:
     assert len(str(bundle)) < 200_000
 
 
+def test_odd_types_are_kept_and_read_back(ws: Workspace) -> None:
+    table = ODD.with_columns(pl.col("nothing").cast(pl.String))
+    data.add(ws, "odd", table)
+    made = find("profile")(ws, source="odd")
+    back = find("profile")(ws, source="odd")
+    assert back.id == made.id
+    assert back.columns["huge"].high == 1e308
+    assert mimebundle(back)["text/plain"] == mimebundle(made)["text/plain"]
+
+
 def test_a_wide_table_of_long_names_stays_under_200_kb() -> None:
     rng = np.random.default_rng(0)
     frame = pl.DataFrame(
