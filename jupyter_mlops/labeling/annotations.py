@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from jupyter_mlops.labeling.decisions import Decision
 from jupyter_mlops.labeling.leases import lease
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
-from jupyter_mlops.labeling.tasks import Counts, get, locked
+from jupyter_mlops.labeling.tasks import Counts, locked
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.records import utcnow
 
@@ -80,15 +80,14 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
             fix=f"send {MOST_EVENTS:,} at a time",
             code="E-LABEL-015",
         )
-    found = get(ws, task)
     with ws.write(person) as tx:
-        row = locked(tx.session, found.id)
+        row = locked(tx.session, task)
         batch = _Batch(tx.session, row, person, decisions)
         batch.store()
         if batch.stored:
             tx.emit(
                 "label.committed",
-                found.ref,
+                f"label:{row.name}",
                 payload={
                     "decisions": len(batch.stored),
                     **batch.kinds(),
@@ -96,7 +95,7 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
                     # The chain vouches for the rows: their digest is part of the event.
                     "digest": _digest(batch.stored),
                 },
-                inputs=[found.data_ref] if found.data_ref else [],
+                inputs=[row.data_ref] if row.data_ref else [],
             )
         counts = Counts(row.items, row.labeled, row.skipped)
         return Receipt(tuple(batch.accepted), tuple(batch.refused), counts)

@@ -54,17 +54,17 @@ def answer(ws: Workspace, task: str, person: str, action: str, body: Any) -> dic
     """
     if not isinstance(body, Mapping):
         raise Invalid(f"`{action}` takes a JSON object", code="E-LABEL-022")
-    found = get(ws, task)
     if action == "state":
+        found = get(ws, task)
         return {"task": _task(found), "counts": _counts(found.counts)}
     if action == "claim":
-        return _claim(ws, found, person, body)
+        return _claim(ws, task, person, body)
     if action == "events":
-        return _events(ws, found, person, body)
+        return _events(ws, task, person, body)
     if action == "renew":
-        return {"held": renew(ws, found.id, person, _session(body))}
+        return {"held": renew(ws, task, person, _session(body))}
     if action == "release":
-        release(ws, found.id, person, _session(body))
+        release(ws, task, person, _session(body))
         return {"held": 0}
     raise NotFound(
         f"a labeler can't ask for {action!r}",
@@ -74,7 +74,7 @@ def answer(ws: Workspace, task: str, person: str, action: str, body: Any) -> dic
     )
 
 
-def _claim(ws: Workspace, task: Task, person: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def _claim(ws: Workspace, task: str, person: str, body: Mapping[str, Any]) -> dict[str, Any]:
     count, recent = body.get("count", 16), body.get("recent", 0)
     holding = body.get("holding", [])
     numbers = [count, recent, *holding] if isinstance(holding, list) else [None]
@@ -85,15 +85,15 @@ def _claim(ws: Workspace, task: Task, person: str, body: Mapping[str, Any]) -> d
             "`claim` takes whole numbers as count, recent and in the list holding",
             code="E-LABEL-024",
         )
-    given = claim(ws, task.id, person, count, session=_session(body), holding=holding)
+    given = claim(ws, task, person, count, session=_session(body), holding=holding)
     return {
         "items": [_item(one) for one in given.items],
-        "recent": _recent(ws, task.id, person, min(recent, MOST_RECENT)),
+        "recent": _recent(ws, task, person, min(recent, MOST_RECENT)),
         "counts": _counts(given.counts),
     }
 
 
-def _events(ws: Workspace, task: Task, person: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def _events(ws: Workspace, task: str, person: str, body: Mapping[str, Any]) -> dict[str, Any]:
     events = body.get("events")
     if not isinstance(events, list):
         raise Invalid("`events` takes a list of decisions", code="E-LABEL-025")
@@ -106,7 +106,7 @@ def _events(ws: Workspace, task: Task, person: str, body: Mapping[str, Any]) -> 
             if not (isinstance(one, Mapping) and isinstance(one.get("ev"), str)):
                 raise
             misfits.append(Refusal(one["ev"], f"{error.what}: {error.why}"))
-    receipt = commit(ws, task.id, person, decisions)
+    receipt = commit(ws, task, person, decisions)
     return {
         "accepted": list(receipt.accepted),
         "refused": [{"ev": one.ev, "what": one.what} for one in (*receipt.refused, *misfits)],
@@ -118,15 +118,16 @@ def _recent(ws: Workspace, task: str, person: str, count: int) -> list[dict[str,
     """The person's last standing decisions, oldest first: what undo takes back after a reload."""
     if count < 1:
         return []
+    found = get(ws, task)
     with ws.read() as session:
         rows = session.execute(
             select(ItemRecord, AnnotationRecord.ev)
             .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
-            .where(ItemRecord.task == task, ItemRecord.person == person)
+            .where(ItemRecord.task == found.id, ItemRecord.person == person)
             .order_by(AnnotationRecord.number.desc())
             .limit(count)
         ).all()
-    return [{"ev": ev, **_item(ClaimedItem.of(row))} for row, ev in reversed(rows)]
+        return [{"ev": ev, **_item(ClaimedItem.of(row))} for row, ev in reversed(rows)]
 
 
 def _item(item: ClaimedItem) -> dict[str, Any]:

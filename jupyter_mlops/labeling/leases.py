@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.labeling.records import ItemRecord, LeaseRecord
-from jupyter_mlops.labeling.tasks import Counts, get, locked
+from jupyter_mlops.labeling.tasks import Counts, locked
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.records import utcnow
 
@@ -92,28 +92,27 @@ def claim(
             fix=f"ask for 1 to {MOST_CLAIMED}",
             code="E-LABEL-014",
         )
-    found = get(ws, task)
     now = utcnow()
     with ws.write(person) as tx:
-        row = locked(tx.session, found.id)
-        rows = _returned(tx.session, found.id, person, session, count, holding, now)
+        row = locked(tx.session, task)
+        rows = _returned(tx.session, row.id, person, session, count, holding, now)
         taken = [*holding, *(one.item for one in rows)]
         if len(rows) < count:
-            rows += _fresh(tx.session, found.id, count - len(rows), taken, now)
-        lease(tx.session, found.id, [one.item for one in rows], person, session, now)
+            rows += _fresh(tx.session, row.id, count - len(rows), taken, now)
+        lease(tx.session, row.id, [one.item for one in rows], person, session, now)
         counts = Counts(row.items, row.labeled, row.skipped)
         return Claim(tuple(ClaimedItem.of(one) for one in rows), counts)
 
 
 def renew(ws: Workspace, task: str, person: str, session: str) -> int:
     """Keep a session's items for it; return how many there are."""
-    found = get(ws, task)
     now = utcnow()
     with ws.write(person) as tx:
+        row = locked(tx.session, task)
         mine = tx.session.execute(
             update(LeaseRecord)
             .where(
-                LeaseRecord.task == found.id,
+                LeaseRecord.task == row.id,
                 LeaseRecord.person == person,
                 LeaseRecord.session == session,
             )
@@ -125,12 +124,12 @@ def renew(ws: Workspace, task: str, person: str, session: str) -> int:
 
 def release(ws: Workspace, task: str, person: str, session: str) -> None:
     """End a session: its items go back, first to the same person, soon to anybody."""
-    found = get(ws, task)
     with ws.write(person) as tx:
+        row = locked(tx.session, task)
         tx.session.execute(
             update(LeaseRecord)
             .where(
-                LeaseRecord.task == found.id,
+                LeaseRecord.task == row.id,
                 LeaseRecord.person == person,
                 LeaseRecord.session == session,
             )

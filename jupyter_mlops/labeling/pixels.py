@@ -81,7 +81,7 @@ def pictures(data: Any) -> Any:
         import polars as pl
 
         return pl.DataFrame({"image": [_row(one, row) for row, one in enumerate(data)]})
-    if not type(data).__module__.startswith("pandas.") or not hasattr(data, "columns"):
+    if type(data).__module__.partition(".")[0] != "pandas" or not hasattr(data, "columns"):
         return data
     made = {}
     for name in data.columns:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.labeling.records import ItemRecord, TaskRecord
@@ -172,14 +172,19 @@ def find(ws: Workspace, name: str) -> Task | None:
         return Task.of(row) if row else None
 
 
-def locked(session: Session, task: str) -> TaskRecord:
+def locked(session: Session, name: str) -> TaskRecord:
     """The task's row, with other writers of this task kept waiting (PostgreSQL).
 
     SQLite has one writer at a time anyway.
+
+    Raises
+    ------
+    NotFound
+        There is no task of that name or id.
     """
-    row = session.get(TaskRecord, task, with_for_update=True)
+    row: TaskRecord | None = session.scalars(_named(name).with_for_update()).first()
     if row is None:
-        raise unknown(task, [])
+        raise unknown(name, list(session.scalars(select(TaskRecord.name))))
     return row
 
 
@@ -199,8 +204,12 @@ def pack_key(task: str) -> str:
 
 
 def _select(session: Session, name: str) -> TaskRecord | None:
-    named = select(TaskRecord).where(or_(TaskRecord.name == name, TaskRecord.id == name))
-    return session.scalars(named.order_by(TaskRecord.created_at)).first()
+    return session.scalars(_named(name)).first()
+
+
+def _named(name: str) -> Select[Any]:
+    found = select(TaskRecord).where(or_(TaskRecord.name == name, TaskRecord.id == name))
+    return found.order_by(TaskRecord.created_at)
 
 
 def _insert(tx: Transaction, task: TaskRecord, rows: list[dict[str, object]]) -> None:

@@ -1,34 +1,32 @@
-"""Many people at once, and processes killed while they label."""
+"""Many people at once, and labelling processes that are killed."""
 
 from __future__ import annotations
 
-import random
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
-from sqlalchemy import select
+import polars as pl
+import pytest
+from sqlalchemy import func, select
 
-from jupyter_mlops.labeling import status
-from jupyter_mlops.labeling.records import AnnotationRecord
+from faults.crowd import crowd
+from jupyter_mlops.labeling import Task, create, status
+from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord
+from jupyter_mlops.workspace import Workspace
 
-SCRIPT = Path(__file__).with_name("labeller.py")
-
-
-def start(ws, task, person, size=4, pause=0.0):
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(ws.root), task.id, person, str(size), str(pause)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+from .conftest import Rows
+from .labellers import label_everything, label_until_killed
 
 
-def acknowledged(output):
-    """Whole lines only: a process that is killed may leave half of one."""
-    return [line.strip() for line in output.splitlines(keepends=True) if line.endswith("\n")][1:]
+@pytest.fixture
+def ws(database: str, tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path, user="maria")
+
+
+@pytest.fixture
+def task(ws: Workspace) -> Task:
+    frame = pl.DataFrame({"remark": [f"remark {n}" for n in range(120)]})
+    return create(ws, "remarks", Rows(frame), "text", ["a", "b"])
 
 
 def stored(ws):
@@ -36,34 +34,27 @@ def stored(ws):
         return {row.ev: row.item for row in session.scalars(select(AnnotationRecord))}
 
 
-def test_eight_people_label_everything_and_nothing_twice(ws, texts):
-    task = texts(240)
-    people = [start(ws, task, f"person{n}") for n in range(8)]
-    said = [person.communicate(timeout=120)[0] for person in people]
-    assert [person.returncode for person in people] == [0] * 8
-    evs = [ev for output in said for ev in acknowledged(output)]
-    times = Counter(stored(ws)[ev] for ev in evs)
-    assert times == Counter(dict.fromkeys(range(240), 1))
-    assert set(evs) == set(stored(ws))
-    assert status(ws, task.id).counts.labeled == 240
+def test_eight_people_label_everything_and_nothing_twice(ws, task):
+    said = dict(line.split() for line in crowd(8, label_everything, ws.root, task.id))
+    times = Counter(int(item) for item in said.values())
+    assert times == Counter(dict.fromkeys(range(120), 1))
+    assert stored(ws) == {ev: int(item) for ev, item in said.items()}
+    state = status(ws, task.id)
+    assert (state.counts.labeled, state.held) == (120, 0)
     assert ws.audit().intact
 
 
-def test_a_killed_process_loses_no_acknowledged_label(ws, texts):
-    chance = random.Random(11)
-    task = texts(2000)
-    kept: list[str] = []
-    for _ in range(6):
-        process = start(ws, task, "jo", 8)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(chance.uniform(0.05, 0.6))
-        process.send_signal(signal.SIGKILL)
-        kept += acknowledged("ready\n" + process.communicate()[0])
+def test_a_killed_process_loses_no_acknowledged_label(ws, task, database, kill):
+    times = 24 if database == "sqlite" else 8
+    kills = kill(label_until_killed, ws.root, task.id, times=times, window=0.1)
     found = stored(ws)
-    assert len(kept) > 20
-    assert set(kept) <= set(found)
-    # At most the one decision that was on its way when the process died isn't known to it.
-    assert len(found) <= len(kept) + 6
-    assert status(ws, task.id).counts.labeled == len(found)
+    assert len(kills.acknowledged) > kills.killed / 2
+    assert set(kills.acknowledged) <= set(found)
+    # Only the decision that was on its way when a process died may be there unannounced.
+    assert len(found) <= len(kills.acknowledged) + kills.killed
+    with ws.read() as session:
+        labelled = session.scalar(
+            select(func.count()).select_from(ItemRecord).where(ItemRecord.state == "labeled")
+        )
+    assert status(ws, task.id).counts.labeled == labelled
     assert ws.audit().intact

@@ -12,6 +12,7 @@ from jupyter_mlops.labeling.media import open_media
 from jupyter_mlops.labeling.progress import TaskState
 from jupyter_mlops.labeling.widgets.bundle import script, style
 from jupyter_mlops.workspace.errors import MLOpsError
+from jupyter_mlops.workspace.records import new_id
 
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
@@ -30,9 +31,11 @@ class LabelerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # ipywidgets ha
     _css = style()
 
     task = traitlets.Dict().tag(sync=True)
+    # What the script knows this widget by: its views share one queue.
+    desk = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, workspace: Workspace, task: dict[str, Any]) -> None:
-        super().__init__(task=task)
+        super().__init__(task=task, desk=new_id())
         self._workspace = workspace
         self.on_msg(self._on_message)
 

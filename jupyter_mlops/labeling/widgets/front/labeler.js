@@ -9,17 +9,19 @@ import { chooseRoad } from "./transport.js";
 
 const REST = 1500; // ms after its last view is gone until a labeler ends
 
-const desks = new WeakMap();
+// By the widget's id: each call is given another model object.
+const desks = new Map();
 
 /** Once for each widget: its views share one queue. */
 function initialize({ model }) {
   const desk = { model, views: 0, queue: null, opening: null };
-  desks.set(model, desk);
+  desks.set(model.get("desk"), desk);
   const leave = () => desk.queue?.end();
   addEventListener("pagehide", leave);
   return () => {
     removeEventListener("pagehide", leave);
     leave();
+    desks.delete(model.get("desk"));
   };
 }
 
@@ -38,7 +40,7 @@ function open(desk) {
 }
 
 async function render({ model, el }) {
-  const desk = desks.get(model);
+  const desk = desks.get(model.get("desk"));
   desk.views += 1;
   const task = model.get("task");
   const map = keymap(task.classes);

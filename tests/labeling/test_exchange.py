@@ -1,0 +1,207 @@
+"""A labeler is answered alike by the server and by the kernel: one contract, three roads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tornado.httpclient import HTTPResponse
+
+from jupyter_mlops.labeling import answer, create, png, status
+from jupyter_mlops.labeling.widgets.bundle import script, style
+from jupyter_mlops.labeling.widgets.labeler import LabelerWidget
+from jupyter_mlops.workspace import MLOpsError, Workspace
+
+from .conftest import Rows
+
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+JSON = {"Content-Type": "application/json"}
+Road = Callable[[str, Any], Awaitable[tuple[int, Any]]]
+
+
+@pytest.fixture
+def jp_server_config() -> dict[str, Any]:
+    return {
+        "ServerApp": {"jpserver_extensions": {"jupyter_mlops": True}},
+        "MLOpsApp": {"start_agent": False},
+    }
+
+
+@pytest.fixture
+def served(jp_root_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """The server's workspace with a task of three texts and one of two images."""
+    monkeypatch.setenv("JUPYTER_MLOPS_SERVER_ROOT", "")
+    ws = Workspace.open(jp_root_dir, user="maria")
+    create(ws, "texts", Rows(pl.DataFrame({"x": ["one", "two", "three"]})), "text", ["a", "b"])
+    import numpy as np
+
+    images = [png(np.full((4, 4), 10 * n, np.uint8)) for n in range(2)]
+    create(ws, "images", Rows(pl.DataFrame({"x": images})), "image", ["a", "b"])
+    return ws
+
+
+@pytest.fixture(params=["store", "server", "kernel"])
+def road(
+    request: pytest.FixtureRequest,
+    served: Workspace,
+    jp_fetch: Callable[..., Awaitable[HTTPResponse]],
+) -> Road:
+    async def store(action: str, body: Any) -> tuple[int, Any]:
+        try:
+            return 200, answer(served, "texts", "maria", action, body)
+        except MLOpsError as error:
+            return error.status, error.as_dict()
+
+    async def server(action: str, body: Any) -> tuple[int, Any]:
+        found = await jp_fetch(
+            *("mlops", "api", "labels", "texts", action),
+            method="POST",
+            headers=dict(JSON),
+            body=json.dumps(body),
+            raise_error=False,
+        )
+        return found.code, json.loads(found.body)
+
+    async def kernel(action: str, body: Any) -> tuple[int, Any]:
+        widget = LabelerWidget(served, {"id": "texts"})
+        reply, _ = widget.reply({"turn": 1, "action": action, "body": body})
+        return reply["status"], json.loads(json.dumps(reply["body"]))
+
+    roads: dict[str, Road] = {"store": store, "server": server, "kernel": kernel}
+    return roads[request.param]
+
+
+def event(ev: str, item: int, value: str = "a", **more: Any) -> dict[str, Any]:
+    return {"ev": ev, "item": item, "kind": "label", "value": value, **more}
+
+
+async def test_claim_label_undo_and_go_on(road: Road) -> None:
+    code, found = await road("state", {})
+    assert (code, found["counts"]["open"]) == (200, 3)
+    assert found["task"]["classes"] == ["a", "b"]
+    code, claimed = await road("claim", {"session": "s1", "count": 2, "recent": 5})
+    assert [one["text"] for one in claimed["items"]] == ["one", "two"]
+    assert claimed["recent"] == []
+    first = claimed["items"][0]
+    events = [
+        event("e1", 0, digest=first["digest"], session="s1", active_ms=420, turn=1),
+        event("e2", 1, "b", session="s1", decided_at="2026-01-02T03:04:05.678Z"),
+        {"ev": "e3", "item": 1, "kind": "undo", "undoes": "e2", "session": "s1"},
+    ]
+    for _ in range(2):
+        code, kept = await road("events", {"events": events})
+        assert (code, kept["accepted"], kept["refused"]) == (200, ["e1", "e2", "e3"], [])
+    assert kept["counts"] == {"total": 3, "labeled": 1, "skipped": 0, "open": 2}
+    code, again = await road("claim", {"session": "s1", "count": 9, "holding": [1], "recent": 5})
+    assert [one["item"] for one in again["items"]] == [2]
+    assert [(one["ev"], one["text"]) for one in again["recent"]] == [("e1", "one")]
+    assert (await road("renew", {"session": "s1"}))[1] == {"held": 2}
+    assert (await road("release", {"session": "s1"}))[0] == 200
+
+
+async def test_one_bad_decision_does_not_keep_the_others_back(road: Road) -> None:
+    bad = [
+        {"ev": "b1", "item": "0", "kind": "label", "value": "a"},
+        {"ev": "b2", "item": 0, "kind": "shout", "value": "a"},
+        {"ev": "b3", "item": 0, "kind": "label"},
+        event("b4", 0, active_ms=float(1 << 40)),
+        event("b5", 0, decided_at="yesterday"),
+        event("b6", 0, "zebra"),
+    ]
+    code, kept = await road("events", {"events": [*bad, event("good", 2)]})
+    assert (code, kept["accepted"]) == (200, ["good"])
+    assert {one["ev"] for one in kept["refused"]} == {f"b{n}" for n in range(1, 7)}
+    assert all(one["what"] for one in kept["refused"])
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [
+        ("claim", {"session": "s", "count": "many"}),
+        ("claim", {"session": "s", "count": 0}),
+        ("claim", {"session": "s", "holding": "all"}),
+        ("claim", {"count": 1}),
+        ("claim", {"session": "a b"}),
+        ("renew", {}),
+        ("events", {}),
+        ("events", {"events": [{"item": 0}]}),
+        ("events", {"events": [3]}),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_in_a_sentence(
+    road: Road, action: str, body: Any
+) -> None:
+    code, problem = await road(action, body)
+    assert code == 400
+    assert problem["code"].startswith("E-LABEL-")
+    assert problem["what"]
+
+
+async def test_the_person_is_the_servers_user(
+    served: Workspace, jp_fetch: Callable[..., Awaitable[HTTPResponse]]
+) -> None:
+    await jp_fetch(
+        *("mlops", "api", "labels", "texts", "events"),
+        method="POST",
+        headers=dict(JSON),
+        body=json.dumps({"events": [event("e1", 0, person="mallory")], "person": "mallory"}),
+    )
+    # A token names nobody: it is the one whose server this is.
+    owner = Workspace.open(served.root).user
+    assert [one.name for one in status(served, "texts").people] == [owner]
+
+
+async def test_media_come_whole_in_parts_and_once(
+    served: Workspace, jp_fetch: Callable[..., Awaitable[HTTPResponse]]
+) -> None:
+    async def fetch(item: int, **headers: str) -> HTTPResponse:
+        path = ("mlops", "api", "labels", "images", "media", str(item))
+        return await jp_fetch(*path, headers=headers, raise_error=False)
+
+    whole = await fetch(1)
+    assert whole.headers["Content-Type"] == "image/png"
+    assert whole.headers["X-Content-Type-Options"] == "nosniff"
+    assert "immutable" in whole.headers["Cache-Control"]
+    part = await fetch(1, Range="bytes=1-3")
+    assert (part.code, part.body) == (206, b"PNG")
+    assert part.headers["Content-Range"] == f"bytes 1-3/{len(whole.body)}"
+    assert (await fetch(1, Range="bytes=-4")).body == whole.body[-4:]
+    assert (await fetch(1, Range="bytes=50-")).body == whole.body[50:]
+    assert (await fetch(1, Range="bytes=9999-")).code == 416
+    assert (await fetch(1, Range="bytes=1-3", **{"If-Range": '"other"'})).code == 200
+    assert (await fetch(1, **{"If-None-Match": whole.headers["ETag"]})).code == 304
+    assert (await fetch(7)).code == 404
+
+
+async def test_a_task_this_server_does_not_know_sends_the_labeler_to_the_kernel(
+    served: Workspace, jp_fetch: Callable[..., Awaitable[HTTPResponse]]
+) -> None:
+    found = await jp_fetch(
+        *("mlops", "api", "labels", "0" * 32, "state"),
+        method="POST",
+        headers=dict(JSON),
+        body="{}",
+        raise_error=False,
+    )
+    assert found.code == 404
+
+
+def test_the_kernel_hands_media_over_as_bytes(served: Workspace) -> None:
+    widget = LabelerWidget(served, {"id": "images"})
+    reply, buffers = widget.reply({"turn": 4, "action": "media", "body": {"item": 1}})
+    assert (reply["turn"], reply["status"], reply["body"]["type"]) == (4, 200, "image/png")
+    assert buffers[0].startswith(b"\x89PNG")
+    reply, buffers = widget.reply({"turn": 5, "action": "media", "body": {"item": 9}})
+    assert (reply["status"], buffers) == (404, [])
+
+
+def test_the_widget_stays_small_and_asks_nobody_else() -> None:
+    assert len(script()) + len(style()) < 30_000
+    assert "http://" not in script()
+    assert "https://" not in script()
+    assert "innerHTML" not in script()
+    assert "import " not in script().replace("// ", "")
