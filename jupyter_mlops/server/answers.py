@@ -32,7 +32,7 @@ class MLOpsHandler(ExtensionHandlerMixin, APIHandler):
     anything is looked at.
     """
 
-    SUPPORTED_METHODS = ("GET",)
+    SUPPORTED_METHODS: tuple[str, ...] = ("GET",)
     auth_resource = RESOURCE
 
     @property
