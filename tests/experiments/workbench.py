@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,6 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 from jupyter_mlops import experiments, models
 from jupyter_mlops.experiments import Run, training
-from jupyter_mlops.experiments.sending import wait_until_sent
 from jupyter_mlops.workspace import Workspace
 from jupyter_mlops.workspace.tracking import tracking_client
 
@@ -86,13 +87,15 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's empty database, made once: that takes it seconds."""
     first = Workspace.open(tmp_path_factory.mktemp("mlflow"))
     tracking_client(first).search_experiments()
-    wait_until_sent()
-    return first.home / "mlflow.db"
+    path = first.home / "mlflow.db"
+    with closing(sqlite3.connect(path)) as connection:
+        # Into the one file that is copied.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
 
 
 @pytest.fixture
 def tracked(bench: Bench, mlflow_database: Path) -> Bench:
     """A bench whose MLflow database is there already."""
-    for path in mlflow_database.parent.glob("mlflow.db*"):
-        shutil.copy(path, bench.ws.home / path.name)
+    shutil.copy(mlflow_database, bench.ws.home)
     return bench
