@@ -50,7 +50,7 @@ lab: setup ## JupyterLab on the notebooks
 .PHONY: test
 test: setup $(MADE)/debian ## All checks and all tests
 	@.ci/timed lint $(MAKE) --no-print-directory lint
-	@.ci/timed front-end jlpm test
+	@.ci/timed front-end .ci/quiet jlpm test
 	@.ci/timed pytest $(BIN)/pytest $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -58,8 +58,8 @@ lint: setup ## Style, types and floors, without changing anything
 	@.ci/timed lock $(UV) lock --check --quiet
 	@.ci/timed ruff bash -c 'ruff check --quiet . && ruff format --quiet --check .'
 	@.ci/timed mypy $(BIN)/mypy --no-error-summary
-	@.ci/timed floors $(BIN)/lint-imports
-	@.ci/timed eslint jlpm lint:check
+	@.ci/timed floors .ci/quiet $(BIN)/lint-imports
+	@.ci/timed eslint .ci/quiet jlpm lint:check
 
 .PHONY: fix
 fix: setup ## Mend what formatters can mend
