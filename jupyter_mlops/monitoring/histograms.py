@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from dataclasses import dataclass
 
@@ -49,19 +50,20 @@ def number_histogram(reference: NumberColumn, current: NumberColumn) -> Histogra
 
 def category_histogram(reference: CategoryColumn, current: CategoryColumn) -> Histogram:
     """The most frequent categories of both samples, and all others as one bar."""
-    weight = {
-        value: reference.counts.get(value, 0) / max(1, reference.rows)
-        + current.counts.get(value, 0) / max(1, current.rows)
-        for value in reference.counts.keys() | current.counts.keys()
-    }
-    ranked = sorted(weight, key=lambda value: (-weight[value], value))
-    top = ranked if len(ranked) <= BARS else ranked[: BARS - 1]
+    weight: dict[str, float] = {}
+    for side in (reference, current):
+        rows = max(1, side.rows)
+        for value, count in side.counts.items():
+            weight[value] = weight.get(value, 0.0) + count / rows
+    # Not a full sort: a column of identifiers has a category a row.
+    top = heapq.nsmallest(BARS, weight, key=lambda value: (-weight[value], value))
+    top = top if len(weight) <= BARS else top[: BARS - 1]
     labels = [value if len(value) <= LONGEST_LABEL else value[:39] + "…" for value in top]
     sides = [_shares_of(side, top) for side in (reference, current)]
-    if len(top) < len(ranked):
-        labels.append(f"{len(ranked) - len(top):,} others")
+    if len(top) < len(weight):
+        labels.append(f"{len(weight) - len(top):,} others")
         sides = [
-            [*side, max(0.0, 1 - sum(side)) if any(column.counts) else 0.0]
+            [*side, max(0.0, 1 - sum(side)) if column.counts else 0.0]
             for side, column in zip(sides, (reference, current), strict=True)
         ]
     return Histogram(labels, *sides)
