@@ -89,8 +89,7 @@ clean: ## Remove everything that make made
 
 .uv/bin/uv:
 	@echo "installing uv into .uv"
-	@$(PYTHON) -m venv .uv
-	@.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .uv 'uv>=0.9,<1'
 
 # Packages first, without the project: building it needs the front end, which needs jlpm.
 $(MADE)/packages: uv.lock pyproject.toml | $(filter .uv/%,$(UV))
