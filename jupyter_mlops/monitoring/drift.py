@@ -98,7 +98,8 @@ def drift(
     NotFound
         ``E-MONITORING-005``: no traffic in the window.
     Invalid
-        ``E-MONITORING-006``: the two sides share no feature, or one has no rows.
+        ``E-MONITORING-006``: the two sides share no feature.
+        ``E-MONITORING-011``: the reference has no rows.
 
     Notes
     -----
@@ -214,7 +215,8 @@ def read_sides(
     Raises
     ------
     Invalid
-        ``E-MONITORING-006``: the two sides share no feature, or the reference is empty.
+        ``E-MONITORING-006``: the two sides share no feature.
+        ``E-MONITORING-011``: the reference has no rows.
     """
     logged = traffic.collect_schema().names()
     if logged_until is not None and "at" in logged:
@@ -239,7 +241,7 @@ def read_sides(
         raise Invalid(
             f"the reference {reference.label} has no rows",
             fix="say another with --against",
-            code="E-MONITORING-006",
+            code="E-MONITORING-011",
         )
     log = [name for name in logged if not name.startswith(INPUT)]
     now = (

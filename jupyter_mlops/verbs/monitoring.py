@@ -29,9 +29,17 @@ def drift(
     (once truth has come) the loss with those at validation. Without a window: what came
     after the last check, or that check's window again when nothing has.
 
+    A feature has drifted when its change is significant at 1 % over all features
+    (Benjamini-Hochberg) and large: a PSI of 0.25 above its noise floor, 0.35 interquartile
+    ranges, 10 points more or less missing, or 5 % in categories never seen before; to watch
+    from 0.1, 0.1, 1 point and 0.5 %. Performance is worse when the whole 95 % interval of
+    the loss's change since validation lies above 2 % of that loss. The verdict is one of
+    stable; inputs moved; performance worse; inputs moved, performance worse; not enough data.
+
     Parameters
     ----------
     endpoint : str
+        An endpoint; or a check made before (drift:ID), which is shown again.
     since : str
         Start of the window in event time: a date, a time or a month (2013-04).
     until : str
@@ -52,6 +60,8 @@ def drift(
     """
     from jupyter_mlops import monitoring, serving
 
+    if endpoint.startswith("drift:"):
+        return monitoring.check(ws, endpoint)
     served = serving.get(ws, endpoint)
     found = monitoring.drift(
         ws,

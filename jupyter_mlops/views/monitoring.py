@@ -65,7 +65,7 @@ def drift_view(result: Drift) -> View:
         title=f"Drift of {result.endpoint}",
         subtitle=f"{result.verdict} · checked {result.at:%Y-%m-%d %H:%M} UTC",
         ref=result.ref,
-        line=f"%mlops drift {result.endpoint}",
+        line=f"%mlops drift {result.ref}",
         blocks=[*blocks, *([chart] if chart else []), Actions(items=[_open_report(result)])],
     )
 

@@ -73,6 +73,7 @@ def test_a_month_like_the_training_data_is_stable(desk):
     assert found.performance.rows == 2000
     assert found.performance.reference_rows == 1500
     assert found.performance.verdict == "held"
+    assert desk("drift", endpoint=found.ref) == found
 
 
 def test_the_warmer_month_moved_and_its_report_has_the_same_verdict(desk):
