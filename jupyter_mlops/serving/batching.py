@@ -17,10 +17,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from jupyter_mlops.serving.fields import has_missing
 from jupyter_mlops.serving.intake import Rows, merge
 from jupyter_mlops.serving.journal import JournalError
 from jupyter_mlops.serving.predictor import Answer, Predictor
-from jupyter_mlops.serving.refusals import Refusal
+from jupyter_mlops.serving.refusals import Refusal, quoted
 from jupyter_mlops.serving.trafficlog import Logged, TrafficLog
 
 _NONCE = os.urandom(4).hex()
@@ -45,6 +46,19 @@ class _Waiting:
     request_id: str
     rows: Rows
     future: asyncio.Future[Outcome]
+
+
+def _model_failed(waiting: _Waiting, error: Exception) -> Refusal:
+    """Log where and why the model failed; tell the caller what can be told without the data."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"
+    said = f"request {waiting.request_id}: {why} ({where.filename}:{where.lineno})"
+    print(said, file=sys.stderr, flush=True)
+    holes = [name for name, column in waiting.rows.inputs.items() if has_missing(column)]
+    hint = f" (missing values in {', '.join(map(quoted, holes[:5]))})" if holes else ""
+    return Refusal(
+        422, "E-SERVE-120", f"the model failed on these rows{hint}; the endpoint's log says why"
+    )
 
 
 class Batcher:
@@ -161,13 +175,11 @@ class Batcher:
     def _predict(self, batch: list[_Waiting]) -> list[Answer | Refusal]:
         try:
             whole = self.predictor(merge([waiting.rows for waiting in batch]))
-        except Exception:
+        except Exception as error:
             if len(batch) > 1:
                 # One bad row must not fail its neighbours.
                 return [answer for waiting in batch for answer in self._predict([waiting])]
-            print(f"request {batch[0].request_id}:", file=sys.stderr)
-            traceback.print_exc()
-            return [Refusal(422, "E-SERVE-120", "the model failed on these rows; its log says why")]
+            return [_model_failed(batch[0], error)]
         parts: list[Answer | Refusal] = []
         start = 0
         for waiting in batch:

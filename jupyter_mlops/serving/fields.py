@@ -16,6 +16,7 @@ from jupyter_mlops.serving.refusals import Refusal, quoted
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _NONE = type(None)
+_FLOAT_MAX = float(np.finfo(np.float32).max)
 _NO_MISSING = ("boolean", "integer", "long")
 _JSON_NAMES = {
     bool: "a boolean",
@@ -130,10 +131,16 @@ def _floats(values: Sequence[Any], column: str, dtype: Any, expected: str) -> Ar
         raise _wrong(values, good, column, expected)
     try:
         with np.errstate(over="ignore"):
-            return np.array(values, dtype=dtype)
+            taken = np.array(values, dtype=dtype)
     except OverflowError:
         row = next(i for i, v in enumerate(values) if isinstance(v, int) and abs(v) > 10**308)
         raise _out_of_range(row, column, expected) from None
+    infinite = np.isinf(taken)
+    if dtype is np.float32 and infinite.any():
+        row = next((n for n in np.flatnonzero(infinite) if abs(values[n]) != np.inf), None)
+        if row is not None:
+            raise _out_of_range(int(row), column, expected)
+    return taken
 
 
 def _take_long(values: Sequence[Any], column: str) -> Array:
@@ -239,6 +246,15 @@ def take_times(values: Sequence[Any], column: str) -> Array:
     return out
 
 
+def has_missing(column: Array) -> bool:
+    """Whether a column holds a missing value."""
+    if column.dtype.kind == "O":
+        return any(value is None for value in column)
+    if column.dtype.kind == "M":
+        return bool(np.isnat(column).any())
+    return column.dtype.kind == "f" and bool(np.isnan(column).any())
+
+
 def _objects(values: Sequence[Any]) -> Array:
     out = np.empty(len(values), dtype=object)
     out[:] = values
@@ -267,14 +283,14 @@ _TYPES = {
         FieldType(
             "float",
             "FP32",
-            {"type": ["number", "null"], "minimum": -3.4e38, "maximum": 3.4e38},
+            {"type": ["number", "null"], "minimum": -_FLOAT_MAX, "maximum": _FLOAT_MAX},
             _take_float,
             frozenset({"FP16", "FP32", "INT8", "INT16", "UINT8", "UINT16"}),
         ),
         FieldType(
             "double",
             "FP64",
-            {"type": ["number", "null"], "minimum": -1.79e308, "maximum": 1.79e308},
+            {"type": ["number", "null"]},
             _take_double,
             _INTS | {"FP16", "FP32", "FP64", "UINT32", "INT64"},
         ),

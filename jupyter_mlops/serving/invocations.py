@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.refusals import Refusal, quoted
 
+_NONE = type(None)
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -32,6 +33,8 @@ def read_invocation(body: Any, intake: Intake) -> Rows:
     forms = [name for name in FORMS if name in body]
     if len(forms) != 1:
         raise _form("the body holds none of them" if not forms else "the body holds several")
+    if type(body.get("params", {})) not in (dict, _NONE):
+        raise Refusal(400, "E-SERVE-107", "`params` must be a JSON object")
     data = body[forms[0]]
     if forms[0] == "dataframe_split":
         return _split(data, intake)

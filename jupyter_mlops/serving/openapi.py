@@ -182,7 +182,7 @@ def _mlflow_request(intake: Intake) -> Schema:
         "properties": {"columns": {"const": list(values)}, "data": rows},
     }
     if intake.tensor:
-        return {"oneOf": [_one("instances", rows), _one("inputs", rows)]}
+        return _one_of({"instances": rows, "inputs": rows})
     required = [f.name for f in intake.fields if f.required]
     required += [name for name in (intake.key, intake.time) if name and name not in required]
     record: Schema = {"type": "object", "required": required, "properties": values}
@@ -196,23 +196,21 @@ def _mlflow_request(intake: Intake) -> Schema:
             for name, value in values.items()
         },
     }
-    return {
-        "oneOf": [
-            _one("dataframe_split", split),
-            _one("dataframe_records", records),
-            _one("instances", records),
-            _one("inputs", columns),
-        ]
-    }
+    return _one_of(
+        {
+            "dataframe_split": split,
+            "dataframe_records": records,
+            "instances": records,
+            "inputs": columns,
+        }
+    )
 
 
-def _one(name: str, schema: Schema) -> Schema:
+def _one_of(forms: dict[str, Schema]) -> Schema:
     return {
         "type": "object",
-        "title": name,
-        "required": [name],
-        "properties": {name: schema, "params": {"type": "object"}},
-        "additionalProperties": False,
+        "oneOf": [{"required": [name]} for name in forms],
+        "properties": {**forms, "params": {"type": ["object", "null"]}},
     }
 
 

@@ -66,7 +66,10 @@ def test_missing_numbers_come_as_null_or_as_pythons_nan(client: served.Client) -
         body = b'{"dataframe_records":[{"hour":7,"carrier":"UA","distance":%s}]}' % text.encode()
         answer = post(client, body)
         assert answer.status_code == 422
-        assert answer.json()["code"] == "E-SERVE-120"
+        assert answer.json()["message"] == (
+            "the model failed on these rows (missing values in 'distance'); "
+            "the endpoint's log says why"
+        )
 
 
 WRONG = {
