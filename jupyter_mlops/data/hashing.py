@@ -86,6 +86,11 @@ def hash_column(values: pl.Series) -> Hashes:
     True
     """
     (words,) = words_of(values, lanes=1)
+    return hash_words(words)
+
+
+def hash_words(words: Hashes) -> Hashes:
+    """The hashes of values whose words (of one lane) are known already."""
     return mix(words ^ _SALT)
 
 

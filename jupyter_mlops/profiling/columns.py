@@ -13,7 +13,7 @@ import polars as pl
 from jupyter_mlops.data.digest import logical_type
 from jupyter_mlops.data.hashing import as_text, hash_column
 from jupyter_mlops.profiling.moments import Moments
-from jupyter_mlops.profiling.values import Value, Values
+from jupyter_mlops.profiling.values import Value, Values, runs
 from jupyter_mlops.workspace.errors import Invalid
 
 __all__ = ["ColumnProfile", "Histogram"]
@@ -69,6 +69,8 @@ class ColumnProfile:
     high: float | None = None
     values: Values = field(default_factory=lambda: Values(False))
     semantic: str = ""
+    # How to go about the next batch; no part of what is known.
+    _varied: bool = field(default=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, name: str, dtype: pl.DataType) -> ColumnProfile:
@@ -225,9 +227,8 @@ class ColumnProfile:
             np.searchsorted(ordered, 0, side="right") - np.searchsorted(ordered, 0, side="left")
         )
         self.moments.update(numbers)
-        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-        counts = np.diff(np.concatenate([starts, [ordered.size]]))
-        self.values.update(pl.Series(ordered[starts]), counts, numbers)
+        unique, counts = runs(ordered)
+        self.values.update(pl.Series(unique), counts, numbers)
 
     def _texts(self, column: pl.Series) -> None:
         if column.dtype == pl.Binary:
@@ -245,7 +246,11 @@ class ColumnProfile:
             mark = pl.Series(hash_column(column)).cast(pl.String)
             short = column.str.slice(0, _LONG - 40) + "…" + mark
             column = short.zip_with(lengths > _LONG, column)
+        if self._varied and not self.values.exact:
+            self.values.update_texts(column)
+            return
         counted = column.value_counts(name="n")
+        self._varied = counted.height > len(column) // 4
         self.values.update(counted.to_series(0), counted["n"].to_numpy())
 
 

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from jupyter_mlops.data.hashing import hash_column
+from jupyter_mlops.data.hashing import hash_column, hash_words, words_of
 from jupyter_mlops.profiling.distinct import Distinct
 
-__all__ = ["EXACT", "Values"]
+__all__ = ["EXACT", "Values", "runs"]
 
 EXACT: Final = 1024
 _ROOM: Final = 4 * EXACT
@@ -76,13 +76,35 @@ class Values:
         if self.numeric and ordered is not None and ordered.size:
             # The sketch refuses read-only arrays, and batches come as such.
             self._ranks.update(np.array(ordered, dtype=np.float64))
-        if len(counts) > _BATCH_TOP:
-            bar = _bar(counts)
-            kept = np.flatnonzero(counts > bar)
-            self.error += bar
-            unique, counts = unique[kept], counts[kept]
-        self._add(unique.to_list(), counts.tolist())
+        kept = self._frequent(counts)
+        self._add(unique[kept].to_list(), counts[kept].tolist())
         self._prune()
+
+    def update_texts(self, texts: pl.Series) -> None:
+        """Add a batch of texts, none missing, to a column that is no longer counted exactly.
+
+        Where most texts are different it is cheaper to tell them apart by their 64-bit words
+        than to group them; only the frequent ones are looked up.
+        """
+        assert self._distinct is not None
+        (words,) = words_of(texts, lanes=1)
+        unique, counts = runs(np.sort(words))
+        self._distinct.update(hash_words(unique))
+        kept = self._frequent(counts)
+        if kept.size:
+            rows = np.flatnonzero(np.isin(words, unique[kept]))
+            # Both are sorted by word, so names and counts stay together.
+            _, first = np.unique(words[rows], return_index=True)
+            self._add(texts[rows[first]].to_list(), counts[kept].tolist())
+            self._prune()
+
+    def _frequent(self, counts: Array) -> npt.NDArray[np.intp]:
+        """Which of a batch's values are frequent enough to keep; counts what the rest may lose."""
+        if len(counts) <= _BATCH_TOP:
+            return np.arange(len(counts))
+        bar = _bar(counts)
+        self.error += bar
+        return np.flatnonzero(counts > bar)
 
     def merge(self, other: Values) -> None:
         """Add the values another has seen."""
@@ -200,6 +222,12 @@ class Values:
         values, counts = values[finite], counts[finite]
         order = np.argsort(values)
         return values[order], np.cumsum(counts[order])
+
+
+def runs(ordered: Array) -> tuple[Array, npt.NDArray[np.int64]]:
+    """The different values of a sorted array, and how often each occurs."""
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return ordered[starts], np.diff(np.concatenate([starts, [ordered.size]]))
 
 
 def _bar(counts: Array) -> int:
