@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import polars as pl
 
 from jupyter_mlops.profiling.columns import ColumnProfile
-from jupyter_mlops.profiling.leakage import find_leaks
+from jupyter_mlops.profiling.leakage import MIN_SAMPLE, find_leaks
 from jupyter_mlops.profiling.semantics import date_format
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Advice:
     finding : str
         leakage, missing labels, missing, high cardinality, identifier, constant, empty,
         duplicate column, date in text, number in text, boolean in text, skew, outliers,
-        infinite values, imbalance, free text, nested.
+        infinite values, imbalance, free text, nested, few rows.
     severity : {"likely", "check", "note"}
         ``likely``: act unless you know better; ``check``: look at it; ``note``: good to know.
     evidence : str
@@ -133,6 +133,17 @@ def _labels(profile: Profile) -> Iterator[Advice]:
             f"({_percent(analysis.missing / analysis.rows)}) have no label",
             "train without these rows, and ask why the label is missing",
             f"df = df.dropna(subset=[{name!r}])",
+        )
+    labelled = analysis.rows - analysis.missing
+    if labelled < MIN_SAMPLE:
+        yield Advice(
+            name,
+            "few rows",
+            "note",
+            f"{labelled:,} labelled rows are too few to tell a column that knows the answer "
+            f"from luck; {MIN_SAMPLE} are needed",
+            "ask of each column whether it is known when you predict",
+            f"df[{name!r}].count()",
         )
     if analysis.task in {"binary", "multiclass"} and analysis.classes:
         label, count = analysis.classes[-1]

@@ -21,7 +21,7 @@ from typing import Final
 from jupyter_mlops.profiling.columns import ColumnProfile
 from jupyter_mlops.profiling.target import TargetAnalysis
 
-__all__ = ["Leak", "find_leaks"]
+__all__ = ["MIN_SAMPLE", "Leak", "find_leaks"]
 
 #: Of the rows that lack the column, the share that lack the label.
 ONLY_THERE: Final = 0.98
@@ -35,7 +35,8 @@ STRONG: Final = {"AUC": 0.85, "R²": 0.8}
 LEAD: Final = {"AUC": 0.12, "R²": 0.3}
 _PAIR: Final = 0.85
 _MIN_GAPS: Final = 10
-_MIN_SAMPLE: Final = 200
+#: Labelled rows below which a strong column may be luck.
+MIN_SAMPLE: Final = 200
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def find_leaks(columns: dict[str, ColumnProfile], target: TargetAnalysis) -> lis
     strong, perfect = _too_good(target)
     pairs: dict[str, str] = {}
     for pair in target.pairs:
-        if pair.score < _PAIR or target.sampled < _MIN_SAMPLE:
+        if pair.score < _PAIR or target.sampled < MIN_SAMPLE:
             continue
         # Of the two, the one that tells more by itself is the one that knows the outcome.
         ours, other = sorted(
@@ -103,7 +104,7 @@ def _missing_with_label(
 
 def _too_good(target: TargetAnalysis) -> tuple[dict[str, str], dict[str, str]]:
     metric = target.metric
-    if target.sampled < _MIN_SAMPLE or not target.strength:
+    if target.sampled < MIN_SAMPLE or not target.strength:
         return {}, {}
     verb = "ranks" if metric == "AUC" else "explains"
     perfect = {

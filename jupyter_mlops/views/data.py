@@ -23,7 +23,7 @@ CELL = 60
 
 @look(Dataset)
 def dataset_view(result: Dataset) -> View:
-    """A dataset's facts, columns, first rows and versions."""
+    """A dataset's facts, first rows, columns and versions."""
     facts = [
         Fact(label="Rows", value=f"{result.rows:,}"),
         Fact(label="Columns", value=f"{len(result.schema):,}"),
@@ -81,7 +81,7 @@ def dataset_view(result: Dataset) -> View:
         subtitle=f"{result.rows:,} rows · {len(names):,} columns",
         ref=result.ref,
         line=f"%mlops data show {result.name}@{result.version}",
-        blocks=[Facts(items=facts), columns, _head(result), history, actions],
+        blocks=[Facts(items=facts), _head(result), columns, history, actions],
     )
 
 

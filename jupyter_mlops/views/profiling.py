@@ -204,7 +204,7 @@ def _notices(result: Profile) -> list[Notice]:
             )
         )
     if not result.advice:
-        notices.append(Notice(level="good", text="Nothing stands in the way of training."))
+        notices.append(Notice(level="good", text="Nothing found that needs preparation."))
     return notices
 
 
@@ -263,7 +263,7 @@ def _advice(found: list[Advice]) -> Table:
             for one in found[:ADVICE]
         ],
         total=len(found),
-        empty="No advice: nothing stands in the way of training.",
+        empty="No advice: nothing found that needs preparation.",
     )
 
 

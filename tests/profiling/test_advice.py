@@ -94,6 +94,12 @@ def test_clean_sets_raise_no_false_alarm(name: str) -> None:
     assert len(found(made, "constant")) == (3 if name == "digits" else 0)
 
 
+def test_too_few_rows_are_said_not_guessed_from() -> None:
+    frame = pl.DataFrame({"x": range(30), "y": [i < 15 for i in range(30)]})
+    made = profile(frame.lazy(), target="y")
+    assert [one.finding for one in made.advice] == ["few rows"]
+
+
 def test_noise_is_not_leakage() -> None:
     rng = np.random.default_rng(1)
     frame = pl.DataFrame({f"x{i}": rng.normal(size=3000) for i in range(30)}).with_columns(
