@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tornado.ioloop import IOLoop
 
 from jupyter_mlops.server.served import ServedWorkspace
+from jupyter_mlops.server.traffic import TrafficLook
 from jupyter_mlops.workspace.errors import MLOpsError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ SCHEMA_ID = "https://schema.jupyter-mlops.org/event/v1"
 ACTIVITY = "jupyter_mlops_last_activity"
 """Setting that keeps an idle-culler away while something runs."""
 CHECK_SECONDS = 15.0
+TRAFFIC_SECONDS = 2.0
+"""Between two looks at what endpoints answer: what follows them can't be read faster."""
 RETRY_SECONDS = 5.0
 BATCH = 200
 
@@ -71,6 +74,8 @@ class Watcher:
         self._home: tuple[Path, int] | None = None
         self._seen = 0
         self._next_check = 0.0
+        self._traffic = TrafficLook()
+        self._next_traffic = 0.0
 
     def start(self) -> None:
         """Begin; called on the event loop."""
@@ -109,6 +114,7 @@ class Watcher:
             # All of a workspace that came into being under our eyes is news.
             self._seen = newest[0].seq if newest and not from_start else 0
             self._home, self._next_check = home, 0.0
+            self._traffic = TrafficLook()
         events = workspace.events(after=self._seen, limit=BATCH)
         if events:
             self._seen = events[-1].seq
@@ -116,6 +122,15 @@ class Watcher:
         if events or time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + CHECK_SECONDS
             self._care(workspace)
+        if time.monotonic() >= self._next_traffic:
+            self._next_traffic = time.monotonic() + TRAFFIC_SECONDS
+            for name in self._traffic.moved(workspace):
+                self._loop.add_callback(self._tell_traffic, name)
+
+    def _tell_traffic(self, name: str) -> None:
+        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        data = {"seq": self._seen, "kind": "endpoint.traffic", "actor": "", "at": at}
+        self.emit(schema_id=SCHEMA_ID, data=data | {"subject": f"endpoint:{name}"})
 
     def _tell(self, events: list[Event]) -> None:
         for event in events:

@@ -18,13 +18,7 @@ export class Api {
   ): Promise<IView> {
     const query = URLExt.objectToQueryString({ ...args });
     const path = URLExt.join('verbs', encodeURIComponent(verb));
-    return this._view(
-      await this._request(path + query, {
-        method: 'GET',
-        // With its own default JupyterLab adds the time to the arguments.
-        cache: 'no-cache'
-      })
-    );
+    return this._view(await this._request(path + query, { method: 'GET' }));
   }
 
   /** Set off a verb. */
@@ -34,7 +28,11 @@ export class Api {
   ): Promise<IView> {
     const path = URLExt.join('verbs', encodeURIComponent(verb));
     return this._view(
-      await this._request(path, { method: 'POST', body: JSON.stringify(args) })
+      await this._request(path, {
+        method: 'POST',
+        body: JSON.stringify(args),
+        headers: { 'Content-Type': 'application/json' }
+      })
     );
   }
 
@@ -63,7 +61,12 @@ export class Api {
     const url = URLExt.join(this._settings.baseUrl, 'mlops/api', path);
     let response: Response;
     try {
-      response = await ServerConnection.makeRequest(url, init, this._settings);
+      response = await ServerConnection.makeRequest(
+        url,
+        // With its own default JupyterLab adds the time to the arguments.
+        { ...init, cache: 'no-cache' },
+        this._settings
+      );
     } catch (reason) {
       throw new Refusal(
         'the Jupyter server does not answer',

@@ -27,6 +27,9 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
 };
 
+/** Predictions are being asked for: nothing was recorded that others would show. */
+const TRAFFIC = 'endpoint.traffic';
+
 /** Verb and argument that show one record of a kind; all of them only read. */
 const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   data: ['data-show', 'name'],
@@ -42,9 +45,10 @@ export function isRead(verb: string): boolean {
 
 /** Whether an event of that kind may change the answer to a query. */
 export function concerns(query: IQuery, kind: string): boolean {
-  return isRead(query.verb)
-    ? (READS[query.verb] ?? []).some(prefix => kind.startsWith(prefix))
-    : false;
+  if (!isRead(query.verb) || (kind === TRAFFIC && query.verb !== 'endpoints')) {
+    return false;
+  }
+  return (READS[query.verb] ?? []).some(prefix => kind.startsWith(prefix));
 }
 
 /** A reference in its parts: `data:flights@3` is `data`, `flights@3`. */

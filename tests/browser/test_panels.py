@@ -122,6 +122,55 @@ def test_a_list_opens_as_a_table_that_can_be_walked_by_keyboard(page):
     page.locator(f"{PANEL} .jp-mlops-View[data-kind=model]").wait_for()
 
 
+def test_an_endpoint_appears_as_soon_as_somebody_serves(lab, page):
+    answer = lab.post("mlops/api/verbs/serve", {"model": "delay@champion", "name": "delay"})
+    assert answer["kind"] == "endpoint"
+    row = section(page, "endpoints").get_by_role("listitem").filter(has_text="delay")
+    row.get_by_text("ready").wait_for()
+    page.locator(".jp-mlops-Status").get_by_text("1 served").wait_for()
+    assert page.evaluate("() => performance.timeOrigin") == page.begun
+
+
+def test_an_endpoint_s_panel_follows_its_traffic(lab, page, shots):
+    section(page, "endpoints").get_by_role("button", name="delay").click()
+    view = page.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]")
+    view.wait_for()
+    assert view.get_by_text("2,000").count() == 0
+    lab.post("mlops/api/verbs/call", {"endpoint": "delay", "data": "flights"})
+    view.get_by_text("2,000").first.wait_for()
+    shots(page, "endpoint")
+
+
+def test_drift_and_its_report_are_a_click_away(page, axe, shots):
+    page.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]").get_by_role(
+        "button", name="Drift"
+    ).click()
+    drift = page.locator(f"{PANEL} .jp-mlops-View[data-kind=drift]")
+    drift.wait_for(timeout=60_000)
+    page.wait_for_timeout(1000)
+    assert axe(page, PANEL) == []
+    shots(page, "drift")
+    drift.get_by_role("button", name="Open Evidently report").click()
+    frame = page.locator(".jp-MainAreaWidget:not(.lm-mod-hidden) .jp-mlops-Report iframe")
+    frame.wait_for(timeout=120_000)
+    assert frame.get_attribute("sandbox") == "allow-scripts"
+    frame.content_frame.get_by_text("distance").first.wait_for(timeout=60_000)
+    shots(page, "report")
+
+
+def test_an_endpoint_is_stopped_after_asking(page):
+    section(page, "endpoints").get_by_role("button", name="delay").click()
+    view = page.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]")
+    view.get_by_role("button", name="Stop").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Cancel").click()
+    assert view.get_by_text("ready").first.is_visible()
+    view.get_by_role("button", name="Stop").click()
+    dialog.get_by_role("button", name="Stop").click()
+    section(page, "endpoints").get_by_text("stopped").wait_for()
+    view.get_by_role("button", name="Start").wait_for()
+
+
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_nothing_of_ours_is_hard_to_reach_or_read(lab, page, axe, shots, theme):
     lab.theme(page, theme)

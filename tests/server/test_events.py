@@ -85,3 +85,20 @@ async def test_idle_cullers_see_no_activity_where_nothing_runs(
 ) -> None:
     await asyncio.sleep(0.5)
     assert ACTIVITY not in jp_web_app.settings
+
+
+async def test_browsers_hear_when_an_endpoint_answers(
+    jp_ws_fetch: Connect, jp_root_dir: Path, workspace: Workspace, running: None
+) -> None:
+    with workspace.write() as tx:
+        tx.emit("endpoint.ready", "endpoint:delay")
+    fresh = Path(workspace.traffic.root) / "delay" / "hot"
+    fresh.mkdir(parents=True)
+    (fresh / "a.frames").write_bytes(b"before")
+    socket = await jp_ws_fetch("api", "events", "subscribe")
+    await asyncio.sleep(0.5)  # the first look learns what is there
+    with (fresh / "a.frames").open("ab") as segment:
+        segment.write(b" and after")
+    while (await heard(socket, 1))[0]["kind"] != "endpoint.traffic":
+        pass
+    socket.close()

@@ -40,7 +40,10 @@ describe('references lead to panels', () => {
     const endpoints = { verb: 'endpoints', args: {} };
     expect(concerns(endpoints, 'endpoint.ready')).toBe(true);
     expect(concerns(endpoints, 'dataset.added')).toBe(false);
-    expect(concerns({ verb: 'status', args: {} }, 'anything.done')).toBe(true);
+    expect(concerns(endpoints, 'endpoint.traffic')).toBe(true);
+    const status = { verb: 'status', args: {} };
+    expect(concerns(status, 'anything.done')).toBe(true);
+    expect(concerns(status, 'endpoint.traffic')).toBe(false);
     expect(concerns({ verb: 'drift', args: {} }, 'drift.checked')).toBe(false);
   });
 });

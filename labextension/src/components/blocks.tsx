@@ -13,8 +13,10 @@ export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
       {props.block.items.map((fact, place) => (
         <div key={place} className="jp-mlops-Fact">
           <dt>{fact.label}</dt>
-          <dd>{fact.value}</dd>
-          {fact.hint ? (
+          <dd title={isDigest(fact.hint) ? fact.hint : undefined}>
+            {fact.value}
+          </dd>
+          {fact.hint && !isDigest(fact.hint) ? (
             <dd className="jp-mlops-Fact-hint">
               <Prose text={fact.hint} />
             </dd>
@@ -23,6 +25,11 @@ export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
       ))}
     </dl>
   );
+}
+
+/** Digests are for machines: they show when someone points at what they vouch for. */
+function isDigest(hint: string | undefined): boolean {
+  return /^[0-9a-f]{32,}$/.test(hint ?? '');
 }
 
 const MARKS = { info: 'ⓘ', good: '✓', warn: '⚠', bad: '✗' };

@@ -132,7 +132,7 @@ export function Bar(props: { fraction: number }): React.JSX.Element {
   );
 }
 
-const SPARK = { width: 72, height: 18 };
+const SPARK = { width: 72, height: 18, widest: 8 };
 
 /** A row of numbers as tiny columns. */
 export function Spark(props: { values: readonly number[] }): React.JSX.Element {
@@ -142,14 +142,15 @@ export function Spark(props: { values: readonly number[] }): React.JSX.Element {
   if (!values.length || top <= 0) {
     return <span className="jp-mlops-Cell-none">–</span>;
   }
-  const step = SPARK.width / values.length;
+  const width = Math.min(SPARK.width, SPARK.widest * values.length);
+  const step = width / values.length;
   const highest = values.indexOf(top) + 1;
   return (
     <svg
       className="jp-mlops-Spark"
-      width={SPARK.width}
+      width={width}
       height={SPARK.height}
-      viewBox={`0 0 ${SPARK.width} ${SPARK.height}`}
+      viewBox={`0 0 ${width} ${SPARK.height}`}
       role="img"
       aria-label={trans.__(
         'Distribution in %1 steps, highest at %2',
