@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 from sqlalchemy import select
 
 from jupyter_mlops.agent import instances
@@ -274,6 +273,8 @@ def _as_reason(error: Exception) -> dict[str, str]:
 
 
 def _answers(url: str) -> bool:
+    import httpx  # needed when something is wrong, and slow to load
+
     try:
         return httpx.get(f"{url}/v2/health/live", timeout=1.0, trust_env=False).is_success
     except (httpx.HTTPError, httpx.InvalidURL):

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from sqlalchemy import select
 
-from jupyter_mlops.serving.modelfile import read_model_file
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import (
     Conflict,
@@ -166,6 +165,8 @@ def declare(
             fix="choose one from 1024 to 65535, or leave it out to take a free one",
             code="E-SERVE-030",
         )
+    from jupyter_mlops.serving.modelfile import read_model_file
+
     path = version.path(ws)
     read_model_file(path)  # says now, and not in a log file, that a model cannot be served
     token_sha256 = hashlib.sha256(_make_token(ws, name).encode()).hexdigest()
@@ -359,6 +360,8 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
             live["stale"] = True
     inputs: tuple[tuple[str, str, bool], ...] = ()
     if detailed:
+        from jupyter_mlops.serving.modelfile import read_model_file
+
         try:
             fields = read_model_file(Path(row.path)).fields
             inputs = tuple((field.name, field.type.name, field.required) for field in fields)

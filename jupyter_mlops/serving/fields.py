@@ -135,11 +135,11 @@ def _floats(values: Sequence[Any], column: str, dtype: Any, expected: str) -> Ar
     except OverflowError:
         row = next(i for i, v in enumerate(values) if isinstance(v, int) and abs(v) > 10**308)
         raise _out_of_range(row, column, expected) from None
-    infinite = np.isinf(taken)
-    if dtype is np.float32 and infinite.any():
-        row = next((n for n in np.flatnonzero(infinite) if abs(values[n]) != np.inf), None)
-        if row is not None:
-            raise _out_of_range(int(row), column, expected)
+    if dtype is np.float32:
+        # What is larger than any float has become infinite.
+        for place in np.flatnonzero(np.isinf(taken)).tolist():
+            if abs(values[place]) != np.inf:
+                raise _out_of_range(place, column, expected)
     return taken
 
 
@@ -156,10 +156,15 @@ def _integers(values: Sequence[Any], column: str, dtype: Any, expected: str) -> 
     if types == {int} or not types:
         pass
     elif types <= {int, float}:
-        # JSON writers of other languages send 3 as 3.0; a fraction would be lost and is refused.
-        row = next((i for i, v in enumerate(values) if v != v or v % 1), None)
-        if row is not None:
-            raise _refuse(row, column, expected, values[row])
+        # JSON writers of other languages send 3 as 3.0. A fraction would be lost and is refused;
+        # so is what floats hold no longer exactly, which is how the parser gives huge integers.
+        for row, value in enumerate(values):
+            if value != value:
+                raise _refuse(row, column, expected, None)
+            if type(value) is float and abs(value) > 2**53:
+                raise _out_of_range(row, column, expected)
+            if value % 1:
+                raise _refuse(row, column, expected, value)
         values = [int(v) for v in values]
     else:
         raise _wrong(values, {int, float}, column, expected)

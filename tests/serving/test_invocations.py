@@ -98,6 +98,10 @@ WRONG = {
         {"dataframe_records": [{**ROW, "hour": 2**63}]},
         "row 0, column 'hour': the number does not fit long",
     ),
+    "huge negative integer": (
+        b'{"dataframe_records": [{"hour": -9223372036854775809, "distance": 1, "carrier": ""}]}',
+        "row 0, column 'hour': the number does not fit long",
+    ),
     "missing column": (
         {"dataframe_records": [{"hour": 7, "distanse": 1.0, "carrier": "UA"}]},
         "column 'distance' is missing, did you mean 'distanse'?",
