@@ -19,6 +19,8 @@ from hypothesis import settings as hypothesis_settings
 
 from faults.kill import Kills, kill_at_random
 
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
 # Machines that run the tests differ in speed, and no example is slow by itself.
 hypothesis_settings.register_profile("suite", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("suite")

@@ -12,8 +12,6 @@ from tornado.httpclient import HTTPResponse
 
 from jupyter_mlops.workspace import Workspace
 
-pytest_plugins = ["pytest_jupyter.jupyter_server"]
-
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
