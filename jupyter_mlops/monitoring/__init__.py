@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from jupyter_mlops.monitoring.checks import Drift, check, find_check, latest
-from jupyter_mlops.monitoring.drift import drift, validation_rows
+from jupyter_mlops.monitoring.drift import drift
 from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.performance import Performance, Score, measure
 from jupyter_mlops.monitoring.reports import Report, make_report, report, report_of
+from jupyter_mlops.monitoring.truth import validation_rows
 from jupyter_mlops.monitoring.windows import Window
 
 __all__ = [

@@ -53,12 +53,22 @@ def is_number(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype.is_temporal()
 
 
+def as_numbers(series: pl.Series) -> pl.Series:
+    """A column as floating point; what holds no number becomes null.
+
+    Times become microseconds (since 1970 in UTC, or of duration), whatever unit and zone
+    they are kept in; text is read as numbers. NaN stays NaN.
+    """
+    if series.dtype in (pl.Date, pl.Datetime):
+        series = series.cast(pl.Datetime("us", getattr(series.dtype, "time_zone", None)))
+    elif series.dtype == pl.Duration:
+        series = series.cast(pl.Duration("us"))
+    return series.to_physical().cast(pl.Float64, strict=False)
+
+
 def read_numbers(series: pl.Series) -> NumberColumn:
-    """Read a column as numbers; text that holds no number counts as missing."""
-    series = series.rechunk()
-    if series.dtype.is_temporal():
-        series = series.to_physical()
-    values = series.cast(pl.Float64, strict=False).drop_nulls().drop_nans().sort().to_numpy()
+    """Read a column as numbers; NaN and text that holds no number count as missing."""
+    values = as_numbers(series).drop_nulls().drop_nans().rechunk().sort().to_numpy()
     return NumberColumn(values=values, missing=len(series) - values.size)
 
 

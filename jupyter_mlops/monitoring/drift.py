@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from jupyter_mlops.data import Table
 from jupyter_mlops.monitoring.checks import Drift, keep, latest
+from jupyter_mlops.monitoring.estimates import Task
 from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
 from jupyter_mlops.monitoring.limits import Limits
-from jupyter_mlops.monitoring.performance import Performance, Task, measure
+from jupyter_mlops.monitoring.performance import Performance, measure
+from jupyter_mlops.monitoring.sides import log_column, read_sides, within
 from jupyter_mlops.monitoring.truth import join_truth
 from jupyter_mlops.monitoring.verdicts import overall, sentence
 from jupyter_mlops.monitoring.windows import Window, parse_length
-from jupyter_mlops.workspace import Invalid, NotFound, Workspace
+from jupyter_mlops.workspace import NotFound, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
-
-INPUT = "in."
-
-
-@dataclass(frozen=True)
-class Sides:
-    """The two frames of a check, feature columns under their own names.
-
-    Attributes
-    ----------
-    reference, current : polars.DataFrame
-        `current` also has the columns of the traffic log.
-    names : list of str
-        Features both sides have.
-    missing : list of str
-        Features asked for that one side doesn't have.
-    """
-
-    reference: pl.DataFrame
-    current: pl.DataFrame
-    names: list[str]
-    missing: list[str]
-    notices: list[str]
 
 
 def drift(
@@ -55,6 +34,7 @@ def drift(
     version: str | None = None,
     task: Task | None = None,
     validation: pl.DataFrame | None = None,
+    metrics: Mapping[str, float] | None = None,
     classes: Sequence[object] | None = None,
     window: Window | None = None,
     length: str | None = None,
@@ -83,6 +63,8 @@ def drift(
     validation : polars.DataFrame, optional
         ``truth``, ``prediction``, ``probability`` (and ``day``) of the validation rows:
         what performance and predictions are compared with.
+    metrics : mapping of str to float, optional
+        The model's metrics at validation, where its validation rows weren't kept.
     classes : sequence, optional
         A classifier's classes in its order.
     window : Window, optional
@@ -109,13 +91,13 @@ def drift(
     asked = window or Window()
     window = asked if window or length else after_last_check(ws, endpoint, traffic)
     window = _newest(traffic, window, length)
-    sides = read_sides(reference, traffic, features, window)
-    if sides.current.height == 0:
+    if within(traffic, window).select(pl.len()).collect().item() == 0:
         raise NotFound(
             f"endpoint {endpoint!r} has no traffic in the window {window}",
             fix="widen --since, --until or --window, or send rows with `%mlops call`",
             code="E-MONITORING-005",
         )
+    sides = read_sides(reference, traffic, features, window)
     notices = list(sides.notices)
     judged = compare_features(sides.reference, sides.current, sides.names, limits)
     own, others = _own_answers(sides.current, version)
@@ -124,7 +106,7 @@ def drift(
             f"{others:,} rows were answered by other versions; they count as traffic only"
         )
     predictions = _compare_predictions(own, validation, limits)
-    performance, corrected = _performance(own, feedback, task, validation, classes, limits)
+    performance, corrected = _performance(own, feedback, task, validation, metrics, classes, limits)
     if corrected:
         notices.append(f"{corrected:,} truths were corrected later; the latest counts")
     times = _times(sides.current)
@@ -164,98 +146,6 @@ def after_last_check(ws: Workspace, endpoint: str, traffic: pl.LazyFrame) -> Win
     return Window(since=since) if newer else last.window
 
 
-def within(traffic: pl.LazyFrame, window: Window) -> pl.LazyFrame:
-    """Rows of the traffic log whose event time lies in the window."""
-    time = pl.col("event_time").cast(pl.Datetime("us", "UTC"))
-    if window.since is not None:
-        traffic = traffic.filter(time >= window.since)
-    if window.until is not None:
-        traffic = traffic.filter(time < window.until)
-    return traffic
-
-
-def validation_rows(
-    stored: pl.DataFrame, classes: Sequence[object] | None = None, time: str | None = None
-) -> pl.DataFrame:
-    """Bring the validation rows that a run stored into the form that a check takes.
-
-    Parameters
-    ----------
-    stored : polars.DataFrame
-        ``truth``, ``prediction``, ``p_<i>`` for class i, and others as ``by.<column>``.
-    classes : sequence, optional
-        The model's classes in its order.
-    time : str, optional
-        The column with the time of a row; default: the first that holds dates or times.
-    """
-    chances = [name for index, _ in enumerate(classes or ()) if (name := f"p_{index}") in stored]
-    columns = [pl.col("truth"), pl.col("prediction")]
-    if len(chances) == 2:
-        columns.append(pl.col(chances[1]).alias("probability"))
-    elif chances:
-        columns.append(pl.concat_list(chances).alias("probability"))
-    others = [f"by.{time}"] if time else [name for name in stored.columns if name[:3] == "by."]
-    for name in others:
-        if name in stored and stored.schema[name] in (pl.Date, pl.Datetime):
-            return stored.select(*columns, day=pl.col(name).dt.date())
-    return stored.select(columns)
-
-
-def read_sides(
-    reference: Table,
-    traffic: pl.LazyFrame,
-    features: Sequence[str] | None,
-    window: Window,
-    logged_until: datetime | None = None,
-) -> Sides:
-    """Read the columns that a check needs of both sides.
-
-    `logged_until` leaves out what was logged later, so that a check can be seen again.
-
-    Raises
-    ------
-    Invalid
-        ``E-MONITORING-006``: the two sides share no feature.
-        ``E-MONITORING-011``: the reference has no rows.
-    """
-    logged = traffic.collect_schema().names()
-    if logged_until is not None and "at" in logged:
-        traffic = traffic.filter(pl.col("at").cast(pl.Datetime("us", "UTC")) <= logged_until)
-    inputs = [name.removeprefix(INPUT) for name in logged if name.startswith(INPUT)]
-    known = reference.scan().collect_schema().names()
-    wanted = list(features) if features else [name for name in inputs if name in known]
-    names = [name for name in wanted if name in known and name in inputs]
-    missing = [name for name in wanted if name not in names]
-    notices = [f"feature {name!r} isn't in the traffic" for name in missing if name in known]
-    notices += [f"the reference has no column {name!r}" for name in missing if name not in known]
-    if not names:
-        raise Invalid(
-            f"the traffic and {reference.label} have no feature in common",
-            f"traffic has {', '.join(inputs[:8]) or 'no inputs'}; "
-            f"the reference {', '.join(known[:8])}",
-            "say the model's training data with --against",
-            code="E-MONITORING-006",
-        )
-    before = reference.scan().select(names).collect(engine="streaming")
-    if before.height == 0:
-        raise Invalid(
-            f"the reference {reference.label} has no rows",
-            fix="say another with --against",
-            code="E-MONITORING-011",
-        )
-    log = [name for name in logged if not name.startswith(INPUT)]
-    now = (
-        within(traffic, window)
-        .select([*log, *(INPUT + name for name in names)])
-        .collect(engine="streaming")
-        .rename({INPUT + name: "\0" + name for name in names})
-    )
-    # A feature may be called like a column of the log ("key", "version").
-    clashes = {name: f"log.{name}" for name in log if name in names}
-    now = now.rename(clashes).rename({"\0" + name: name for name in names})
-    return Sides(before, now, names, missing, notices)
-
-
 def _newest(traffic: pl.LazyFrame, window: Window, length: str | None) -> Window:
     if length is None:
         return window
@@ -270,16 +160,11 @@ def _newest(traffic: pl.LazyFrame, window: Window, length: str | None) -> Window
     return replace(window, since=end - span, until=end)
 
 
-def _column(frame: pl.DataFrame, name: str) -> str | None:
-    """The log's column of that name, which steps aside for a feature called the same."""
-    return next((one for one in (f"log.{name}", name) if one in frame.columns), None)
-
-
 def _own_answers(current: pl.DataFrame, version: str | None) -> tuple[pl.DataFrame, int]:
     names = {
         found: name
         for name in ("prediction_id", "prediction", "probability", "event_time", "version")
-        if (found := _column(current, name))
+        if (found := log_column(current, name))
     }
     own = current.select(pl.col(found).alias(name) for found, name in names.items())
     if "event_time" in own.columns:
@@ -312,18 +197,21 @@ def _performance(
     feedback: pl.LazyFrame | None,
     task: Task | None,
     validation: pl.DataFrame | None,
+    metrics: Mapping[str, float] | None,
     classes: Sequence[object] | None,
     limits: Limits,
 ) -> tuple[Performance | None, int]:
     if feedback is None or task is None or own.height == 0 or "prediction_id" not in own.columns:
         return None, 0
     joined, corrected = join_truth(own, feedback.collect())
-    found = measure(joined, task, validation=validation, classes=classes, limits=limits)
+    found = measure(
+        joined, task, validation=validation, metrics=metrics or {}, classes=classes, limits=limits
+    )
     return found, corrected
 
 
 def _times(current: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
-    name = _column(current, "event_time")
+    name = log_column(current, "event_time")
     if name is None or current[name].null_count() == current.height:
         return None, None
     times = current[name].cast(pl.Datetime("us", "UTC"))

@@ -25,7 +25,7 @@ import pandas as pd
 import pandas.core.dtypes.common
 import polars as pl
 
-from jupyter_mlops.monitoring.columns import as_text
+from jupyter_mlops.monitoring.columns import as_numbers, as_text
 from jupyter_mlops.monitoring.features import FeatureDrift
 from jupyter_mlops.workspace.errors import Invalid
 
@@ -197,13 +197,8 @@ def _drawable(
 
 def _empty(column: pl.Series, kind: str) -> bool:
     if kind == "number":
-        return not bool(_numbers(column).is_finite().any())
+        return not bool(as_numbers(column).is_finite().any())
     return column.null_count() == column.len()
-
-
-def _numbers(column: pl.Series) -> pl.Series:
-    physical = column.to_physical() if column.dtype.is_temporal() else column
-    return physical.cast(pl.Float64, strict=False)
 
 
 def _frames(
@@ -214,7 +209,7 @@ def _frames(
     for one in shown:
         columns = (reference[one.name], current[one.name])
         if one.kind == "number":
-            values = [_numbers(column).to_numpy() for column in columns]
+            values = [as_numbers(column).to_numpy() for column in columns]
             values = [np.where(np.isfinite(side), side, np.nan) for side in values]
         else:
             values = _categories(*columns)

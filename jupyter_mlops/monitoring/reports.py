@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from jupyter_mlops.data import Table
 from jupyter_mlops.monitoring.checks import Drift
-from jupyter_mlops.monitoring.drift import read_sides
 from jupyter_mlops.monitoring.records import ReportRecord
+from jupyter_mlops.monitoring.sides import read_sides
 from jupyter_mlops.workspace import NotFound, Result, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
 from jupyter_mlops.workspace.references import Reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +96,33 @@ def join_truth(traffic: pl.DataFrame, feedback: pl.DataFrame) -> tuple[pl.DataFr
     joined = traffic.join(latest, on="prediction_id", how="left")
     corrected = int(joined["corrected"].fill_null(False).sum())
     return joined.drop("corrected"), corrected
+
+
+def validation_rows(
+    stored: pl.DataFrame, classes: Sequence[object] | None = None, time: str | None = None
+) -> pl.DataFrame:
+    """Bring the validation rows that a run stored into the form that a check takes.
+
+    Parameters
+    ----------
+    stored : polars.DataFrame
+        ``truth``, ``prediction``, ``p_<i>`` for class i, and others as ``by.<column>``.
+    classes : sequence, optional
+        The model's classes in its order.
+    time : str, optional
+        The column with the time of a row; default: the first that holds dates or times.
+    """
+    chances = [name for index, _ in enumerate(classes or ()) if (name := f"p_{index}") in stored]
+    columns = [pl.col("truth"), pl.col("prediction")]
+    if len(chances) == 2:
+        columns.append(pl.col(chances[1]).alias("probability"))
+    elif chances:
+        columns.append(pl.concat_list(chances).alias("probability"))
+    others = [f"by.{time}"] if time else [name for name in stored.columns if name[:3] == "by."]
+    for name in others:
+        if name in stored and stored.schema[name] in (pl.Date, pl.Datetime):
+            return stored.select(*columns, day=pl.col(name).dt.date())
+    return stored.select(columns)
 
 
 def read_answers(frame: pl.DataFrame, task: str) -> Answers | None:

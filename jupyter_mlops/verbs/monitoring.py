@@ -159,5 +159,6 @@ def _model(ws: Workspace, served: Endpoint) -> dict[str, Any]:
         "version": str(version.version),
         "task": version.task,
         "validation": validation,
+        "metrics": version.metrics,
         "classes": classes,
     }

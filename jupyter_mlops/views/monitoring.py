@@ -151,6 +151,7 @@ def _performance(performance: Performance) -> Facts:
         was = before.get(score.name)
         value = f"{score.value:.3f} ({score.low:.3f}–{score.high:.3f})"
         then = f"{was.low:.3f}–{was.high:.3f} on {performance.reference_rows:,} rows" if was else ""
+        then = then if performance.reference_rows else "the run's own figure, taken as exact"
         items.append(
             Fact(
                 label=score.label,

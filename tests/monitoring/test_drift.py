@@ -171,6 +171,9 @@ def test_nothing_to_compare_is_one_sentence(ws, service):
         check(ws, service, traffic, window=Window.parse("2014-01-01", None))
     with pytest.raises(NotFound, match="no traffic in the window all traffic"):
         check(ws, service, traffic.clear())
+    # An endpoint that was never asked has no inputs in its log either.
+    with pytest.raises(NotFound, match="no traffic in the window all traffic"):
+        check(ws, service, traffic.clear().drop("in.x", "in.carrier"))
     with pytest.raises(Invalid, match="have no feature in common"):
         check(ws, service, traffic, reference=resolve(ws, pl.DataFrame({"other": [1]})))
     with pytest.raises(Invalid, match="has no rows"):

@@ -142,6 +142,18 @@ def test_times_are_compared_and_lists_are_refused_by_name():
         compare(pl.DataFrame({"l": [[1]]}), pl.DataFrame({"l": [[1]]}))
 
 
+def test_times_are_the_same_in_any_unit_and_zone():
+    hours = pl.Series(
+        "t", [dt.datetime(2013, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=i) for i in range(900)]
+    )
+    kept = hours.cast(pl.Datetime("us", "UTC")).to_frame()
+    for same in (
+        hours.cast(pl.Datetime("ns", "UTC")),
+        hours.cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone("America/New_York"),
+    ):
+        assert compare(kept, same.to_frame())["t"].effect == 0
+
+
 def test_bins_count_every_row_once(rng):
     frame = awkward(rng, 3000)
     for name in ("ties", "rounded", "hour", "few", "gaps", "constant"):

@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 from sklearn import metrics
 
-from jupyter_mlops.monitoring import Performance, measure
-from jupyter_mlops.monitoring.drift import validation_rows
+from jupyter_mlops.monitoring import Performance, measure, validation_rows
 
 
 @pytest.fixture
@@ -109,6 +108,17 @@ def test_labels_that_json_changed_are_the_same_labels(rng):
     as_numbers = frame.with_columns(pl.col("truth").cast(pl.Float64))
     as_text = frame.with_columns(truth=pl.col("truth").cast(pl.String))
     assert measure(as_numbers, "binary") == measure(frame, "binary") == measure(as_text, "binary")
+
+
+def test_the_metrics_of_the_run_stand_in_for_validation_rows(rng):
+    found = measure(answers(rng, 3000, 0.25), "binary", metrics={"log_loss": 0.55, "auc": 0.7})
+    assert found.verdict == "worse"
+    assert [(one.name, one.value) for one in found.reference_scores] == [
+        ("log_loss", 0.55),
+        ("auc", 0.7),
+    ]
+    assert measure(answers(rng, 3000), "binary", metrics={"auc": 0.7}).verdict == "unknown"
+    assert measure(answers(rng, 3000), "binary", metrics={"f1": 0.7}).reference_scores is None
 
 
 def test_too_little_truth_gives_numbers_but_no_verdict(rng):
