@@ -11,7 +11,7 @@ import atexit
 import hashlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -57,8 +57,10 @@ def pending(ws: Workspace, limit: int = 1000) -> list[str]:
         return list(session.scalars(query))
 
 
-def send(ws: Workspace, run_id: str) -> None:
+def send(ws: Workspace, run_id: str, announce: Callable[[str], None] | None = None) -> None:
     """Bring one run to MLflow now; nothing happens when it is there already.
+
+    `announce` is told in one sentence when it takes longer than usual.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def send(ws: Workspace, run_id: str) -> None:
     Conflict
         Another process is sending it and doesn't get done.
     """
-    client = tracking_client(ws)
+    client = tracking_client(ws, announce)
     pause = threading.Event()
     for _ in range(int(WAIT_SECONDS / WAIT_STEP)):
         if _send(ws, client, run_id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from jupyter_mlops.verbs.table import verb
@@ -32,7 +33,7 @@ def register(ws: Workspace, run: str, name: str, *, alias: str | None = None) ->
 
     found = experiments.find_run(ws, run, with_model=True)
     if found.has_model and not found.sent:
-        experiments.send(ws, found.id)
+        experiments.send(ws, found.id, announce=lambda text: print(text, file=sys.stderr))
         found = experiments.find_run(ws, found)
     return models.register(ws, found, name, alias)
 

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,13 +121,11 @@ def _check_server(ws: Workspace) -> None:
 
 
 def _import_mlflow() -> Any:
-    first = "mlflow" not in sys.modules
     import mlflow
 
-    if first:
-        # Creating the database tells of every migration step otherwise.
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Creating the database tells of every migration step otherwise, in the user's cell.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     return mlflow
 
 
