@@ -9,7 +9,8 @@ from jupyter_mlops.workspace import Workspace
 
 
 @pytest.fixture
-def ws(tmp_path: Path) -> Workspace:
+def ws(database: str, tmp_path: Path) -> Workspace:
+    """A workspace, on either database."""
     return Workspace.open(tmp_path / "project")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,18 @@ def test_the_same_content_is_the_same_version(ws: Workspace) -> None:
     assert kinds(ws) == ["dataset.added", "dataset.added"]
     assert [one.version for one in second.versions] == [2, 1]
     assert data.get(ws, "t@1").pandas().equals(first.pandas())
+
+
+def test_writers_at_the_same_time_get_versions_of_their_own(ws: Workspace) -> None:
+    def one(i: int) -> int:
+        # Threads 0 and 3, 1 and 4, 2 and 5 add the same content.
+        return data.add(Workspace.open(ws.root), "t", FRAME.assign(i=i % 3)).version
+
+    with ThreadPoolExecutor(6) as pool:
+        versions = list(pool.map(one, range(6)))
+    assert versions[:3] == versions[3:]
+    assert sorted(versions[:3]) == [1, 2, 3]
+    assert ws.audit().intact
 
 
 def test_adding_earlier_content_makes_it_current(ws: Workspace) -> None:
@@ -143,7 +156,7 @@ def test_verbs_show_what_they_return(ws: Workspace) -> None:
 
 
 def test_a_result_stays_small_whatever_the_data(ws: Workspace) -> None:
-    wide = pl.DataFrame({f"<b>column</b> {i}" * 20: ["x" * 100_000] for i in range(1000)})
+    wide = pl.DataFrame({f"<b>column</b> {i}" * 20: ["x" * 100_000] for i in range(300)})
     added = data.add(ws, "wide", wide)
     for result in (added, data.sample(ws, "wide", 50)):
         bundle = mimebundle(result)
