@@ -112,6 +112,15 @@ def test_keys_label_undo_and_skip_and_each_is_in_the_store(lab, book, shots):
     shots(page, "labeler-keys")
 
 
+def test_a_class_named_by_a_digit_has_that_digit_as_its_key(lab, book):
+    page = book("own", source=label_cell("own", "0,1,7,cat"))
+    page.locator(LABELER).focus()
+    for key in "7102":
+        page.keyboard.press(key)
+    saved(page)
+    assert stored(lab, "own") == {0: "7", 1: "1", 2: "0", 3: "cat"}
+
+
 def test_buttons_do_what_keys_do(lab, book):
     page = book("buttons")
     labeler = page.locator(LABELER)

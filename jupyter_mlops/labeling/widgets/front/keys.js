@@ -10,17 +10,29 @@ const FIXED = [
   ["Escape", { action: "leave", says: "leave the labeler" }],
 ];
 
+/** The keys of a list of classes, in its order; "" beyond the keyboard. */
+export function classKeys(classes) {
+  // A class called 7 has the key 7; the others get what is left, from the left of the keyboard.
+  const own = new Set(classes.filter((name) => CLASS_KEYS.includes(name.toLowerCase())));
+  const taken = new Set([...own].map((name) => name.toLowerCase()));
+  const left = CLASS_KEYS.filter((key) => !taken.has(key));
+  const given = new Set();
+  return classes.map((name) => {
+    const key = own.has(name) ? name.toLowerCase() : "";
+    if (!key || given.has(key)) return left.shift() ?? "";
+    given.add(key);
+    return key;
+  });
+}
+
 /** The key map of a list of classes: key -> {action, value?, says}. */
 export function keymap(classes) {
   const map = new Map(FIXED);
-  classes.slice(0, CLASS_KEYS.length).forEach((value, n) => {
-    map.set(CLASS_KEYS[n], { action: "label", value, says: value });
+  classKeys(classes).forEach((key, n) => {
+    if (key) map.set(key, { action: "label", value: classes[n], says: classes[n] });
   });
   return map;
 }
-
-/** The key that stands for the n-th class, or "" beyond the keyboard. */
-export const keyOf = (n) => CLASS_KEYS[n] ?? "";
 
 /** What a keydown means: {action, …}, or null when it is not ours. */
 export function meaning(event, map) {

@@ -14,7 +14,7 @@ const desks = new Map();
 
 /** Once for each widget: its views share one queue. */
 function initialize({ model }) {
-  const desk = { model, views: 0, queue: null, opening: null };
+  const desk = { model, roots: new Set(), queue: null, opening: null };
   desks.set(model.get("desk"), desk);
   const leave = () => desk.queue?.end();
   addEventListener("pagehide", leave);
@@ -25,35 +25,57 @@ function initialize({ model }) {
   };
 }
 
-/** The desk's queue: the one at work, or a new one when the last has ended. */
+/** The desk's queue: the one at work, or a new one when its session was given away. */
 function open(desk) {
-  const live = !desk.queue || (!desk.queue.ended && desk.queue.session.mine());
-  if (desk.opening && live) return desk.opening;
+  if (desk.opening && desk.session.mine()) return desk.opening;
+  const { id } = desk.model.get("task");
+  const present = () => [...desk.roots].some((root) => root.isConnected);
+  const session = (desk.session = takeSession(id, present));
   desk.opening = (async () => {
-    const { id } = desk.model.get("task");
     const [road, outbox] = [await chooseRoad(id, desk.model), await openOutbox(id)];
-    desk.queue = new Queue({ road, outbox, session: takeSession(id) });
-    desk.queue.start();
+    desk.queue = new Queue({ road, outbox, session });
+    if (session.mine()) desk.queue.start();
     return desk.queue;
   })();
   return desk.opening;
 }
 
-async function render({ model, el }) {
+function render({ model, el }) {
   const desk = desks.get(model.get("desk"));
-  desk.views += 1;
   const task = model.get("task");
-  const map = keymap(task.classes);
-  let perform = () => {}; // until there is a queue
-  const part = buildStage(task, (act) => perform(act));
-  fillMap(part.map, map);
+  const act = { perform: () => {} }; // until there is a queue
+  const part = buildStage(task, (one) => act.perform(one));
+  fillMap(part.map, keymap(task.classes));
   el.append(part.root);
+  desk.roots.add(part.root);
+  const gone = new AbortController();
+  begin(desk, part, task, act, gone.signal);
+  return () => {
+    gone.abort();
+    desk.roots.delete(part.root);
+    if (desk.roots.size || !desk.opening) return;
+    // The cell was run again or closed: its session is free at once, for what comes next here.
+    desk.session.free();
+    desk.opening.then((queue) => setTimeout(() => queue.session.mine() || queue.end(), REST));
+  };
+}
+
+/** Open the queue when the view is on the page; items nobody can see are left to others. */
+async function begin(desk, part, task, act, signal) {
+  while (!part.root.isConnected && !signal.aborted) await new Promise((go) => setTimeout(go, 100));
+  if (signal.aborted) return;
   const queue = await open(desk);
+  if (!signal.aborted) connect(queue, part, task, act, signal);
+}
+
+/** Let a view show its queue, and the queue hear what is done in the view. */
+function connect(queue, part, task, handle, signal) {
+  const map = keymap(task.classes);
   part.root.dataset.road = queue.road.kind;
   let painted = null;
   let asking = false;
 
-  perform = (act) => {
+  const perform = (act) => {
     queue.touch();
     if (asking && act.action !== "map") return answer(act);
     const began = performance.now();
@@ -69,7 +91,7 @@ async function render({ model, el }) {
   const ask = (on) => {
     asking = on;
     part.reasons.hidden = !on;
-    part.classes.hidden = on;
+    part.classes.hidden = part.tools.hidden = on;
     if (on) part.live.textContent = "Why skip it? 1 unclear, 2 broken, 3 not mine, Escape: don't.";
     if (!part.root.contains(document.activeElement) || on) part.root.focus();
   };
@@ -147,28 +169,15 @@ async function render({ model, el }) {
     setTimeout(() => part.root.setAttribute("data-lm-suppress-shortcuts", "true"));
   };
 
-  const onAcknowledged = ({ detail }) => tell("acknowledged", detail);
-  const onSaid = ({ detail }) => (part.live.textContent = detail.text);
-  part.root.addEventListener("keydown", onKey);
-  addEventListener("keydown", onSave, true);
-  part.root.addEventListener("pointermove", () => queue.touch(), { passive: true });
-  part.item.addEventListener("click", () => part.root.focus());
-  queue.addEventListener("change", paint);
-  queue.addEventListener("said", onSaid);
-  queue.addEventListener("acknowledged", onAcknowledged);
+  handle.perform = perform;
+  part.root.addEventListener("keydown", onKey, { signal });
+  addEventListener("keydown", onSave, { capture: true, signal });
+  part.root.addEventListener("pointermove", () => queue.touch(), { passive: true, signal });
+  part.item.addEventListener("click", () => part.root.focus(), { signal });
+  queue.addEventListener("change", paint, { signal });
+  queue.addEventListener("said", ({ detail }) => (part.live.textContent = detail.text), { signal });
+  queue.addEventListener("acknowledged", ({ detail }) => tell("acknowledged", detail), { signal });
   paint();
-
-  return () => {
-    removeEventListener("keydown", onSave, true);
-    queue.removeEventListener("change", paint);
-    queue.removeEventListener("said", onSaid);
-    queue.removeEventListener("acknowledged", onAcknowledged);
-    desk.views -= 1;
-    if (desk.views) return;
-    // The cell was run again or closed: its session is free at once, for what comes next here.
-    queue.session.free();
-    setTimeout(() => desk.queue === queue && !desk.views && queue.end(), REST);
-  };
 }
 
 /** The counts as they will be when everything on its way has arrived. */
@@ -202,6 +211,7 @@ function closing(queue) {
     offline: "No items yet: the store does not answer.",
     waiting: "Nothing is left but items that other people have in hand. Looking again…",
     done: "Everything is labelled.",
+    moved: "This labeler goes on in another place. Run this cell to have it here.",
   }[queue.state];
   return note;
 }

@@ -34,7 +34,7 @@ export class Queue extends EventTarget {
   }
 
   get current() {
-    return this.items[0] ?? null;
+    return this.session.mine() ? (this.items[0] ?? null) : null;
   }
 
   get full() {
@@ -42,6 +42,7 @@ export class Queue extends EventTarget {
   }
 
   get state() {
+    if (!this.session.mine()) return "moved";
     if (this.current) return this.full ? "full" : "ready";
     if (!this.counts) return this.link === "offline" ? "offline" : "loading";
     if (this.refilling) return "loading";
@@ -63,7 +64,7 @@ export class Queue extends EventTarget {
 
   /** Take the last decision back; its item is in hand again when this returns. */
   undo() {
-    if (!this.past.length || this.full) return this.changed();
+    if (!this.past.length || this.full || this.state === "moved") return this.changed();
     const { ev, item } = this.past.pop();
     const event = this.event("undo", item, { undoes: ev });
     this.items.unshift(item);
@@ -154,6 +155,7 @@ export class Queue extends EventTarget {
 
   /** Claim more items and fetch what they show, so that the next one is always at hand. */
   refill(first = false) {
+    if (!this.session.mine()) this.end();
     if (this.ended) return Promise.resolve();
     this.refilling ??= this.claim(first).finally(() => {
       this.refilling = null;
@@ -208,6 +210,7 @@ export class Queue extends EventTarget {
   }
 
   async renew() {
+    if (!this.session.mine()) return this.end();
     if (document.visibilityState === "hidden" || this.link === "offline") return;
     await this.road.ask("renew", { session: this.session.id }).catch((why) => this.offline(why));
   }
@@ -225,6 +228,7 @@ export class Queue extends EventTarget {
       this.road.ask("release", { session: this.session.id }, { last: true }).catch(() => {});
     }
     for (const item of [...this.items, ...this.past.map((past) => past.item)]) forget(item);
+    this.changed();
   }
 
   changed() {

@@ -8,21 +8,16 @@ export function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Take a session that no labeler of this page is using, or begin one. */
-export function takeSession(task) {
-  const busy = (globalThis[PAGE] ??= new Set());
+/** Take a session that no labeler on this page is using, or begin one. */
+// A labeler whose cell was run again may be gone before it knows: `present` tells.
+export function takeSession(task, present) {
+  const owners = (globalThis[PAGE] ??= new Map());
   const known = remembered(task);
-  const id = known.find((old) => !busy.has(old)) ?? newId();
+  const id = known.find((old) => !owners.get(old)?.()) ?? newId();
   if (!known.includes(id)) remember(task, [...known, id]);
-  busy.add(id);
-  let mine = true;
-  return {
-    id,
-    // Freed once only: the next labeler of this page may have taken it over by then.
-    free: () => mine && (mine = !busy.delete(id)),
-    taken: () => busy.has(id),
-    mine: () => mine,
-  };
+  owners.set(id, present);
+  const mine = () => owners.get(id) === present;
+  return { id, mine, free: () => mine() && owners.delete(id), taken: () => owners.has(id) };
 }
 
 const shelf = (task) => `jupyter-mlops-label-sessions:${task}`;

@@ -1,6 +1,6 @@
 // What is on the screen: built once, then only its texts and states change. textContent only.
 
-import { keyOf } from "./keys.js";
+import { classKeys } from "./keys.js";
 
 /** Make an element: attributes by name, `text` for its text, then its children. */
 export function make(tag, { text, ...attributes } = {}, ...children) {
@@ -18,12 +18,13 @@ const button = (kind, key, says, press, hint) =>
   make(
     "button",
     { type: "button", class: `mlops-${kind}`, "aria-keyshortcuts": key || false, title: hint ?? says, click: press },
-    ...(key ? [make("kbd", { text: key === "Backspace" ? "u" : key, "aria-hidden": "true" })] : []),
+    ...(key ? [make("kbd", { text: key === "Escape" ? "Esc" : key, "aria-hidden": "true" })] : []),
     make("span", { text: says }),
   );
 
 /** Build the labeler's elements. `act` is told what a person does. */
 export function buildStage({ name, classes }, act) {
+  const keys = classKeys(classes);
   const part = {
     root: make("div", {
       class: "mlops-labeler",
@@ -48,7 +49,7 @@ export function buildStage({ name, classes }, act) {
     "div",
     { class: "mlops-classes", role: "group", "aria-label": "Classes" },
     ...classes.map((value, n) =>
-      button("class", keyOf(n), value, () => act({ action: "label", value })),
+      button("class", keys[n], value, () => act({ action: "label", value })),
     ),
   );
   part.tools = make(
@@ -58,6 +59,7 @@ export function buildStage({ name, classes }, act) {
     button("tool", "s", "Skip", () => act({ action: "skip" }), "Skip this item, with a reason (s)"),
     button("tool", "?", "Keys", () => act({ action: "map" }), "Show or hide the keys (?)"),
   );
+  part.reasons.append(make("span", { text: "Why skip it?" }));
   for (const [key, reason] of REASONS) {
     part.reasons.append(
       button("reason", key, reason, () => act({ action: "reason", value: reason })),
