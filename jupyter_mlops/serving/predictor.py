@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -105,9 +104,7 @@ class Predictor:
         """
         count = len(next(iter(inputs.values())))
         given = self._stack(inputs) if self.as_array else self._frame(inputs)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            answer = self._ask(given)
+        answer = self._ask(given)
         if len(answer.prediction) != count:
             raise ValueError(f"the model gave {len(answer.prediction)} answers to {count} rows")
         return answer
@@ -125,7 +122,8 @@ class Predictor:
         )
 
     def _stack(self, inputs: Mapping[str, Array]) -> Array:
-        return np.column_stack([inputs[field.name] for field in self.fields])
+        # Column after column in memory, as in a data frame: sums then round alike, too.
+        return np.stack([inputs[field.name] for field in self.fields]).T
 
     def _frame(self, inputs: Mapping[str, Array]) -> pd.DataFrame:
         # MLflow hands models nanoseconds whatever was sent; models were fitted on those.
@@ -157,6 +155,9 @@ class Predictor:
         if self.as_array or len({field.type.name for field in self.fields}) != 1:
             return self.as_array
         if self.fields[0].type.name not in ("double", "float"):
+            return False
+        known = getattr(self.model, "feature_names_in_", None)
+        if known is not None and list(known) != [field.name for field in self.fields]:
             return False
         framed = self(inputs)
         self.as_array = True

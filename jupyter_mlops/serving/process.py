@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,8 @@ def main(arguments: list[str] | None = None) -> int:
         return WRONG
     state = StateFile(Path(config.state), config)
     state.write(ready=False)
+    # A model's warnings at each request would fill the log and cost more than its arithmetic.
+    warnings.simplefilter("ignore")
     try:
         listener = take_port(config.port, takeover=config.takeover)
         endpoint = build(config)

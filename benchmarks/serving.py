@@ -1,0 +1,210 @@
+"""Processor time a request of our endpoint, with everything on, against ``mlflow models serve``.
+
+Usage: ``python benchmarks/serving.py [--rounds 3] [--requests 400]``
+
+Both serve the same logistic regression of 20 columns at the same time and are asked in turns.
+The figure is the processor time of the server's whole process tree divided by the requests,
+the smallest over the rounds, which other programs of the machine disturb least. Ours checks a
+token and the signature, counts, batches, and syncs each answer to the disk before it is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import warnings
+from pathlib import Path
+
+import psutil
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+TOKEN = "benchmark"
+LOADS = ((1, 1), (16, 1), (64, 1), (1, 1000))  # callers at once, rows in a request
+
+
+def save_model(folder: Path) -> Path:
+    """Fit and save the model both serve."""
+    import mlflow
+    import numpy as np
+    import pandas as pd
+    from mlflow.models import infer_signature
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(2000, 20)), columns=[f"c{n}" for n in range(20)])
+    model = LogisticRegression().fit(table, table.sum(axis=1) > 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow.sklearn.save_model(
+            model,
+            folder / "model",
+            signature=infer_signature(table, model.predict(table)),
+            input_example=table.head(2),
+            serialization_format="skops",
+            pip_requirements=["scikit-learn"],
+        )
+    return folder / "model"
+
+
+def body(rows: int) -> bytes:
+    """A request, the same for both."""
+    columns = [f"c{n}" for n in range(20)]
+    data = [[(row * 31 + n * 7) % 17 / 10 for n in range(20)] for row in range(rows)]
+    return json.dumps({"dataframe_split": {"columns": columns, "data": data}}).encode()
+
+
+def free_port() -> int:
+    """A port nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_ours(model: Path, folder: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start our endpoint."""
+    from jupyter_mlops.serving.config import EndpointConfig
+    from jupyter_mlops.serving.modelfile import directory_digest
+
+    EndpointConfig(
+        endpoint="m",
+        model="m",
+        version="1",
+        digest=directory_digest(model),
+        path=str(model),
+        traffic=str(folder / "traffic"),
+        state=str(folder / "state.json"),
+        token_sha256=hashlib.sha256(TOKEN.encode()).hexdigest(),
+        port=port,
+    ).write(folder / "config.json")
+    command = ["-m", "jupyter_mlops.serving.process", "--config", str(folder / "config.json")]
+    return subprocess.Popen([sys.executable, *command])
+
+
+def start_mlflow(model: Path, folder: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start MLflow's scoring server."""
+    command = ["-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager", "local"]
+    command += ["-h", "127.0.0.1", "-p", str(port)]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with (folder / "mlflow.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, *command], stdout=log, stderr=log, env=os.environ | {"PATH": path}
+        )
+
+
+def wait(port: int, process: subprocess.Popen[bytes]) -> float:
+    """Wait for a prediction; return the seconds it took."""
+    begin = time.monotonic()
+    headers = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
+    while True:
+        asked = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body(1), headers)
+        try:
+            urllib.request.urlopen(asked).read()
+            return time.monotonic() - begin
+        except OSError:
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() - begin < 300, "the server did not come up"
+            time.sleep(0.1)
+
+
+def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The server's processes."""
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def processor_seconds(processes: list[psutil.Process]) -> float:
+    """User and system time of processes so far."""
+    return sum(sum(one.cpu_times()[:2]) for one in processes)
+
+
+async def ask(port: int, content: bytes, callers: int, requests: int) -> list[float]:
+    """Send requests over kept connections; return their seconds."""
+    head = (
+        f"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json"
+        f"\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(content)}\r\n\r\n"
+    ).encode()
+    seconds: list[float] = []
+    left = iter(range(requests))
+
+    async def caller() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+        for _ in left:
+            begin = time.perf_counter()
+            writer.write(head + content)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert b" 200 " in answer[:20], answer[:200]
+            lines = answer.lower().split(b"\r\n")
+            length = next(line for line in lines if line.startswith(b"content-length:"))
+            await reader.readexactly(int(length.partition(b":")[2]))
+            seconds.append(time.perf_counter() - begin)
+        writer.close()
+
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return sorted(seconds)
+
+
+def main() -> int:
+    """Run as a program."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=400)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = save_model(folder)
+        ports = {"ours": free_port(), "mlflow": free_port()}
+        processes = {
+            "ours": start_ours(model, folder, ports["ours"]),
+            "mlflow": start_mlflow(model, folder, ports["mlflow"]),
+        }
+        try:
+            for server, process in processes.items():
+                wait(ports[server], process)
+                used = processor_seconds(tree(process))
+                memory = sum(one.memory_info().rss for one in tree(process)) / 1e6
+                print(f"{server}: first answer after {used:.1f} CPU s, {memory:.0f} MB", flush=True)
+            measure(processes, ports, given.rounds, given.requests)
+        finally:
+            for process in processes.values():
+                for one in tree(process):
+                    one.terminate()
+                process.wait(30)
+    return 0
+
+
+def measure(
+    processes: dict[str, subprocess.Popen[bytes]],
+    ports: dict[str, int],
+    rounds: int,
+    requests: int,
+) -> None:
+    """Ask both in turns and print the table."""
+    print(f"{'callers':>8}{'rows':>7}{'ours µs':>10}{'mlflow µs':>11}{'ratio':>8}   p50 ms")
+    for callers, rows in LOADS:
+        content = body(rows)
+        count = max(50, requests // 4) if rows > 1 else max(requests, callers * 10)
+        best: dict[str, float] = {}
+        middle: dict[str, float] = {}
+        for _ in range(rounds):
+            for server, process in processes.items():
+                before = processor_seconds(tree(process))
+                took = asyncio.run(ask(ports[server], content, callers, count))
+                used = (processor_seconds(tree(process)) - before) / count * 1e6
+                best[server] = min(used, best.get(server, used))
+                middle[server] = min(took[len(took) // 2] * 1e3, middle.get(server, 1e9))
+        ours, theirs = best["ours"], best["mlflow"]
+        p50 = f"{middle['ours']:.1f} / {middle['mlflow']:.1f}"
+        print(f"{callers:>8}{rows:>7}{ours:>10.0f}{theirs:>11.0f}{theirs / ours:>8.1f}   {p50}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
