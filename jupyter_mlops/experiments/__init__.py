@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jupyter_mlops.experiments.comparison import compare
-    from jupyter_mlops.experiments.sending import send, send_all, send_later
+    from jupyter_mlops.experiments.sending import send, send_all, send_later, send_overdue
     from jupyter_mlops.experiments.training import train
     from jupyter_mlops.experiments.trials import Run, Runs, find_run, runs
     from jupyter_mlops.experiments.verdict import Comparison
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "comparison": ("compare",),
     "trials": ("Run", "Runs", "find_run", "runs"),
-    "sending": ("send", "send_all", "send_later"),
+    "sending": ("send", "send_all", "send_later", "send_overdue"),
     "training": ("train",),
     "verdict": ("Comparison",),
 }
@@ -34,6 +34,7 @@ __all__ = [
     "send",
     "send_all",
     "send_later",
+    "send_overdue",
     "train",
 ]
 

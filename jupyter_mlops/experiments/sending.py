@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from jupyter_mlops.experiments.records import CellRecord, EnvironmentRecord, TrialRecord
 from jupyter_mlops.experiments.trials import may_live, process_name
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-__all__ = ["TAG", "pending", "send", "send_all", "send_later", "wait_until_sent"]
+__all__ = ["TAG", "pending", "send", "send_all", "send_later", "send_overdue", "wait_until_sent"]
 
 TAG = "jupyter_mlops.run"
 CLAIM = timedelta(minutes=2)
+OVERDUE = timedelta(minutes=1)
 EXIT_SECONDS = 20.0
 WAIT_SECONDS = 150.0
 WAIT_STEP = 0.1
@@ -45,15 +46,22 @@ _threads: dict[str, threading.Thread] = {}
 _again: set[str] = set()
 
 
-def pending(ws: Workspace, limit: int = 1000) -> list[str]:
-    """Ids of runs that ended and that MLflow hasn't heard of, the oldest first."""
+def pending(ws: Workspace, limit: int = 1000, *, overdue: bool = False) -> list[str]:
+    """Ids of runs that ended and that MLflow hasn't heard of, the oldest first.
+
+    With `overdue` only those that the process which ran them should have sent by now.
+    """
+    query = (
+        select(TrialRecord.id)
+        .where(TrialRecord.sent_at.is_(None), TrialRecord.status != "running")
+        .order_by(TrialRecord.started_at)
+        .limit(limit)
+    )
+    if overdue:
+        now = utcnow()
+        unclaimed = or_(TrialRecord.claimed_until.is_(None), TrialRecord.claimed_until < now)
+        query = query.where(TrialRecord.ended_at < now - OVERDUE, unclaimed)
     with ws.read() as session:
-        query = (
-            select(TrialRecord.id)
-            .where(TrialRecord.sent_at.is_(None), TrialRecord.status != "running")
-            .order_by(TrialRecord.started_at)
-            .limit(limit)
-        )
         return list(session.scalars(query))
 
 
@@ -106,6 +114,16 @@ def send_later(ws: Workspace) -> None:
             )
             _threads[place] = thread
             thread.start()
+
+
+def send_overdue(ws: Workspace) -> None:
+    """Send in the background what a process left behind, if any did.
+
+    For readers, such as a server that shows runs: they needn't import MLflow for a run that
+    its own kernel is just sending.
+    """
+    if pending(ws, 1, overdue=True):
+        send_later(ws)
 
 
 def wait_until_sent(seconds: float = EXIT_SECONDS) -> None:

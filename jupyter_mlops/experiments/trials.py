@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from jupyter_mlops.experiments.records import CellRecord, TrialRecord
 from jupyter_mlops.workspace import NotFound, Reference, Result, Workspace, closest
+from jupyter_mlops.workspace.records import utcnow
 
 __all__ = ["Run", "Runs", "find_run", "may_live", "process_name", "runs", "settle"]
 
@@ -274,6 +275,7 @@ def settle(ws: Workspace) -> int:
             if trial is None or trial.status != "running":
                 continue
             trial.status = "interrupted"
+            trial.ended_at = utcnow()
             trial.error = GONE
             tx.emit("run.failed", f"run:{one}", payload={"status": "interrupted"})
             settled += 1

@@ -88,8 +88,7 @@ def runs(ws: Workspace, name: str | None = None) -> Runs | Run:
     if name is not None and name.startswith("run:"):
         return experiments.find_run(ws, name)
     found = experiments.runs(ws, name)
-    if any(run.status != "running" and not run.sent for run in found):
-        experiments.send_later(ws)
+    experiments.send_overdue(ws)
     return found
 
 

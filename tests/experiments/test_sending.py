@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from mlflow import pyfunc
 from experiments.workbench import LOGISTIC, Bench
 from jupyter_mlops import experiments
 from jupyter_mlops.experiments import sending
+from jupyter_mlops.experiments.records import TrialRecord
+from jupyter_mlops.verbs.table import find
 from jupyter_mlops.workspace import Unavailable, Workspace
+from jupyter_mlops.workspace.records import utcnow
 from jupyter_mlops.workspace.tracking import artifact_root, tracking_client
 
 
@@ -131,6 +135,18 @@ def test_an_acknowledged_run_survives_a_kill_in_the_midst_of_its_sending(
         assert found.data.tags[sending.TAG] == run_id
         assert found.info.status == "FINISHED"
         assert len(found.outputs.model_outputs) == 1
+
+
+def test_a_reader_sends_only_what_a_process_left_behind(tracked: Bench) -> None:
+    run = tracked.scored()
+    assert sending.pending(tracked.ws, overdue=True) == []
+    with tracked.ws.write() as tx:
+        trial = tx.session.get_one(TrialRecord, run.id)
+        trial.ended_at = utcnow() - timedelta(minutes=5)
+    assert sending.pending(tracked.ws, overdue=True) == [run.id]
+    find("runs")(tracked.ws)
+    sending.wait_until_sent(60)
+    assert experiments.find_run(tracked.ws, run).sent
 
 
 def test_an_mlflow_server_that_doesnt_answer_costs_no_run(
