@@ -29,7 +29,10 @@ _REFERS = {
     "a": "run",
     "b": "run",
     "task": "label",
+    "ref": "drift",
 }
+# And what a plain NAME is, in the commands that show a record.
+_SHOWS = {"data show": "data", "runs": "run", "models": "model", "endpoints": "endpoint"}
 
 
 def add_completion(shell: InteractiveShell) -> None:
@@ -89,17 +92,17 @@ def candidates(words: list[str], current: str, namespace: dict[str, Any]) -> lis
     more = [] if rest else _heads([verb.name])
     flags = {one.option: one for one in verb.arguments if one.flag}
     if rest and rest[-1] in flags and flags[rest[-1]].kind != "switch":
-        return _values(flags[rest[-1]], namespace)
+        return _values(verb, flags[rest[-1]], namespace)
     if current.startswith("-"):
         option, equals, _ = current.partition("=")
         if equals and option in flags:
-            return [f"{option}={value}" for value in _values(flags[option], namespace)]
+            return [f"{option}={value}" for value in _values(verb, flags[option], namespace)]
         face = (*_FACE, "--file") if verb.body is not None else _FACE
         return [one for one in (*flags, *face) if one not in rest]
     positions = [one for one in verb.arguments if not one.flag]
     taken = _positions_taken(rest, flags)
     if taken < len(positions):
-        return [*more, *_values(positions[taken], namespace)]
+        return [*more, *_values(verb, positions[taken], namespace)]
     return more
 
 
@@ -134,7 +137,7 @@ def _positions_taken(rest: list[str], flags: dict[str, Parameter]) -> int:
     return taken
 
 
-def _values(parameter: Parameter, namespace: dict[str, Any]) -> list[str]:
+def _values(verb: Verb, parameter: Parameter, namespace: dict[str, Any]) -> list[str]:
     if parameter.choices:
         return list(parameter.choices)
     if parameter.kind == "data":
@@ -145,6 +148,8 @@ def _values(parameter: Parameter, namespace: dict[str, Any]) -> list[str]:
         ]
         return [*_names("data"), *sorted(frames)]
     kind = _REFERS.get(parameter.name)
+    if parameter.name == "name":
+        kind = _SHOWS.get(verb.name)
     return _names(kind) if kind else []
 
 

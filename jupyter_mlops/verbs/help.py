@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Commands", "Help", "help_on"]
 
+CHAPTERS = (
+    "Data",
+    "Labeling",
+    "Experiments",
+    "Models",
+    "Serving",
+    "Monitoring",
+    "Workspace",
+)
+"""In the order of a model's life; what belongs to none of them is the workspace's."""
+
 
 @dataclass(frozen=True)
 class Commands(Result):
@@ -107,7 +118,7 @@ def show_help(
             chosen.setdefault(chapter(one), []).append(one)
     if not chosen:
         find(str(command))
-    return Commands({name: tuple(verbs) for name, verbs in chosen.items()})
+    return Commands({name: tuple(chosen[name]) for name in CHAPTERS if name in chosen})
 
 
 def help_on(verb: Verb) -> Help:
@@ -123,7 +134,8 @@ def signature(verb: Verb) -> str:
 
 def chapter(verb: Verb) -> str:
     """The part of the work a command belongs to: its module."""
-    return verb.function.__module__.rpartition(".")[2].capitalize()
+    name = verb.function.__module__.rpartition(".")[2].capitalize()
+    return name if name in CHAPTERS else CHAPTERS[-1]
 
 
 def _written(one: Parameter) -> str:

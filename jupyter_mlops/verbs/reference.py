@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_mlops.verbs.help import chapter, signature
+from jupyter_mlops.verbs.help import CHAPTERS, chapter, signature
 from jupyter_mlops.verbs.table import Parameter, Verb, all_verbs
 
 __all__ = ["Problem", "errors_page", "main", "problems", "verbs_page"]
@@ -46,9 +46,9 @@ def verbs_page() -> str:
     chapters: dict[str, list[Verb]] = {}
     for one in all_verbs().values():
         chapters.setdefault(chapter(one), []).append(one)
-    for name, verbs in sorted(chapters.items()):
+    for name in CHAPTERS:
         parts += ["", f"## {name}"]
-        for one in verbs:
+        for one in chapters.get(name, []):
             parts += ["", *_verb(one)]
     return "\n".join(parts) + "\n"
 

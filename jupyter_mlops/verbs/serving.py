@@ -78,6 +78,7 @@ def call(ws: Workspace, endpoint: str, data: Data, *, chunk: int = 5000) -> Pred
     Parameters
     ----------
     endpoint : str
+        Its name.
     data : Data
         Rows with the model's columns, and the endpoint's key and time columns.
     chunk : int
@@ -103,6 +104,7 @@ def feedback(ws: Workspace, endpoint: str, data: Data, *, truth: str) -> Feedbac
     Parameters
     ----------
     endpoint : str
+        Its name.
     data : Data
         Rows with a column prediction_id, or the endpoint's key column.
     truth : str
@@ -125,6 +127,7 @@ def stop(ws: Workspace, endpoint: str) -> Endpoint:
     Parameters
     ----------
     endpoint : str
+        Its name.
 
     Examples
     --------

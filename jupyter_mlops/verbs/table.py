@@ -217,7 +217,13 @@ class Verb:
                     fix=f"usage: {self.usage}",
                     code="E-VERB-002",
                 )
-        bound = {name: known[name].check(value) for name, value in given.items()}
+        # JSON says null for what is left out.
+        told = {
+            name: value
+            for name, value in given.items()
+            if value is not None or known[name].required
+        }
+        bound = {name: known[name].check(value) for name, value in told.items()}
         for one in self.parameters:
             if one.kind == "namespace":
                 bound.setdefault(one.name, {})

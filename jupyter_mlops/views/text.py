@@ -51,7 +51,8 @@ def render_text(view: View, limit: int = LINES) -> str:
     actions = [item for block in view.blocks if isinstance(block, Actions) for item in block.items]
     if actions and len(lines) < limit:
         lines.append("→ " + " · ".join(f"{one.label}: {magic_line(one)}" for one in actions))
-    return "\n".join(line.rstrip()[:200] for line in lines[:limit])
+    # Names may hold anything, line breaks of any kind too.
+    return "\n".join(" ".join(line.splitlines()).rstrip()[:200] for line in lines[:limit])
 
 
 def _block(block: Table | Chart | Preview | Code | object, room: int) -> list[str]:

@@ -65,7 +65,6 @@ def test_usage_and_help_come_from_the_function() -> None:
         ("salt", np.float32(0.5), 0.5),
         ("spices", "a, b", ["a", "b"]),
         ("spices", ("a",), ["a"]),
-        ("salt", None, None),
     ],
 )
 def test_values_that_fit(name: str, value: Any, expected: Any) -> None:
@@ -93,6 +92,10 @@ def test_values_that_do_not_fit(given: dict[str, Any], code: str, said: str) -> 
         COOK.bind({**GIVEN, **given})
     assert caught.value.code == code
     assert said in str(caught.value)
+
+
+def test_null_is_left_out() -> None:
+    assert COOK.bind({**GIVEN, "minutes": None, "spices": None}) == COOK.bind(GIVEN)
 
 
 def test_what_is_missing_is_named() -> None:
@@ -131,5 +134,5 @@ def test_every_verb_is_documented(one: Verb) -> None:
     assert len(one.summary) <= 110
     for parameter in one.arguments:
         assert parameter.help, f"{one.name} doesn't say what {parameter.label} means"
-    assert "%mlops " in one.examples
+    assert "%mlops" in one.examples
     assert len(one.name.split()) <= 2
