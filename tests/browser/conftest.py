@@ -292,6 +292,16 @@ def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         lab.stop()
 
 
+@pytest.fixture(autouse=True)
+def jp_asyncio_loop() -> None:
+    """No event loop for each test: the browser's driver runs its own."""
+
+
+@pytest.fixture(autouse=True)
+def jp_server_cleanup() -> None:
+    """No server runs in this process."""
+
+
 @pytest.fixture
 def axe() -> Callable[[Page, str], list[dict[str, Any]]]:
     """Accessibility violations that axe-core finds below a selector."""

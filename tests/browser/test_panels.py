@@ -141,6 +141,26 @@ def test_an_endpoint_s_panel_follows_its_traffic(lab, page, shots):
     shots(page, "endpoint")
 
 
+def test_panels_open_beside_the_notebook_when_the_settings_say_so(lab, page, shots):
+    folder = lab.home / ".jupyter/lab/user-settings/jupyter-mlops"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "panels.jupyterlab-settings").write_text('{"openBeside": true}')
+    other = lab.open("life.ipynb", width=1600, height=1000)
+    other.evaluate(SHOW_SIDEBAR)
+    section(other, "endpoints").get_by_role("button", name="delay").click()
+    other.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]").get_by_text(
+        "2,000"
+    ).first.wait_for()
+    cell = other.locator(".jp-Cell .jp-mlops-View[data-kind=profile]")
+    cell.wait_for()
+    cell.evaluate("element => element.scrollIntoView()")
+    other.wait_for_timeout(1000)
+    shots(other, "overview")
+    assert cell.is_visible()
+    other.context.close()
+    (folder / "panels.jupyterlab-settings").unlink()
+
+
 def test_drift_and_its_report_are_a_click_away(page, axe, shots):
     page.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]").get_by_role(
         "button", name="Drift"

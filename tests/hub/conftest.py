@@ -130,6 +130,16 @@ def _lab_fixtures() -> ModuleType:
     return module
 
 
+@pytest.fixture(autouse=True)
+def jp_asyncio_loop() -> None:
+    """No event loop for each test: the browser's driver runs its own."""
+
+
+@pytest.fixture(autouse=True)
+def jp_server_cleanup() -> None:
+    """No server runs in this process."""
+
+
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """One JupyterHub, with a browser to look at it."""

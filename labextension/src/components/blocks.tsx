@@ -14,7 +14,7 @@ export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
         <div key={place} className="jp-mlops-Fact">
           <dt>{fact.label}</dt>
           <dd title={isDigest(fact.hint) ? fact.hint : undefined}>
-            {fact.value}
+            {fact.value.replace(IDS, id => id.slice(0, 8))}
           </dd>
           {fact.hint && !isDigest(fact.hint) ? (
             <dd className="jp-mlops-Fact-hint">
@@ -26,6 +26,9 @@ export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
     </dl>
   );
 }
+
+/** Ids are told apart by their first digits. */
+const IDS = /\b[0-9a-f]{32}\b/g;
 
 /** Digests are for machines: they show when someone points at what they vouch for. */
 function isDigest(hint: string | undefined): boolean {

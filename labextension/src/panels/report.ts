@@ -14,5 +14,7 @@ export function reportPanel(
   const element = frame.node.querySelector('iframe');
   element?.setAttribute('title', title);
   frame.url = url;
-  return new MainAreaWidget({ content: frame });
+  const panel = new MainAreaWidget({ content: frame });
+  panel.toolbar.hide();
+  return panel;
 }

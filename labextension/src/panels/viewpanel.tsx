@@ -61,7 +61,10 @@ export class ViewPanel extends ReactWidget {
   private _onChange(): void {
     const view = this.live.view;
     if (view) {
-      this.title.label = view.title;
+      this.title.label =
+        view.kind === 'profile'
+          ? this._panels.host.trans.__('Profile of %1', view.title)
+          : view.title;
       this.title.caption = [view.title, view.subtitle]
         .filter(Boolean)
         .join(' · ');
