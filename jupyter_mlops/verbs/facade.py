@@ -42,7 +42,8 @@ class Facade:
 
     def __getattr__(self, name: str) -> Facade:
         verbs = all_verbs()
-        full = f"{self._prefix} {name}".strip()
+        # A word that Python keeps for itself takes an underscore: `mlops.label.import_(…)`.
+        full = f"{self._prefix} {name.removesuffix('_')}".strip()
         if name.startswith("_") or not any(
             one == full or one.startswith(full + " ") for one in verbs
         ):

@@ -67,6 +67,7 @@ def test_a_program_labels_with_the_same_commands(
     state = mlops.label("t", rows, kind="text", classes=["u", "v"])
     assert state.counts.open == 2
     assert len(mlops.label.next("t", count=1).items) == 1
+    assert mlops.label.import_("t", rows.with_columns(y=pl.Series(["u", None])), column="y")
     with pytest.raises(Unavailable, match="leave --wait away"):
         mlops.label("t", wait=True)
     assert [task.name for task in mlops.label.status().tasks] == ["t"]
