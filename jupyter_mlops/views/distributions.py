@@ -92,7 +92,7 @@ def distributions_png(features: Sequence[FeatureDrift]) -> str:
         ends = [0, len(labels) - 1] if one.kind == "number" else []
         axes.set_xticks(ends, [_end(labels[at], at > 0) for at in ends])
         axes.spines[["top", "right"]].set_visible(False)
-    bars = figure.axes[0].containers
+    bars = [container[0] for container in figure.axes[0].containers]
     figure.legend(bars, ["reference", "now"], loc="outside upper right", fontsize=6, ncols=2,
                   frameon=False)  # fmt: skip
     image = io.BytesIO()
