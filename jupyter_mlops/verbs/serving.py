@@ -46,7 +46,6 @@ def serve(
     """
     from jupyter_mlops import agent, models, serving
 
-    agent.ensure(ws)  # it starts while the model is looked up
     version = models.get(ws, model)
     generation = serving.declare(ws, version, name, port=port, key=key, time=time)
     return agent.bring_up(ws, name or version.name, generation)

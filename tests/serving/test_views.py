@@ -1,0 +1,85 @@
+"""How endpoints look in text, HTML and the panels' JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jupyter_mlops.serving import Endpoint, Endpoints
+from jupyter_mlops.views.registry import mimebundle
+
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+LIVE: dict[str, Any] = {
+    "requests": 100,
+    "rows": 5000,
+    "errors": 2,
+    "p50_ms": 1.2,
+    "p99_ms": 9.9,
+    "cpu_percent": 12.0,
+    "memory_bytes": 240_000_000,
+    "version": "3",
+    "traffic": [{"at": 5 * n, "requests": n, "rows": n, "errors": 0} for n in range(60)],
+}
+READY = Endpoint(
+    name="delay",
+    state="ready",
+    model="delay",
+    version="3",
+    run_id="r",
+    digest="d" * 64,
+    serves="3",
+    url="http://127.0.0.1:4321",
+    token_path=Path("/w/.mlops/secrets/endpoint-delay"),
+    key="flight_id",
+    time="time_hour",
+    reason="",
+    pid=1,
+    restarts=0,
+    actor="ann",
+    declared_at=NOW,
+    ready_at=NOW,
+    live=LIVE,
+    inputs=(("hour", "long", True), ("<script>alert(1)</script>", "string", False)),
+)
+ENDPOINT = "application/vnd.jupyter-mlops.endpoint.v1+json"
+
+
+def test_an_endpoint_shows_its_figures_and_how_to_call_it() -> None:
+    shown = mimebundle(READY)
+    text = shown["text/plain"]
+    assert len(text.splitlines()) <= 15
+    assert "Rows: 5,000 · Errors: 2 · Latency: 1.2 ms / 9.9 ms" in text
+    assert "curl -H" in text
+    assert "<script>" not in shown["text/html"]
+    blocks = {block["type"]: block for block in shown[ENDPOINT]["blocks"]}
+    stop = blocks["actions"]["items"][-1]
+    assert (stop["verb"], stop["args"], stop["danger"]) == ("stop", {"endpoint": "delay"}, True)
+    assert stop["confirm"]
+    assert len(json.dumps(shown)) < 20_000
+
+
+def test_one_that_failed_says_why_and_offers_a_start() -> None:
+    reason = "port 80 cannot be used: another program uses it"
+    failed = replace(READY, state="failed", serves="", live={}, reason=reason)
+    shown = mimebundle(failed)
+    assert reason in shown["text/plain"]
+    (start,) = shown[ENDPOINT]["blocks"][-1]["items"]
+    assert (start["verb"], start["args"]) == ("serve", {"model": "delay@3", "name": "delay"})
+
+
+def test_a_swap_that_failed_says_what_goes_on() -> None:
+    swapped = replace(READY, version="4", reason="its digest has changed")
+    text = mimebundle(swapped)["text/plain"]
+    assert "delay@4 cannot be served: its digest has changed" in text
+    assert "Model: delay@3" in text
+
+
+def test_a_list_and_an_empty_one() -> None:
+    shown = mimebundle(Endpoints((READY, replace(READY, name="other", state="stopped"))))
+    table = shown["application/vnd.jupyter-mlops.endpoints.v1+json"]["blocks"][0]
+    assert [row["state"]["text"] for row in table["rows"]] == ["ready", "stopped"]
+    assert table["rows"][0]["traffic"] == list(range(60))
+    assert "%mlops serve MODEL" in mimebundle(Endpoints(()))["text/plain"]
