@@ -102,3 +102,39 @@ async def test_browsers_hear_when_an_endpoint_answers(
     while (await heard(socket, 1))[0]["kind"] != "endpoint.traffic":
         pass
     socket.close()
+
+
+async def test_where_an_endpoint_is_wanted_the_agent_runs_and_cullers_stay_away(
+    jp_web_app: Any, jp_serverapp: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jupyter_mlops import agent
+    from jupyter_mlops.serving.records import EndpointRecord
+
+    started: list[Path] = []
+    monkeypatch.setattr(agent, "ensure", lambda ws: started.append(ws.root), raising=False)
+    with workspace.write() as tx:
+        tx.session.add(
+            EndpointRecord(
+                name="delay",
+                generation=1,
+                desired="running",
+                model="delay",
+                version="1",
+                digest="0" * 64,
+                path="/nowhere",
+                port=0,
+                token_sha256="0" * 64,
+                actor="ann",
+                state="declared",
+            )
+        )
+        tx.emit("endpoint.declared", "endpoint:delay")
+    watcher = jp_web_app.settings["jupyter_mlops"].watcher
+    watcher.start_agent = True
+    await jp_serverapp.extension_manager.start_all_extensions()
+    for _ in range(100):
+        if started:
+            break
+        await asyncio.sleep(0.1)
+    assert started == [workspace.root]
+    assert jp_web_app.settings[ACTIVITY].tzinfo is not None
