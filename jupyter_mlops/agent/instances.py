@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_mlops.agent.processes import Known, launch
-from jupyter_mlops.serving import endpoints
+from jupyter_mlops.serving import places
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Workspace
@@ -37,7 +37,7 @@ class Instance:
 
     def state(self) -> dict[str, Any]:
         """What the process says about itself; empty before it does."""
-        state = endpoints.read_state(self.state_file)
+        state = places.read_state(self.state_file)
         return state if state.get("pid") == self.process.pid else {}
 
     def end(self) -> None:
@@ -67,7 +67,7 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int, takeover: bool) -> I
     Unavailable
         There is no room for its files, or no process can be started.
     """
-    state_file = endpoints.state_path(ws, row.name, row.generation)
+    state_file = places.state_path(ws, row.name, row.generation)
     state_file.parent.mkdir(mode=0o700, exist_ok=True)
     config = EndpointConfig(
         endpoint=row.name,
@@ -75,7 +75,7 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int, takeover: bool) -> I
         version=row.version,
         digest=row.digest,
         path=row.path,
-        traffic=str(endpoints.traffic_folder(ws, row.name)),
+        traffic=str(places.traffic_folder(ws, row.name)),
         state=str(state_file),
         token_sha256=row.token_sha256,
         port=port,
@@ -87,7 +87,7 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int, takeover: bool) -> I
     )
     path = state_file.with_suffix(".config")
     config.write(path)
-    log = endpoints.log_path(ws, row.name)
+    log = places.log_path(ws, row.name)
     process = launch("jupyter_mlops.serving.process", ["--config", str(path)], log, ws.root)
     return Instance(row.name, row.generation, process, state_file)
 
@@ -97,7 +97,7 @@ def find(ws: Workspace) -> Iterator[Instance]:
     folder = ws.home / "run"
     for path in sorted(folder.glob("endpoint-*.json")):
         match = _STATE_FILE.fullmatch(path.name)
-        state = endpoints.read_state(path)
+        state = places.read_state(path)
         if match is None or "pid" not in state:
             continue
         process = Known(int(state["pid"]), float(state["created"]))

@@ -13,7 +13,7 @@ from types import FrameType
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
 from jupyter_mlops.serving.config import FRESH
-from jupyter_mlops.serving.endpoints import traffic_root
+from jupyter_mlops.serving.places import traffic_root
 from jupyter_mlops.workspace import MLOpsError, Workspace
 
 __all__ = ["run"]

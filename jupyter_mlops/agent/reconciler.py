@@ -13,7 +13,7 @@ from sqlalchemy import select
 from jupyter_mlops.agent import instances
 from jupyter_mlops.agent.instances import Instance
 from jupyter_mlops.agent.processes import last_line
-from jupyter_mlops.serving import endpoints
+from jupyter_mlops.serving import places
 from jupyter_mlops.serving.process import TAKEN, WRONG
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import MLOpsError, Workspace
@@ -248,7 +248,7 @@ class Reconciler:
                     setattr(found, column, value)
 
     def _last_words(self, name: str, status: int | None) -> dict[str, str]:
-        log = endpoints.log_path(self.ws, name)
+        log = places.log_path(self.ws, name)
         how = f"killed by signal {-status}" if status is not None and status < 0 else "it ended"
         if status is not None and status > 0:
             how = f"exit status {status}"

@@ -26,7 +26,7 @@ class TrafficLook:
         The first look only learns what is there.
         """
         from jupyter_mlops.serving.config import FRESH
-        from jupyter_mlops.serving.endpoints import traffic_root
+        from jupyter_mlops.serving.places import traffic_root
 
         found: dict[Path, int] = {}
         for segment in traffic_root(workspace).glob(f"*/{FRESH}/*"):

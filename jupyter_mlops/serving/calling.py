@@ -13,7 +13,8 @@ import orjson
 import polars as pl
 
 from jupyter_mlops.data import Table, numpy_pandas
-from jupyter_mlops.serving.endpoints import Endpoint, get, token
+from jupyter_mlops.serving.endpoints import Endpoint, get
+from jupyter_mlops.serving.places import token
 from jupyter_mlops.workspace import Invalid, Result, Unavailable, Workspace, closest
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jupyter_mlops.serving.config import FRESH
-from jupyter_mlops.serving.endpoints import traffic_folder, traffic_root
 from jupyter_mlops.serving.journal import SUFFIX, abandoned, read_segment
+from jupyter_mlops.serving.places import traffic_folder, traffic_root
 from jupyter_mlops.workspace import Workspace
 
 __all__ = ["COLD", "compact", "compact_all", "with_version"]

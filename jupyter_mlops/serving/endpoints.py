@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import secrets
 import time as clock
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import select
 
+from jupyter_mlops.serving.places import make_token, read_state, state_path, token_path
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import (
     Conflict,
@@ -22,14 +20,13 @@ from jupyter_mlops.workspace import (
     NotFound,
     Reference,
     Result,
-    Unavailable,
     Workspace,
     check_name,
     closest,
 )
-from jupyter_mlops.workspace.records import new_id, utcnow
+from jupyter_mlops.workspace.records import utcnow
 
-__all__ = ["Endpoint", "Endpoints", "declare", "get", "list_endpoints", "retire", "token"]
+__all__ = ["Endpoint", "Endpoints", "declare", "get", "list_endpoints", "retire"]
 
 
 class Served(Protocol):
@@ -169,7 +166,7 @@ def declare(
 
     path = version.path(ws)
     read_model_file(path)  # says now, and not in a log file, that a model cannot be served
-    token_sha256 = hashlib.sha256(_make_token(ws, name).encode()).hexdigest()
+    token_sha256 = hashlib.sha256(make_token(ws, name).encode()).hexdigest()
     with ws.write() as tx:
         row = tx.session.get(EndpointRecord, name)
         wanted: dict[str, Any] = {
@@ -248,90 +245,6 @@ def list_endpoints(ws: Workspace) -> Endpoints:
         rows = session.scalars(select(EndpointRecord).order_by(EndpointRecord.name)).all()
         found = [_endpoint(ws, row, detailed=False) for row in rows]
     return Endpoints(tuple(sorted(found, key=lambda one: one.state == "stopped")))
-
-
-def token(ws: Workspace, name: str) -> str:
-    """Return an endpoint's bearer token.
-
-    Raises
-    ------
-    Unavailable
-        Its file is gone or belongs to somebody else.
-    """
-    path = token_path(ws, name)
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise Unavailable(
-            f"the token of endpoint '{name}' cannot be read",
-            f"{path}: {error.strerror}",
-            f"serve the model again with `--name {name}`, which makes a new one",
-            code="E-SERVE-031",
-        ) from error
-
-
-def token_path(ws: Workspace, name: str) -> Path:
-    """Return where an endpoint's token lies."""
-    return ws.home / "secrets" / f"endpoint-{name}"
-
-
-def state_path(ws: Workspace, name: str, generation: int) -> Path:
-    """Return where the process of a generation keeps its state."""
-    return ws.home / "run" / f"endpoint-{name}.{generation}.json"
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    """Return a process's state; empty when there is none."""
-    try:
-        state = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
-
-
-def log_path(ws: Workspace, name: str) -> Path:
-    """Return the endpoint's log file."""
-    return ws.home / "logs" / f"endpoint-{name}.log"
-
-
-def traffic_folder(ws: Workspace, name: str) -> Path:
-    """Return the local folder an endpoint's process logs to."""
-    return traffic_root(ws) / name
-
-
-def traffic_root(ws: Workspace) -> Path:
-    """Return where the traffic folders of all endpoints lie on this machine.
-
-    What is fresh is always written here, and moved when the workspace's traffic folder is
-    elsewhere.
-    """
-    return Path(ws.traffic.root) if ws.traffic.is_local else ws.home / "traffic"
-
-
-def _make_token(ws: Workspace, name: str) -> str:
-    path = token_path(ws, name)
-    draft = path.with_name(f".{path.name}.{new_id()[-12:]}")
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        if not path.exists():
-            # Linked when it is whole: whoever comes at the same moment never reads half a token.
-            with os.fdopen(
-                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-            ) as file:
-                file.write(secrets.token_urlsafe(32))
-            os.link(draft, path)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise Unavailable(
-            f"no token can be kept for endpoint '{name}'",
-            f"{path}: {error.strerror}",
-            "make room, or make the workspace writable",
-            code="E-SERVE-032",
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
-    return token(ws, name)
 
 
 def _check_port(session: Any, name: str, port: int) -> None:

@@ -8,8 +8,9 @@ import polars as pl
 
 from jupyter_mlops.serving.compaction import COLD, with_version
 from jupyter_mlops.serving.config import FRESH
-from jupyter_mlops.serving.endpoints import get, traffic_folder
+from jupyter_mlops.serving.endpoints import get
 from jupyter_mlops.serving.journal import SUFFIX, read_segment
+from jupyter_mlops.serving.places import traffic_folder
 from jupyter_mlops.workspace import Workspace
 
 __all__ = ["read"]

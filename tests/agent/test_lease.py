@@ -16,7 +16,7 @@ from living import Version
 from jupyter_mlops import agent, serving
 from jupyter_mlops.agent.lease import Lease
 from jupyter_mlops.agent.records import AgentLeaseRecord
-from jupyter_mlops.serving.endpoints import traffic_folder
+from jupyter_mlops.serving.places import traffic_folder
 from jupyter_mlops.workspace import Workspace
 from jupyter_mlops.workspace.records import utcnow
 

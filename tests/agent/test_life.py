@@ -18,7 +18,7 @@ import served
 from living import Version, kill, until, up
 
 from jupyter_mlops import agent, data, serving
-from jupyter_mlops.serving.endpoints import log_path, token
+from jupyter_mlops.serving.places import log_path, token
 from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError, NotFound, Unavailable, Workspace
 
 

@@ -15,9 +15,9 @@ import served
 
 from jupyter_mlops import data, serving
 from jupyter_mlops.serving import compaction, traffic
-from jupyter_mlops.serving.endpoints import traffic_folder
 from jupyter_mlops.serving.intake import Intake
 from jupyter_mlops.serving.modelfile import directory_digest, read_model_file
+from jupyter_mlops.serving.places import traffic_folder
 from jupyter_mlops.serving.predictor import Answer
 from jupyter_mlops.serving.trafficlog import Logged, TrafficLog
 from jupyter_mlops.workspace import Invalid, Workspace
