@@ -19,11 +19,13 @@ class TrafficLook:
 
     def __init__(self) -> None:
         self._seen: dict[Path, int] | None = None
+        self._grown: set[str] = set()
 
     def moved(self, workspace: Workspace) -> list[str]:
-        """Names of the endpoints that answered since the last look.
+        """Names of the endpoints that answered since the last look, or since the one before.
 
-        The first look only learns what is there.
+        An endpoint counts what it answered a moment after it wrote it, so the last answers
+        are told twice. The first look only learns what is there.
         """
         from jupyter_mlops.serving.config import FRESH
         from jupyter_mlops.serving.places import traffic_root
@@ -42,4 +44,5 @@ class TrafficLook:
             for segment, size in found.items()
             if size > before.get(segment, 0)
         }
-        return sorted(grown)
+        told, self._grown = grown | self._grown, grown
+        return sorted(told)

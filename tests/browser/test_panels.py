@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 PREPARE = """
 import numpy, pandas
 draw = numpy.random.default_rng(0)
-flights = pandas.DataFrame({
-    "distance": draw.integers(100, 3000, 2000),
-    "hour": draw.integers(0, 24, 2000),
-    "<img src=x onerror=window.pwned=1>": draw.integers(0, 5, 2000),
-})
-flights["late"] = ((flights.hour > 15) ^ (draw.random(2000) < 0.2)).astype(int)
-flights.to_csv("flights.csv", index=False)
+
+def month(rows):
+    flights = pandas.DataFrame({
+        "carrier": draw.choice(["AA", "B6", "DL", "UA", "WN"], rows),
+        "distance": draw.integers(100, 3000, rows),
+        "hour": draw.integers(0, 24, rows),
+        "dep_delay": draw.normal(5, 20, rows).round(),
+    })
+    flights["late"] = (flights.dep_delay + (flights.hour > 15) * 12 > 18).astype(int)
+    return flights
+
+january, february = month(2000), month(1000)
+odd = pandas.DataFrame({"<img src=x onerror=window.pwned=1>": [1, 2, 3]})
 """
-TRAIN = """%%mlops train delay --data flights --target late
-from sklearn.linear_model import LogisticRegression
-model = LogisticRegression().fit(data[["distance", "hour"]], data["late"])
+TRAIN = """%%mlops train delay --data flights --target late --valid february
+from sklearn.ensemble import HistGradientBoostingClassifier
+model = HistGradientBoostingClassifier(max_iter=20)
+model.fit(data[["distance", "hour"]], data["late"])
 """
 CELLS = [
     "%load_ext jupyter_mlops",
     PREPARE,
-    "%mlops data add flights flights.csv",
+    "%mlops data add flights {january}",
+    "%mlops data add february {february}",
+    "%mlops data add odd {odd}",
     "%mlops profile flights --target late",
     TRAIN,
     "%mlops register delay delay --alias champion",
@@ -79,7 +90,7 @@ def test_a_cell_shows_its_result_as_the_panels_do(page):
 
 
 def test_names_in_the_data_are_text_and_nothing_else(page):
-    assert page.get_by_text("<img src=x onerror=window.pwned=1>").count() > 0
+    assert page.locator(".jp-mlops-View").get_by_text("<img src=x").count() > 0
     assert page.evaluate("() => window.pwned") is None
 
 
@@ -89,6 +100,18 @@ def test_a_click_on_a_dataset_opens_it_and_its_profile(page):
     panel.get_by_text("2,000 rows").first.wait_for()
     panel.get_by_role("button", name="Profile").click()
     page.locator(f"{PANEL} .jp-mlops-View[data-kind=profile]").wait_for()
+
+
+def test_the_launcher_leads_to_the_overview_and_a_reload_brings_it_back(lab, page):
+    other = lab.open()
+    other.locator(".jp-LauncherCard").filter(has_text="MLOps Overview").click()
+    shown = other.locator(f"{PANEL} .jp-mlops-View[data-kind=status]")
+    shown.get_by_text("Can I trust it?").wait_for()
+    other.evaluate("() => window.jupyterapp.serviceManager.workspaces.fetch('default')")
+    other.wait_for_timeout(1500)
+    other.goto(f"{lab.url}lab?token={lab.token}", wait_until="domcontentloaded")
+    shown.get_by_text("Can I trust it?").wait_for()
+    other.context.close()
 
 
 def test_a_click_on_a_run_or_a_model_opens_it(page):
@@ -138,6 +161,10 @@ def test_an_endpoint_s_panel_follows_its_traffic(lab, page, shots):
     assert view.get_by_text("2,000").count() == 0
     lab.post("mlops/api/verbs/call", {"endpoint": "delay", "data": "flights"})
     view.get_by_text("2,000").first.wait_for()
+    if os.environ.get("SCREENSHOTS"):
+        for _ in range(5):
+            page.wait_for_timeout(5000)
+            lab.post("mlops/api/verbs/call", {"endpoint": "delay", "data": "february"})
     shots(page, "endpoint")
 
 
@@ -149,8 +176,8 @@ def test_panels_open_beside_the_notebook_when_the_settings_say_so(lab, page, sho
     other.evaluate(SHOW_SIDEBAR)
     section(other, "endpoints").get_by_role("button", name="delay").click()
     other.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]").get_by_text(
-        "2,000"
-    ).first.wait_for()
+        "Last minutes"
+    ).wait_for()
     cell = other.locator(".jp-Cell .jp-mlops-View[data-kind=profile]")
     cell.wait_for()
     cell.evaluate("element => element.scrollIntoView()")

@@ -48,4 +48,7 @@ def test_a_user_of_a_hub_logs_in_and_the_panel_answers(hub):
     item.click()
     page.locator(".jp-mlops-Panel .jp-mlops-View[data-kind=dataset]").wait_for()
     assert page.locator(".jp-mlops-Panel").get_by_text("24 rows").first.is_visible()
+    # Only cookies say who asks here, so what changes something must carry XSRF.
+    page.locator(".jp-mlops-Panel").get_by_role("button", name="Profile").click()
+    page.locator(".jp-mlops-Panel .jp-mlops-View[data-kind=profile]").wait_for()
     assert problems == []

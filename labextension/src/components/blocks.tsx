@@ -11,7 +11,11 @@ export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
   return (
     <dl className="jp-mlops-Facts">
       {props.block.items.map((fact, place) => (
-        <div key={place} className="jp-mlops-Fact">
+        <div
+          key={place}
+          className="jp-mlops-Fact"
+          data-long={fact.value.length > LONG}
+        >
           <dt>{fact.label}</dt>
           <dd title={isDigest(fact.hint) ? fact.hint : undefined}>
             {fact.value.replace(IDS, id => id.slice(0, 8))}
@@ -26,6 +30,9 @@ export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
     </dl>
   );
 }
+
+/** Characters beyond which a value is a text rather than a figure. */
+const LONG = 24;
 
 /** Ids are told apart by their first digits. */
 const IDS = /\b[0-9a-f]{32}\b/g;

@@ -2,6 +2,7 @@ import type {
   JupyterFrontEnd,
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
+import { Notification } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
@@ -37,7 +38,14 @@ export const notebook: JupyterFrontEndPlugin<void> = {
         const panel = tracker.currentWidget;
         const model = panel?.content.model?.sharedModel;
         const line = textArgument(args, 'line');
-        if (!panel || !model || !line) {
+        if (!panel || !model) {
+          Notification.info(
+            trans.__('Open a notebook first: the line is put into it.'),
+            { autoClose: 5000 }
+          );
+          return;
+        }
+        if (!line) {
           return;
         }
         const isLoaded = model.cells.some(cell =>
