@@ -85,13 +85,16 @@ def _work(
         if house is not None and house.done():
             if house.exception() is not None:
                 traceback.print_exception(house.exception())
+            elif house.result():
+                busy = now
             house = None
         if house is None and now >= next_house:
             next_house = now + HOUSE_SECONDS
             house = keeper.submit(_keep_house, ws)
-        if reconciler.busy or house is not None:
+        # Looking whether there is something to tidy up is no work: it happens all the time.
+        if reconciler.busy:
             busy = now
-        elif now - busy > ws.settings.agent_idle:
+        elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)
             break
         stopping.wait(LOOK_SECONDS)
