@@ -57,7 +57,7 @@ def run(ws: Workspace) -> bool:
             stopping.set()
     if held:
         lease.release()
-    _say("agent ends" if held else "another agent has taken over")
+    _say("agent ends" if held else "agent ends without its lease")
     return True
 
 
@@ -71,6 +71,11 @@ def _work(
     house: Future[int] | None = None
     while not stopping.is_set():
         now = time.monotonic()
+        if not ws.home.is_dir():
+            # Somebody removed the workspace: nobody can ask for its endpoints any more.
+            _say("the workspace is gone")
+            reconciler.end_all()
+            return False
         try:
             if now - renewed > RENEW_SECONDS:
                 # Before anything else: after a long sleep another agent may be at work.

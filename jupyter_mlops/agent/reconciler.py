@@ -84,6 +84,12 @@ class Reconciler:
             else:
                 self._stop(row, watch)
 
+    def end_all(self) -> None:
+        """Tell every process to finish, and wait for none."""
+        for watch in self._watched.values():
+            for one in watch.instances:
+                one.end()
+
     def _keep(self, row: EndpointRecord, watch: _Watch) -> None:
         current = watch.of(row.generation)
         if current is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from living import Version
+from living import Version, until
 
 from jupyter_mlops import agent, serving
 from jupyter_mlops.agent.lease import Lease
@@ -91,3 +92,13 @@ def test_an_idle_agent_tidies_up_and_ends(tmp_path: Path, version: Version) -> N
     assert serving.get(ws, "delay").state == "stopped"
     assert not list(traffic_folder(ws, "delay").glob("hot/*"))
     assert serving.traffic.read(ws, "delay").collect()["prediction"].to_list() == [0.5]
+
+
+def test_the_agent_of_a_workspace_that_was_removed_ends(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    ws = Workspace.open(root)
+    command = [sys.executable, "-m", "jupyter_mlops.agent", "--workspace", str(root)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    until(lambda: agent.state(ws).running)
+    shutil.rmtree(ws.home)
+    assert process.wait(30) == 0
