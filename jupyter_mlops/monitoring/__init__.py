@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from jupyter_mlops.monitoring.checks import Drift, check, find_check, latest
+from jupyter_mlops.monitoring.checks import (
+    Checks,
+    Drift,
+    check,
+    find_check,
+    latest,
+    list_checks,
+)
 from jupyter_mlops.monitoring.drift import drift
 from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
 from jupyter_mlops.monitoring.limits import Limits
@@ -12,6 +19,7 @@ from jupyter_mlops.monitoring.truth import validation_rows
 from jupyter_mlops.monitoring.windows import Window
 
 __all__ = [
+    "Checks",
     "Drift",
     "FeatureDrift",
     "Limits",
@@ -24,6 +32,7 @@ __all__ = [
     "drift",
     "find_check",
     "latest",
+    "list_checks",
     "make_report",
     "measure",
     "report",

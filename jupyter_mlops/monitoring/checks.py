@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from jupyter_mlops.monitoring.features import FeatureDrift
 from jupyter_mlops.monitoring.limits import Limits
@@ -120,6 +120,30 @@ class Drift(Result):
         }
 
 
+@dataclass(frozen=True)
+class Checks(Result):
+    """The checks of an endpoint, or of all, the newest first.
+
+    Attributes
+    ----------
+    items : list of Drift
+        At most 200.
+    total : int
+        How many there are.
+    endpoint : str or None
+    """
+
+    items: list[Drift]
+    total: int
+    endpoint: str | None = None
+
+    def __iter__(self) -> Iterator[Drift]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
 def keep(ws: Workspace, drift: Drift) -> Drift:
     """Store a check, with its event."""
     with ws.write() as transaction:
@@ -215,6 +239,19 @@ def latest(ws: Workspace, endpoint: str) -> Drift | None:
             .limit(1)
         )
         return _restored(found, None) if found is not None else None
+
+
+def list_checks(ws: Workspace, endpoint: str | None = None, limit: int = 200) -> Checks:
+    """List the stored checks of an endpoint, or of all endpoints, the newest first."""
+    query = select(DriftCheckRecord).order_by(DriftCheckRecord.at.desc())
+    count = select(func.count()).select_from(DriftCheckRecord)
+    name = Reference.parse(endpoint, kind="endpoint").name if endpoint is not None else None
+    if name is not None:
+        query = query.where(DriftCheckRecord.endpoint == name)
+        count = count.where(DriftCheckRecord.endpoint == name)
+    with ws.read() as session:
+        found = [_restored(one, None) for one in session.scalars(query.limit(limit))]
+        return Checks(found, session.scalar(count) or 0, name)
 
 
 def _restored(record: DriftCheckRecord, report: str | None) -> Drift:

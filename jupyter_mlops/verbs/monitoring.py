@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
-    from jupyter_mlops.monitoring import Drift, Report
+    from jupyter_mlops.monitoring import Checks, Drift, Report
     from jupyter_mlops.serving import Endpoint
     from jupyter_mlops.workspace import Workspace
 
@@ -39,7 +39,7 @@ def drift(
     Parameters
     ----------
     endpoint : str
-        An endpoint; or a check made before (drift:ID), which is shown again.
+        The endpoint whose traffic is checked.
     since : str
         Start of the window in event time: a date, a time or a month (2013-04).
     until : str
@@ -60,8 +60,6 @@ def drift(
     """
     from jupyter_mlops import monitoring, serving
 
-    if endpoint.startswith("drift:"):
-        return monitoring.check(ws, endpoint)
     served = serving.get(ws, endpoint)
     found = monitoring.drift(
         ws,
@@ -74,6 +72,27 @@ def drift(
         **_model(ws, served),
     )
     return _with_report(ws, found, against) if report else found
+
+
+@verb("checks")
+def checks(ws: Workspace, name: str | None = None) -> Checks | Drift:
+    """List the drift checks that were made, or show one of them again.
+
+    Parameters
+    ----------
+    name : str
+        An endpoint, whose checks are listed; or a check (drift:ID), which is shown in full.
+
+    Examples
+    --------
+    >>> %mlops checks delay
+    >>> %mlops checks drift:01936f2e
+    """
+    from jupyter_mlops import monitoring
+
+    if name is not None and name.startswith("drift:"):
+        return monitoring.check(ws, name)
+    return monitoring.list_checks(ws, name)
 
 
 @verb("report", writes=True, isolated=True)

@@ -43,6 +43,7 @@ KINDS = (
     "endpoints",
     "predictions",
     "feedback",
+    "checks",
     "drift",
     "report",
     "label-task",

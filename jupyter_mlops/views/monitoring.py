@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_mlops.monitoring import Drift, FeatureDrift, Performance, Report
+from jupyter_mlops.monitoring import Checks, Drift, FeatureDrift, Performance, Report
 from jupyter_mlops.views.blocks import (
     Action,
     Actions,
@@ -22,7 +22,7 @@ from jupyter_mlops.views.data import size_text
 from jupyter_mlops.views.distributions import distributions_png, distributions_spec
 from jupyter_mlops.views.registry import look
 
-__all__ = ["drift_view", "report_view"]
+__all__ = ["checks_view", "drift_view", "report_view"]
 
 ROWS = 200
 DRAWN = 4
@@ -65,9 +65,49 @@ def drift_view(result: Drift) -> View:
         title=f"Drift of {result.endpoint}",
         subtitle=f"{result.verdict} · checked {result.at:%Y-%m-%d %H:%M} UTC",
         ref=result.ref,
-        line=f"%mlops drift {result.ref}",
+        line=f"%mlops checks {result.ref}",
         blocks=[*blocks, *([chart] if chart else []), Actions(items=[_open_report(result)])],
     )
+
+
+@look(Checks)
+def checks_view(result: Checks) -> View:
+    """The checks there were, each with what it found."""
+    of = f" of {result.endpoint}" if result.endpoint else ""
+    return View(
+        kind="checks",
+        title=f"Drift checks{of}",
+        subtitle=f"{result.total:,}",
+        line=f"%mlops checks {result.endpoint or ''}".rstrip(),
+        blocks=[
+            Table(
+                columns=[
+                    Column(key="check", label="Check", kind="ref"),
+                    Column(key="endpoint", label="Endpoint"),
+                    Column(key="window", label="Window"),
+                    Column(key="rows", label="Rows", kind="number"),
+                    Column(key="verdict", label="Verdict", kind="badge"),
+                    Column(key="drifted", label="Drifted features"),
+                    Column(key="at", label="Checked", kind="time"),
+                ],
+                rows=[_line(one) for one in result.items],
+                total=result.total,
+                empty="No check yet: %mlops drift ENDPOINT makes one.",
+            )
+        ],
+    )
+
+
+def _line(one: Drift) -> dict[str, Any]:
+    return {
+        "check": one.ref,
+        "endpoint": one.endpoint,
+        "window": _span(one),
+        "rows": one.rows,
+        "verdict": {"text": one.verdict, "level": _OVERALL[one.verdict]},
+        "drifted": ", ".join(one.drifted) or "none",
+        "at": one.at.isoformat(),
+    }
 
 
 @look(Report)

@@ -291,7 +291,8 @@ def _actions(one: Endpoint) -> list[Action]:
         return [Action(label="Start", verb="serve", args=args)]
     question = f"Stop the endpoint {one.name}? Callers get no answers until it is served again."
     return [
-        Action(label="Drift", verb="drift", args={"endpoint": one.name}),
+        Action(label="Check drift", verb="drift", args={"endpoint": one.name}),
+        Action(label="Past checks", verb="checks", args={"name": one.name}),
         Action(
             label="Stop", verb="stop", args={"endpoint": one.name}, confirm=question, danger=True
         ),

@@ -24,6 +24,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   runs: ['run.', 'model.'],
   compare: [],
   models: ['model.', 'endpoint.'],
+  checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
 };
 
@@ -36,6 +37,7 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   run: ['runs', 'name'],
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
+  drift: ['checks', 'name'],
   label: ['label-status', 'task']
 };
 
@@ -70,11 +72,14 @@ export function queryOf(ref: string): IQuery | null {
     return null;
   }
   const [verb, argument] = SHOWS[kind] ?? ['', ''];
-  return { verb, args: { [argument]: kind === 'run' ? ref : name } };
+  return {
+    verb,
+    args: { [argument]: kind === 'run' || kind === 'drift' ? ref : name }
+  };
 }
 
 /** Kinds of views that show a record as its panel does; others show something made of it. */
-const RECORDS = ['dataset', 'run', 'model', 'endpoint', 'label-task'];
+const RECORDS = ['dataset', 'run', 'model', 'endpoint', 'drift', 'label-task'];
 
 /** The query that keeps showing what a result shows; null when nothing does. */
 export function queryOfResult(view: IView): IQuery | null {

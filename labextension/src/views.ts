@@ -108,6 +108,7 @@ export const KINDS = [
   'endpoints',
   'predictions',
   'feedback',
+  'checks',
   'drift',
   'report',
   'label-task',
@@ -149,6 +150,13 @@ export function readView(json: unknown): IView | null {
  */
 export function valueOf(row: Row, key: string): unknown {
   return Object.hasOwn(row, key) ? row[key] : null;
+}
+
+const LEVELS: readonly string[] = ['info', 'good', 'warn', 'bad'];
+
+/** A level of importance; what is none counts as the least. */
+export function levelOf(level: unknown): Level {
+  return LEVELS.includes(String(level)) ? (level as Level) : 'info';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

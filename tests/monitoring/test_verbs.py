@@ -73,7 +73,11 @@ def test_a_month_like_the_training_data_is_stable(desk):
     assert found.performance.rows == 2000
     assert found.performance.reference_rows == 1500
     assert found.performance.verdict == "held"
-    assert desk("drift", endpoint=found.ref) == found
+    assert desk("checks", name=found.ref) == found
+    listed = desk("checks", name="delay")
+    assert listed.total == len(listed) >= 1
+    assert found.ref in {one.ref for one in listed}
+    assert desk("checks", name="nobody").total == 0
 
 
 def test_the_warmer_month_moved_and_its_report_has_the_same_verdict(desk):
