@@ -18,6 +18,14 @@ export class Workspace implements IWorkspace {
   constructor(services: ServiceManager.IManager) {
     this._api = new Api(services.serverSettings);
     services.events.stream.connect(this._onEvent, this);
+    // What happened while the machine slept or was offline was told to nobody here.
+    const catchUp = (): void => {
+      if (!document.hidden) {
+        this.refresh();
+      }
+    };
+    document.addEventListener('visibilitychange', catchUp);
+    window.addEventListener('online', catchUp);
   }
 
   get changed(): ISignal<this, IChange> {

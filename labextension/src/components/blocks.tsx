@@ -2,7 +2,7 @@ import React from 'react';
 
 import { Refusal } from '../refusal';
 import type { IAction, IActions, ICode, IFacts, INotice } from '../views';
-import { levelOf } from './cells';
+import { levelOf } from '../views';
 import { useHost } from './host';
 import { Prose, Titled } from './section';
 

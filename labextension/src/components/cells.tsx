@@ -3,6 +3,7 @@ import React from 'react';
 import { percentText, scalarText, timeText } from '../format';
 import { shortName } from '../references';
 import type { CellKind, Level } from '../views';
+import { levelOf } from '../views';
 import { useHost } from './host';
 
 /** One cell of a table, drawn as its column says. */
@@ -74,12 +75,6 @@ export function Reference(props: {
       {label}
     </button>
   );
-}
-
-const LEVELS: readonly string[] = ['info', 'good', 'warn', 'bad'];
-
-export function levelOf(level: unknown): Level {
-  return LEVELS.includes(String(level)) ? (level as Level) : 'info';
 }
 
 /** A word with a colour; the word alone says it too. */

@@ -1,12 +1,10 @@
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { Badge, levelOf, Reference } from '../components/cells';
+import { Badge, Reference } from '../components/cells';
 import { useHost } from '../components/host';
-import { scalarText } from '../format';
-import { shortName, splitReference } from '../references';
-import type { IColumn, ITable, Level, Row } from '../views';
-import { valueOf } from '../views';
+import type { IColumn, ITable, Row } from '../views';
+import { itemOf } from './items';
 import type { ISection } from './sections';
 
 /** A sidebar shows a few of each; the list has them all. */
@@ -112,36 +110,4 @@ function Item(props: {
       {state ? <Badge text={state.text} level={state.level} /> : null}
     </li>
   );
-}
-
-/** What a list's row says of its record, in a line. */
-export function itemOf(
-  columns: readonly IColumn[],
-  row: Row
-): {
-  ref: string;
-  name: string;
-  more: string;
-  state: { text: string; level: Level } | null;
-} {
-  const first = columns.find(one => one.kind === 'ref');
-  const ref = first ? scalarText(valueOf(row, first.key)) : '';
-  const badge = columns.find(one => one.kind === 'badge');
-  const value = badge ? valueOf(row, badge.key) : null;
-  const state =
-    typeof value === 'object' && value !== null && 'text' in value
-      ? {
-          text: scalarText(value.text),
-          level: levelOf('level' in value ? value.level : 'info')
-        }
-      : null;
-  const short = shortName(ref);
-  const given = state?.text.lastIndexOf(' ') ?? -1;
-  if (state && given > 0 && splitReference(ref).kind === 'run') {
-    // Runs have ids; a person knows them by the name that stands with their state.
-    const name = state.text.slice(0, given);
-    const text = state.text.slice(given + 1);
-    return { ref, name, more: short, state: { ...state, text } };
-  }
-  return { ref, name: short, more: '', state };
 }

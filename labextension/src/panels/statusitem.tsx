@@ -5,9 +5,7 @@ import { HostContext, useHost } from '../components/host';
 import { mlopsIcon } from '../icons';
 import type { LiveView } from '../live';
 import type { IPanels } from '../tokens';
-import type { IView, Row } from '../views';
-import { valueOf } from '../views';
-import { recordsOf } from './sections';
+import { countsOf } from './items';
 import { useLive } from './uselive';
 
 /** One line that says how things stand; a click tells more. */
@@ -53,28 +51,4 @@ function Line(props: {
       <span>{parts.length ? parts.join(' · ') : trans.__('MLOps')}</span>
     </button>
   );
-}
-
-/** What runs, what is served, and what wants a person, counted. */
-export function countsOf(view: IView | null): {
-  running: number;
-  served: number;
-  waiting: number;
-} {
-  const count = (table: string, ...levels: string[]): number =>
-    (recordsOf(view, { table })?.rows ?? []).filter(row =>
-      levels.includes(itemLevel(row))
-    ).length;
-  return {
-    running: count('Experiments', 'info'),
-    served: count('Endpoints', 'good'),
-    waiting: count('Labels', 'warn', 'bad') + count('Endpoints', 'bad')
-  };
-}
-
-function itemLevel(row: Row): string {
-  const state = valueOf(row, 'state');
-  return typeof state === 'object' && state !== null && 'level' in state
-    ? String(state.level)
-    : '';
 }
