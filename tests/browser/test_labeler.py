@@ -59,7 +59,7 @@ def book(pages):
 
 
 def run_cell(page, source):
-    """Put a source into the second cell and run it; no more than that."""
+    """Put a source into the second cell and run it; don't wait until it is done."""
     page.evaluate(
         """async source => {
             const {content, sessionContext} = window.jupyterapp.shell.currentWidget;
@@ -67,7 +67,7 @@ def run_cell(page, source):
             content.widgets[1].model.sharedModel.setSource(source);
             content.activeCellIndex = 1;
             content.mode = 'command';
-            await window.jupyterapp.commands.execute('notebook:run-cell');
+            void window.jupyterapp.commands.execute('notebook:run-cell');
         }""",
         source,
     )
@@ -255,6 +255,17 @@ def test_a_workspace_the_server_does_not_know_is_reached_through_the_kernel(book
     found = labels(Workspace.open(tmp_path), "kernel")
     assert found["label"].tolist() == ["one", "two"]
     run_cell(page, "del os.environ['JUPYTER_MLOPS_WORKSPACE']")
+
+
+def test_a_cell_can_wait_until_everything_is_labelled(lab, book):
+    source = "few = shapes[:2]\n%mlops label waits {few} --kind image --classes a,b --wait"
+    page = book("waits", source=source)
+    page.locator(LABELER).focus()
+    page.keyboard.press("1")
+    assert page.get_by_text("Every item is labelled or skipped.").count() == 0
+    page.keyboard.press("2")
+    page.get_by_text("Every item is labelled or skipped.").wait_for()
+    assert stored(lab, "waits") == {0: "a", 1: "b"}
 
 
 def test_texts_with_markup_are_shown_as_they_are(book):

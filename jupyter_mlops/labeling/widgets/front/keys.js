@@ -13,16 +13,8 @@ const FIXED = [
 /** The keys of a list of classes, in its order; "" beyond the keyboard. */
 export function classKeys(classes) {
   // A class called 7 has the key 7; the others get what is left, from the left of the keyboard.
-  const own = new Set(classes.filter((name) => CLASS_KEYS.includes(name.toLowerCase())));
-  const taken = new Set([...own].map((name) => name.toLowerCase()));
-  const left = CLASS_KEYS.filter((key) => !taken.has(key));
-  const given = new Set();
-  return classes.map((name) => {
-    const key = own.has(name) ? name.toLowerCase() : "";
-    if (!key || given.has(key)) return left.shift() ?? "";
-    given.add(key);
-    return key;
-  });
+  const left = CLASS_KEYS.filter((key) => !(/\d/.test(key) && classes.includes(key)));
+  return classes.map((name) => (/^\d$/.test(name) ? name : (left.shift() ?? "")));
 }
 
 /** The key map of a list of classes: key -> {action, value?, says}. */
