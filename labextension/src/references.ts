@@ -21,6 +21,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'data-show': ['dataset.'],
   'data-sample': ['dataset.'],
   'label-status': ['label.'],
+  'label-next': ['label.'],
   runs: ['run.', 'model.'],
   compare: [],
   models: ['model.', 'endpoint.'],

@@ -43,7 +43,7 @@ export class Workspace implements IWorkspace {
   }
 
   async act({ verb, args }: Pick<IAction, 'verb' | 'args'>): Promise<IView> {
-    return this._api.act(verb.replaceAll(' ', '-'), args ?? {});
+    return this._api.act(verb, args ?? {});
   }
 
   reportUrl(id: string): string {

@@ -172,6 +172,7 @@ def test_panels_open_beside_the_notebook_when_the_settings_say_so(lab, page, sho
     folder = lab.home / ".jupyter/lab/user-settings/jupyter-mlops"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "panels.jupyterlab-settings").write_text('{"openBeside": true}')
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save-all')")
     other = lab.open("life.ipynb", width=1600, height=1000)
     other.evaluate(SHOW_SIDEBAR)
     section(other, "endpoints").get_by_role("button", name="delay").click()
@@ -189,9 +190,8 @@ def test_panels_open_beside_the_notebook_when_the_settings_say_so(lab, page, sho
 
 
 def test_drift_and_its_report_are_a_click_away(page, axe, shots):
-    page.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]").get_by_role(
-        "button", name="Drift"
-    ).click()
+    endpoint = page.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]")
+    endpoint.get_by_role("button", name="Check drift").click()
     drift = page.locator(f"{PANEL} .jp-mlops-View[data-kind=drift]")
     drift.wait_for(timeout=60_000)
     page.wait_for_timeout(1000)

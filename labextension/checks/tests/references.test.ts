@@ -8,6 +8,10 @@ describe('references lead to panels', () => {
       verb: 'data-show',
       args: { name: 'flights@3' }
     });
+    expect(queryOf('drift:01a2')).toEqual({
+      verb: 'checks',
+      args: { name: 'drift:01a2' }
+    });
     expect(queryOf('endpoint:delay')).toEqual({
       verb: 'endpoints',
       args: { name: 'delay' }

@@ -158,7 +158,15 @@ export class Panels implements IPanels {
     if (action.confirm && !(await this._agrees(action))) {
       return;
     }
-    const view = await this._workspace.act(action);
+    const verb = action.verb.replaceAll(' ', '-');
+    if (isRead(verb)) {
+      const args = Object.entries(action.args ?? {}).map(
+        ([name, value]) => [name, String(value)] as const
+      );
+      this.openQuery({ verb, args: Object.fromEntries(args) });
+      return;
+    }
+    const view = await this._workspace.act({ verb, args: action.args });
     // Events say the same; this holds where a proxy keeps them back.
     this._workspace.refresh();
     if (!action.danger) {
