@@ -260,7 +260,7 @@ def _running(runs: Section) -> Answer:
     return Answer(
         "What is running?",
         _listed(f"{entry.state.partition(' ')[0]} ({entry.ref})" for entry in going) or "nothing",
-        f"{runs.total:,} runs in all",
+        f"runs in all: {runs.total:,}",
     )
 
 
@@ -309,7 +309,7 @@ def _trust(ws: Workspace, recent: list[Event], drift: list[Event]) -> Answer:
     audit = ws.audit()
     if not audit.intact:
         return Answer(question, f"no: event {audit.broken} {audit.reason}", "%mlops audit verify")
-    checks = f"; {len(drift)} endpoints checked for drift" if drift else ""
+    checks = f"; endpoints checked for drift: {len(drift)}" if drift else ""
     return Answer(question, doubt or "yes", f"all {events:,} events are as recorded{checks}")
 
 
