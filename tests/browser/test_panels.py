@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 PREPARE = """
@@ -20,7 +18,8 @@ def month(rows):
     flights["late"] = (flights.dep_delay + (flights.hour > 15) * 12 > 18).astype(int)
     return flights
 
-january, february = month(2000), month(1000)
+january, february, march = month(2000), month(1000), month(3000)
+march["hour"] = march.hour.clip(9)
 odd = pandas.DataFrame({"<img src=x onerror=window.pwned=1>": [1, 2, 3]})
 """
 TRAIN = """%%mlops train delay --data flights --target late --valid february
@@ -33,6 +32,7 @@ CELLS = [
     PREPARE,
     "%mlops data add flights {january}",
     "%mlops data add february {february}",
+    "%mlops data add march {march}",
     "%mlops data add odd {odd}",
     "%mlops profile flights --target late",
     TRAIN,
@@ -161,32 +161,9 @@ def test_an_endpoint_s_panel_follows_its_traffic(lab, page, shots):
     assert view.get_by_text("2,000").count() == 0
     lab.post("mlops/api/verbs/call", {"endpoint": "delay", "data": "flights"})
     view.get_by_text("2,000").first.wait_for()
-    if os.environ.get("SCREENSHOTS"):
-        for _ in range(5):
-            page.wait_for_timeout(5000)
-            lab.post("mlops/api/verbs/call", {"endpoint": "delay", "data": "february"})
+    lab.post("mlops/api/verbs/call", {"endpoint": "delay", "data": "march"})
+    view.get_by_text("5,000").first.wait_for()
     shots(page, "endpoint")
-
-
-def test_panels_open_beside_the_notebook_when_the_settings_say_so(lab, page, shots):
-    folder = lab.home / ".jupyter/lab/user-settings/jupyter-mlops"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "panels.jupyterlab-settings").write_text('{"openBeside": true}')
-    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save-all')")
-    other = lab.open("life.ipynb", width=1600, height=1000)
-    other.evaluate(SHOW_SIDEBAR)
-    section(other, "endpoints").get_by_role("button", name="delay").click()
-    other.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]").get_by_text(
-        "Last minutes"
-    ).wait_for()
-    cell = other.locator(".jp-Cell .jp-mlops-View[data-kind=profile]")
-    cell.wait_for()
-    cell.evaluate("element => element.scrollIntoView()")
-    other.wait_for_timeout(1000)
-    shots(other, "overview")
-    assert cell.is_visible()
-    other.context.close()
-    (folder / "panels.jupyterlab-settings").unlink()
 
 
 def test_drift_and_its_report_are_a_click_away(page, axe, shots):
@@ -203,6 +180,29 @@ def test_drift_and_its_report_are_a_click_away(page, axe, shots):
     assert frame.get_attribute("sandbox") == "allow-scripts"
     frame.content_frame.get_by_text("distance").first.wait_for(timeout=60_000)
     shots(page, "report")
+
+
+def test_panels_open_beside_the_notebook_when_the_settings_say_so(lab, page, shots):
+    folder = lab.home / ".jupyter/lab/user-settings/jupyter-mlops"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "panels.jupyterlab-settings").write_text('{"openBeside": true}')
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save-all')")
+    other = lab.open("life.ipynb", width=1600, height=1000)
+    other.evaluate(SHOW_SIDEBAR)
+    checks = lab.get("mlops/api/verbs/checks?name=delay")["blocks"][0]["rows"]
+    other.evaluate(
+        "ref => window.jupyterapp.commands.execute('jupyter-mlops:open-reference', {ref})",
+        checks[0]["check"],
+    )
+    other.locator(f"{PANEL} .jp-mlops-View[data-kind=drift] figure svg").wait_for()
+    cell = other.locator(".jp-Cell .jp-mlops-View[data-kind=profile]")
+    cell.wait_for()
+    cell.evaluate("element => element.scrollIntoView()")
+    other.wait_for_timeout(1000)
+    shots(other, "overview")
+    assert cell.is_visible()
+    other.context.close()
+    (folder / "panels.jupyterlab-settings").unlink()
 
 
 def test_an_endpoint_is_stopped_after_asking(page):
