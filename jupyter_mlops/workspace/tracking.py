@@ -6,13 +6,13 @@ import logging
 import os
 import socket
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from jupyter_mlops.workspace.errors import MLOpsError, Unavailable
+from jupyter_mlops.workspace.migrations import ALEMBIC
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["artifact_root", "explained", "is_embedded", "shown_uri", "tracking_client"]
 
 CONNECT_SECONDS = 3.0
-_lock = threading.Lock()
 
 
 def tracking_client(ws: Workspace, announce: Callable[[str], None] | None = None) -> MlflowClient:
@@ -45,7 +44,8 @@ def tracking_client(ws: Workspace, announce: Callable[[str], None] | None = None
     # Set before the import, which is when MLflow reads them.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
-    with _lock:
+    # A client's first use makes or migrates MLflow's database.
+    with ALEMBIC:
         mlflow = _import_mlflow()
         if is_embedded(ws) and not (ws.home / "mlflow.db").exists():
             if announce is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
     from jupyter_mlops.workspace.store import Store
 
-__all__ = ["HEAD", "ROOMS", "bring_up_to_date", "configuration"]
+__all__ = ["ALEMBIC", "HEAD", "ROOMS", "bring_up_to_date", "configuration"]
 
 HEAD = "0001"
+# Alembic keeps the migration under way in its module, so a process can run one at a time:
+# ours, or the one by which MLflow makes its database.
+ALEMBIC = RLock()
 # Rooms that hold tables; only drafting a migration and its test import them.
 ROOMS = (
     "workspace",
@@ -46,7 +50,8 @@ def bring_up_to_date(store: Store) -> None:
         from alembic import command
 
         # One transaction: whoever comes in between sees the old schema or the new one.
-        with store.engine.execution_options(mlops_write=True).begin() as connection:
+        writing = store.engine.execution_options(mlops_write=True)
+        with ALEMBIC, writing.begin() as connection:
             if not store.sqlite:
                 # Two processes may open a new workspace at the same moment.
                 connection.execute(text("SELECT pg_advisory_xact_lock(7210493)"))
