@@ -37,8 +37,13 @@ def main() -> int:
     shutil.rmtree(workspace, ignore_errors=True)
     workspace.mkdir(parents=True)
     executed = given.output.resolve() / TOUR.name
+    # Its own IPython profile: no one's start-up files, and no kernel log among the results.
+    profile = workspace / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    profile.joinpath("ipython_kernel_config.py").write_text('c.IPKernelApp.log_level = "ERROR"')
     # A demo leaves nothing behind: its agent ends soon after the endpoint is stopped.
     environment = os.environ | {
+        "IPYTHONDIR": str(profile.parent),
         "JUPYTER_MLOPS_WORKSPACE": str(workspace),
         "JUPYTER_MLOPS_AGENT_IDLE": "30",
     }

@@ -104,6 +104,10 @@ def send_all(ws: Workspace) -> int:
 
 def send_later(ws: Workspace) -> None:
     """Send what waits in the background; a process that ends waits for it a while."""
+    # Imported by MLflow in the thread otherwise, where its warning about SOCKS lands in the
+    # user's cell: filters of warnings are set for all threads at once.
+    import requests  # noqa: F401
+
     place = ws.store.place
     with _lock:
         _again.add(place)

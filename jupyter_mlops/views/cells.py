@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from jupyter_mlops.views.blocks import Action, Column
 __all__ = ["cell_text", "magic_line", "number_text", "spark_text"]
 
 _TICKS = "▁▂▃▄▅▆▇█"
+_LONG_ID = re.compile(r"\b(\w+):([0-9a-f]{32})\b")
 
 
 def cell_text(column: Column, value: Any) -> str:
@@ -25,9 +27,16 @@ def cell_text(column: Column, value: Any) -> str:
         return percent_text(float(value))
     if column.kind == "time":
         return time_text(str(value))
+    if column.kind == "ref":
+        return _LONG_ID.sub(_short_ref, str(value))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number_text(value)
     return str(value)
+
+
+def _short_ref(found: re.Match[str]) -> str:
+    """An id's first digits: 8 of a random one, 12 of one that starts with the millisecond."""
+    return f"{found[1]}:{found[2][: 8 if found[1] == 'run' else 12]}"
 
 
 def number_text(value: float) -> str:

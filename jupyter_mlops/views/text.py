@@ -62,7 +62,11 @@ def _block(block: Table | Chart | Preview | Code | object, room: int) -> list[st
         return [block.alt]
     if isinstance(block, Preview):
         rows = [block.columns, *block.rows]
-        return _cut(_grid(rows, [False] * len(block.columns)), room, block.total)
+        return _cut(
+            _grid(rows, [False] * len(block.columns), [False] * len(block.columns)),
+            room,
+            block.total,
+        )
     if isinstance(block, Code):
         return _cut(block.text.splitlines(), room)
     return []
@@ -82,13 +86,18 @@ def _table(table: Table, room: int) -> list[str]:
     rows += [
         [cell_text(column, row.get(column.key)) for column in table.columns] for row in table.rows
     ]
-    grid = _grid(rows, [column.align == "right" for column in table.columns])
+    grid = _grid(
+        rows,
+        [column.align == "right" for column in table.columns],
+        # Half a reference can't be copied.
+        [column.kind == "ref" for column in table.columns],
+    )
     return title + _cut(grid, room - len(title), total)
 
 
-def _grid(rows: list[list[str]], right: list[bool]) -> list[str]:
+def _grid(rows: list[list[str]], right: list[bool], whole: list[bool]) -> list[str]:
     flat = [[" ".join(cell.split()) for cell in row] for row in rows]
-    widths = _widths([max(len(row[at]) for row in flat) for at in range(len(right))])
+    widths = _widths([max(len(row[at]) for row in flat) for at in range(len(right))], whole)
     lines = []
     for row in flat:
         cells = [
@@ -99,11 +108,15 @@ def _grid(rows: list[list[str]], right: list[bool]) -> list[str]:
     return lines
 
 
-def _widths(wanted: list[int]) -> list[int]:
+def _widths(wanted: list[int], whole: list[bool]) -> list[int]:
     """Take from the widest column until the row fits, so that short columns stay whole."""
     widths = [min(width, WIDTH) for width in wanted]
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    loose = [at for at, kept in enumerate(whole) if not kept]
+    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and loose:
+        widest = max(loose, key=widths.__getitem__)
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
     return widths
 
 
