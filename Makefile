@@ -95,7 +95,7 @@ clean: ## Remove everything that make made
 $(MADE)/packages: uv.lock pyproject.toml | $(filter .uv/%,$(UV))
 	@echo "installing Python packages"
 	@test -d $(VENV) || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	@.ci/timed packages $(UV) sync --quiet --frozen --inexact --all-groups --no-install-project
+	@.ci/timed packages $(UV) sync --quiet --frozen --inexact --group dev --no-install-project
 	@mkdir -p $(@D) && touch $@
 
 node_modules/.made: package.json yarn.lock .yarnrc.yml | $(MADE)/packages
