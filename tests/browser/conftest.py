@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 import nbformat
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
@@ -120,6 +121,8 @@ class Lab:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        # The agent outlives the server on purpose, and would serve on.
+        stop_agents(self.root)
 
     def log_tail(self, characters: int = 4000) -> str:
         """What the server said last."""
@@ -214,6 +217,19 @@ class Lab:
         self.kernel_ready(page)
         page.evaluate(RUN_ALL)
         page.wait_for_function(IDLE, timeout=timeout * 1000)
+
+
+def stop_agents(folder: Path) -> None:
+    """End the agents of the workspaces below a folder, and so what they serve."""
+    agents = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "jupyter_mlops.agent" in (process.info["cmdline"] or [])
+        and any(part.startswith(str(folder)) for part in process.info["cmdline"])
+    ]
+    for process in agents:
+        process.terminate()
+    psutil.wait_procs(agents, timeout=20)
 
 
 def _free_port() -> int:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import nbformat
 import pytest
+
+from jupyter_mlops.views.blocks import Column, Table, View
+from jupyter_mlops.views.html import render_html
+from jupyter_mlops.views.text import render_text
 
 PREPARE = """
 import numpy, pandas
@@ -238,16 +243,25 @@ def test_no_script_failed_on_the_way(page):
 
 
 def test_an_untrusted_notebook_shows_the_static_result(lab):
-    page = lab.open(lab.notebook("again.ipynb", [*CELLS[:1], "%mlops data ls"]))
-    lab.run_all(page)
-    page.locator(".jp-mlops-Output").wait_for()
-    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-    # What another person's machine wrote was never signed here.
-    stored = lab.root / "again.ipynb"
-    (lab.root / "foreign.ipynb").write_text(stored.read_text().replace("data ls", "data  ls"))
-    other = lab.open("foreign.ipynb")
-    other.locator(".jp-OutputArea-output table").wait_for()
-    assert other.locator(".jp-mlops-Output").count() == 0
+    view = View(
+        kind="datasets",
+        title="Datasets",
+        blocks=[Table(columns=[Column(key="name", label="Dataset")], rows=[{"name": "theirs"}])],
+    )
+    data = {
+        "text/plain": render_text(view),
+        "text/html": render_html(view),
+        "application/vnd.jupyter-mlops.datasets.v1+json": view.model_dump(mode="json"),
+    }
+    output = nbformat.v4.new_output("execute_result", data=data, execution_count=1)
+    cell = nbformat.v4.new_code_cell("%mlops data ls", outputs=[output], execution_count=1)
+    foreign = nbformat.v4.new_notebook(
+        cells=[cell], metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    )
+    nbformat.write(foreign, lab.root / "foreign.ipynb")
+    page = lab.open("foreign.ipynb")
+    page.locator(".jp-OutputArea-output table").get_by_text("theirs").wait_for()
+    assert page.locator(".jp-mlops-Output").count() == 0
 
 
 def test_notebook_7_shows_results_and_raises_nothing(lab, shots):

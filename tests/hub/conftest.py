@@ -153,4 +153,5 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             yield hub
         finally:
             hub.stop()
+            fixtures.stop_agents(home)
             browser.close()
