@@ -7,7 +7,7 @@ const PAGE_WIDTH = 1240;
 
 /** A frame that shrinks a page, rather than cut it, where there is little room. */
 class FittedFrame extends IFrame {
-  protected onResize(msg: Widget.ResizeMessage): void {
+  protected override onResize(msg: Widget.ResizeMessage): void {
     super.onResize(msg);
     const element = this.node.querySelector('iframe');
     const { clientWidth, clientHeight } = this.node;
