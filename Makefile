@@ -114,6 +114,9 @@ $(BUILT): $(FRONT) node_modules/.made
 
 $(MADE)/project: pyproject.toml package.json install.json $(BUILT) $(wildcard jupyter-config/*/*)
 	@echo "installing the project"
+	@# Through the link below, the installer would write into, or delete, what was built.
+	@rm -rf $(VENV)/share/jupyter/labextensions/jupyter-mlops
+	@rm -f jupyter_mlops/labextension/install.json
 	@.ci/timed project $(UV) pip install --quiet --python $(BIN)/python --no-deps --reinstall-package jupyter_mlops -e .
 	@mkdir -p $(@D) && touch $@
 
