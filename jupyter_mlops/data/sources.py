@@ -8,6 +8,7 @@ whose entries are named after a scheme and load to a callable ``(uri: str) -> So
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
@@ -48,14 +49,14 @@ class Source(Protocol):
         ...
 
 
-class LazySource:
+class LazySource(ABC):
     """What follows from `scan` alone; a new source needs to write only that."""
 
     uri: str
 
+    @abstractmethod
     def scan(self) -> pl.LazyFrame:
         """The rows, lazily."""
-        raise NotImplementedError
 
     def schema(self) -> pl.Schema:
         """Column names and types."""
