@@ -26,7 +26,7 @@ export DO_NOT_TRACK := 1
 
 ROOT := $(shell id -u | grep -qx 0 && echo yes)
 ALLOW_ROOT := $(if $(ROOT),--allow-root)
-DEBIAN := chromium postgresql fonts-dejavu-core fonts-liberation
+DEBIAN := chromium postgresql mariadb-server redis-server nats-server fonts-dejavu-core fonts-liberation
 
 FRONT := package.json yarn.lock labextension/tsconfig.json \
 	$(shell find labextension/src labextension/schema labextension/style -type f 2>/dev/null)
@@ -128,13 +128,15 @@ $(MADE)/extensions: $(MADE)/project
 
 $(MADE)/debian: $(MADE)/packages
 	@missing=""; \
-	command -v chromium >/dev/null || missing=yes; \
+	for one in chromium mariadbd redis-server nats-server; do \
+		command -v $$one >/dev/null || test -x /usr/sbin/$$one || missing=yes; \
+	done; \
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing=yes; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ -n "$(ROOT)" ] && command -v apt-get >/dev/null; then \
 		echo "installing Debian packages: $(DEBIAN)"; \
 		.ci/timed debian .ci/quiet .ci/debian $(DEBIAN); \
 	else \
-		echo "Chromium or PostgreSQL is missing, and only root can install them: apt install $(DEBIAN)"; \
+		echo "a browser or a server is missing, and only root can install them: apt install $(DEBIAN)"; \
 	fi
 	@touch $@

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jupyter_mlops.data.datasets import Dataset, Datasets, add, get, list_datasets
 from jupyter_mlops.data.digest import Digest, digest, logical_type
 from jupyter_mlops.data.resolving import Preview, resolve, sample
-from jupyter_mlops.data.sources import LazySource, Source, open_source, register
+from jupyter_mlops.data.sources import LazySource, Request, Source, open_source, register
 from jupyter_mlops.data.tables import Table, numpy_pandas
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Digest",
     "LazySource",
     "Preview",
+    "Request",
     "Source",
     "Table",
     "add",

@@ -42,10 +42,13 @@ class Dataset(Table, Result):
         The columns that identify a row and say when it happened.
     origin : str
         Where it was added from.
+    provenance : dict
+        What beside the origin tells which rows these are: query, filter, offsets, split.
     """
 
     def __init__(self, record: DatasetRecord, workspace: Workspace) -> None:
         self.ref: str = f"data:{record.name}@{record.version}"
+        self.inputs = [self.ref]
         self.name = record.name
         self.version = record.version
         self.rows = record.rows
@@ -54,6 +57,7 @@ class Dataset(Table, Result):
         self.key = record.key
         self.time = record.time
         self.origin = record.source
+        self.provenance: dict[str, Any] = dict(record.provenance)
         self.author = record.author
         self.created_at: datetime = record.created_at
         self.schema = dict(record.columns)
@@ -93,7 +97,13 @@ class Datasets(Result):
 
 
 def add(
-    ws: Workspace, name: str, source: Any, *, key: str | None = None, time: str | None = None
+    ws: Workspace,
+    name: str,
+    source: Any,
+    *,
+    key: str | None = None,
+    time: str | None = None,
+    **part: Any,
 ) -> Dataset:
     """Add a dataset, or a new version of it when its content is new.
 
@@ -108,6 +118,8 @@ def add(
         The column that identifies a row; it must have no gaps and no repeats.
     time : str, optional
         The date or datetime column that says when the row happened.
+    **part
+        Which part of the source: query, where, columns, window; see `Request`.
 
     Returns
     -------
@@ -126,7 +138,7 @@ def add(
     from jupyter_mlops.data.resolving import resolve
 
     check_name(name, "dataset")
-    table = resolve(ws, source)
+    table = resolve(ws, source, **part)
     schema = table.source.schema()
     if not len(schema):
         raise Invalid(f"{table.label} has no columns", fix="check the source", code="E-DATA-050")
@@ -167,6 +179,7 @@ def _record(
             size=stored.size,
             columns=[[column, kind] for column, kind in stored.schema.items()],
             source=_origin(ws, table),
+            provenance=table.source.provenance(),
             location=stored.location,
             files=stored.files,
             key=key,
@@ -181,7 +194,7 @@ def _record(
             "dataset.added",
             f"data:{name}@{record.version}",
             payload={"digest": record.digest, "rows": record.rows, "source": record.source},
-            inputs=[table.ref] if table.ref else [],
+            inputs=table.inputs,
             outputs=[f"data:{name}@{record.version}"],
         )
     return Dataset(record, ws)

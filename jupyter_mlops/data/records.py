@@ -31,6 +31,8 @@ class DatasetRecord(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     columns: Mapped[list[list[str]]] = mapped_column(JSONValue)
     source: Mapped[str] = mapped_column(Text)
+    # What beside the source tells which rows these are: query, filter, offsets, split, inputs.
+    provenance: Mapped[dict[str, Any]] = mapped_column(JSONValue)
     location: Mapped[str] = mapped_column(Text)
     files: Mapped[list[dict[str, Any]]] = mapped_column(JSONValue)
     key: Mapped[str | None] = mapped_column(Text)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from jupyter_mlops.data.datasets import get
-from jupyter_mlops.data.frames import FrameSource, is_frame
 from jupyter_mlops.data.sampling import sample as draw
-from jupyter_mlops.data.sources import open_source
+from jupyter_mlops.data.sources import Narrowed, Request, open_source
+from jupyter_mlops.data.sources.frames import FrameSource, is_frame
 from jupyter_mlops.data.tables import Table, numpy_pandas
 from jupyter_mlops.workspace.errors import Invalid, NotFound
 from jupyter_mlops.workspace.references import NAME
@@ -41,7 +41,15 @@ class Preview(Result):
         return numpy_pandas(self.rows)
 
 
-def resolve(ws: Workspace, source: Any) -> Table:
+def resolve(
+    ws: Workspace,
+    source: Any,
+    *,
+    query: str | None = None,
+    where: str | None = None,
+    columns: list[str] | None = None,
+    window: str | None = None,
+) -> Table:
     """Find the table that a name, reference, path, URI or data frame means.
 
     Parameters
@@ -49,6 +57,8 @@ def resolve(ws: Workspace, source: Any) -> Table:
     ws : Workspace
     source : str, data frame or Table
         A recorded dataset goes before a file of the same name.
+    query, where, columns, window : optional
+        Which part of it; see `jupyter_mlops.data.Request`.
 
     Raises
     ------
@@ -62,33 +72,53 @@ def resolve(ws: Workspace, source: Any) -> Table:
     >>> resolve(ws, "data:flights@1").rows  # doctest: +SKIP
     336776
     """
+    if isinstance(source, Path):
+        source = str(source)
+    found = _recorded(ws, source)
+    if found is None:
+        if not isinstance(source, str):
+            raise Invalid(
+                f"data can't be a {type(source).__name__}",
+                fix="pass a dataset's name, a path or URI, or a data frame",
+                code="E-DATA-004",
+            )
+        opened = open_source(
+            source.strip(),
+            query=query,
+            where=where,
+            columns=columns,
+            window=window,
+            allow_private=ws.settings.allow_private_urls,
+        )
+        return Table(opened)
+    Request(found.label, query=query, window=window).refuse("query", "window")
+    if where is None and columns is None:
+        return found
+    return Table(Narrowed(found.source, where, columns), inputs=found.inputs)
+
+
+def _recorded(ws: Workspace, source: Any) -> Table | None:
+    """The table that a frame or a dataset's name means; None for what must be opened."""
     if isinstance(source, Table):
         return source
     if is_frame(source):
         origin = type(source).__module__.partition(".")[0]
         return Table(FrameSource(source, f"a {origin} frame"))
-    if isinstance(source, Path):
-        source = str(source)
     if not isinstance(source, str):
-        raise Invalid(
-            f"data can't be a {type(source).__name__}",
-            fix="pass a dataset's name, a path or URI, or a pandas or polars frame",
-            code="E-DATA-004",
-        )
+        return None
     text = source.strip()
-    name = text.removeprefix("data:")
-    bare = re.fullmatch(rf"{NAME.pattern}(@\w+)?", name) is not None
     if text.startswith("data:"):
         return get(ws, text)
-    if bare:
-        try:
-            return get(ws, text)
-        except NotFound as missing:
-            # A word with an ending, or one that names a file, is meant as a file.
-            path = Path(text).expanduser()
-            if missing.code == "E-DATA-002" or not (path.suffix or path.exists()):
-                raise
-    return Table(open_source(text))
+    if re.fullmatch(rf"{NAME.pattern}(@\w+)?", text) is None:
+        return None
+    try:
+        return get(ws, text)
+    except NotFound as missing:
+        # A word with an ending, or one that names a file, is meant as a file.
+        path = Path(text).expanduser()
+        if missing.code == "E-DATA-002" or not (path.suffix or path.exists()):
+            raise
+    return None
 
 
 def sample(ws: Workspace, source: Any, rows: int = 10) -> Preview:

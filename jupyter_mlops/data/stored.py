@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from jupyter_mlops.data.faults import disk_fault
-from jupyter_mlops.data.files import ROW_GROUP, ParquetFiles
 from jupyter_mlops.data.records import DatasetRecord
 from jupyter_mlops.data.sources import Source
+from jupyter_mlops.data.sources.faults import disk_fault
+from jupyter_mlops.data.sources.files import ROW_GROUP, ParquetFiles
 from jupyter_mlops.data.tables import Table
 from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound, Unavailable
 from jupyter_mlops.workspace.records import new_id

@@ -25,6 +25,8 @@ class Table:
         Where the rows come from.
     ref : str, optional
         The reference of the recorded dataset version, for example ``data:flights@3``.
+    inputs : list of str, optional
+        References of the datasets it was made from; its own when it is one.
 
     Examples
     --------
@@ -33,9 +35,12 @@ class Table:
     (336776, 'c6c715ea')
     """
 
-    def __init__(self, source: Source, ref: str | None = None) -> None:
+    def __init__(
+        self, source: Source, ref: str | None = None, inputs: list[str] | None = None
+    ) -> None:
         self.source = source
         self.ref = ref
+        self.inputs = inputs or ([ref] if ref else [])
         self.key: str | None = None
         self.time: str | None = None
 

@@ -1,4 +1,4 @@
-"""Verbs for datasets and their profiles."""
+"""Verbs for datasets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.data import Dataset, Datasets, Preview
-    from jupyter_mlops.profiling import Profile, SideBySide
     from jupyter_mlops.workspace import Workspace
 
 
 @verb("data add", writes=True)
 def data_add(
-    ws: Workspace, name: str, source: Data, *, key: str | None = None, time: str | None = None
+    ws: Workspace,
+    name: str,
+    source: Data,
+    *,
+    key: str | None = None,
+    time: str | None = None,
+    query: str | None = None,
+    where: str | None = None,
+    columns: list[str] | None = None,
+    window: str | None = None,
 ) -> Dataset:
     """Add a dataset, or a new version of it when its content is new.
 
@@ -32,15 +40,26 @@ def data_add(
         The column that identifies a row.
     time : str
         The column that says when a row happened.
+    query : str
+        SQL of the database the URI names, instead of one of its tables.
+    where : str
+        A condition in SQL that rows must fulfil.
+    columns : list
+        The columns to take.
+    window : str
+        How much of a stream: the last 5000 messages, or those of the last 10m.
 
     Examples
     --------
     >>> %mlops data add flights flights.csv.zip --time time_hour
     >>> %mlops data add joined {frame} --key flight_id
+    >>> %mlops data add orders postgresql://ada:secret:PGPASSWORD@db/shop#orders
+    >>> %mlops data add clicks kafka://broker:9092/clicks --window 10m
     """
     from jupyter_mlops import data
 
-    return data.add(ws, name, source, key=key, time=time)
+    part = {"query": query, "where": where, "columns": columns, "window": window}
+    return data.add(ws, name, source, key=key, time=time, **part)
 
 
 @verb("data ls")
@@ -93,35 +112,3 @@ def data_sample(ws: Workspace, source: Data, rows: int = 10) -> Preview:
     from jupyter_mlops import data
 
     return data.sample(ws, source, rows)
-
-
-@verb("profile", writes=True)
-def profile(
-    ws: Workspace, source: Data, *, target: str | None = None, against: Data = None
-) -> Profile | SideBySide:
-    """Profile a table: what is in it, what is wrong with it, and what to do about it.
-
-    One pass over the rows, without loading them whole. With a target, each column is related to
-    it, and columns that seem to know the answer are named with their evidence.
-
-    Parameters
-    ----------
-    source : data
-        A dataset, a path or URI, or a data frame.
-    target : str
-        The column to predict.
-    against : data
-        Another table to put beside it.
-
-    Examples
-    --------
-    >>> %mlops profile flights --target late
-    >>> %mlops profile flights@2 --against flights@1
-    """
-    from jupyter_mlops import data, profiling
-
-    made = profiling.make(ws, data.resolve(ws, source), target=target)
-    if against is None:
-        return made
-    other = profiling.make(ws, data.resolve(ws, against))
-    return profiling.compare(made, other)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_mlops.data import Digest, digest, open_source
-from jupyter_mlops.data.frames import FrameSource
 from jupyter_mlops.data.hashing import words_of
+from jupyter_mlops.data.sources.frames import FrameSource
 
 MIXED = pl.DataFrame(
     {

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from jupyter_mlops.data import LazySource, open_source, register
+from jupyter_mlops.data.sources import Request
 from jupyter_mlops.workspace import Invalid, NotFound
 
 
@@ -131,16 +132,16 @@ def test_parquet_files_of_different_columns_are_refused(tmp_path: Path) -> None:
 
 def test_passwords_and_unknown_schemes_are_refused() -> None:
     with pytest.raises(Invalid, match="holds a password") as caught:
-        open_source("s3://me:secret@bucket/x.parquet")
-    assert "secret" not in str(caught.value)
+        open_source("s3://me:hunter2@bucket/x.parquet")
+    assert "hunter2" not in str(caught.value)
     with pytest.raises(Invalid, match="nothing here reads gopher://"):
         open_source("gopher://host/x")
 
 
 def test_other_packages_can_add_a_scheme() -> None:
     class Numbers(LazySource):
-        def __init__(self, uri: str) -> None:
-            self.uri = uri
+        def __init__(self, request: Request) -> None:
+            self.uri = request.uri
 
         def scan(self) -> pl.LazyFrame:
             return pl.LazyFrame({"n": range(int(self.uri.rpartition("/")[2]))})
@@ -158,3 +159,21 @@ def test_a_sample_is_spread_evenly(tmp_path: Path) -> None:
     assert drawn.is_sorted()
     assert drawn.n_unique() == 3000
     assert abs(drawn.mean() / 150_000 - 1) < 0.03  # type: ignore[operator]
+
+
+def test_some_rows_and_columns_of_a_file_are_read(tmp_path: Path) -> None:
+    pl.DataFrame({"n": range(100), "kind": ["a", "b"] * 50}).write_parquet(tmp_path / "x.parquet")
+    source = open_source(str(tmp_path / "x.parquet"), where="n >= 90 AND kind = 'b'", columns=["n"])
+    assert source.scan().collect().to_dict(as_series=False) == {"n": [91, 93, 95, 97, 99]}
+    assert source.provenance() == {"where": "n >= 90 AND kind = 'b'", "columns": ["n"]}
+
+
+def test_a_condition_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    pl.DataFrame({"n": range(100)}).write_parquet(tmp_path / "x.parquet")
+    path = str(tmp_path / "x.parquet")
+    with pytest.raises(Invalid, match="the condition 'm > 1' can't be used on"):
+        open_source(path, where="m > 1").scan()
+    with pytest.raises(NotFound, match="has no column 'm'"):
+        open_source(path, columns=["m"]).scan()
+    with pytest.raises(Invalid, match="takes no --window"):
+        open_source(path, window="10m")

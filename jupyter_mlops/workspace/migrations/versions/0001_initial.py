@@ -28,6 +28,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "contract",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=True),
+        sa.Column("profile", sa.String(length=32), nullable=True),
+        sa.Column("author", sa.String(length=255), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name", "version"),
+    )
+    with op.batch_alter_table("contract", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_contract_digest"), ["digest"], unique=False)
+        batch_op.create_index(batch_op.f("ix_contract_name"), ["name"], unique=False)
+
+    op.create_table(
         "dataset",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -37,6 +55,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("columns", sa.JSON(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("provenance", sa.JSON(), nullable=False),
         sa.Column("location", sa.Text(), nullable=False),
         sa.Column("files", sa.JSON(), nullable=False),
         sa.Column("key", sa.Text(), nullable=True),
@@ -437,5 +456,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_dataset_digest"))
 
     op.drop_table("dataset")
+    with op.batch_alter_table("contract", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_contract_name"))
+        batch_op.drop_index(batch_op.f("ix_contract_digest"))
+
+    op.drop_table("contract")
     op.drop_table("agent_lease")
     # ### end Alembic commands ###

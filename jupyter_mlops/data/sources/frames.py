@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from jupyter_mlops.data.sources import LazySource
+from jupyter_mlops.data.sources.opening import LazySource
 from jupyter_mlops.workspace.errors import Invalid
 
 __all__ = ["FrameSource", "is_frame"]

@@ -16,15 +16,15 @@ from urllib.request import url2pathname
 
 import polars as pl
 
-from jupyter_mlops.data.delimited import read_delimited
-from jupyter_mlops.data.faults import (
+from jupyter_mlops.data.sources.delimited import read_delimited
+from jupyter_mlops.data.sources.faults import (
     check_packed,
     delimited_fault,
     disk_fault,
     json_lines_fault,
     open_bytes,
 )
-from jupyter_mlops.data.sources import LazySource, Source
+from jupyter_mlops.data.sources.opening import LazySource, Request, Source
 from jupyter_mlops.workspace.errors import Invalid, NotFound, Unavailable
 from jupyter_mlops.workspace.records import new_id
 
@@ -140,7 +140,7 @@ def _scratch() -> Path:
     return folder
 
 
-def open_files(uri: str) -> Source:
+def open_files(request: Request) -> Source:
     """Open a path, a ``file://`` URI, a glob or a folder of data files.
 
     Raises
@@ -152,9 +152,10 @@ def open_files(uri: str) -> Source:
 
     Examples
     --------
-    >>> open_files("data/*.parquet").scan()  # doctest: +SKIP
+    >>> open_files(Request("data/*.parquet")).scan()  # doctest: +SKIP
     """
-    where = uri
+    request.refuse("query", "window")
+    uri = where = request.uri
     if uri.startswith("file:"):
         where = url2pathname(urlsplit(uri).path)
     path = Path(where).expanduser()

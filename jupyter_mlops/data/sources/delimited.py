@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from jupyter_mlops.data.faults import check_header, delimited_fault
+from jupyter_mlops.data.sources.faults import check_header, delimited_fault
 
 #: Fields that mean "no value".
 MISSING: Final = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL"]
