@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from jupyter_mlops.data.hashing import hash_column, hash_words, words_of
+from jupyter_mlops.data.hashing import hash_column
 from jupyter_mlops.profiling.distinct import Distinct
 
 __all__ = ["EXACT", "Values", "runs"]
@@ -87,9 +87,9 @@ class Values:
         than to group them; only the frequent ones are looked up.
         """
         assert self._distinct is not None
-        (words,) = words_of(texts, lanes=1)
+        words = hash_column(texts)
         unique, counts = runs(np.sort(words))
-        self._distinct.update(hash_words(unique))
+        self._distinct.update(unique)
         kept = self._frequent(counts)
         if kept.size:
             rows = np.flatnonzero(np.isin(words, unique[kept]))
