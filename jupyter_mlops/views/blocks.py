@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import Field as Pydantic
 
 __all__ = [
     "KINDS",
@@ -14,11 +15,20 @@ __all__ = [
     "Chart",
     "Code",
     "Column",
+    "Distribution",
+    "Explorer",
     "Fact",
     "Facts",
+    "Field",
+    "Finding",
+    "Findings",
+    "Form",
     "Level",
     "Notice",
     "Preview",
+    "Progress",
+    "Query",
+    "Series",
     "Table",
     "View",
 ]
@@ -34,6 +44,11 @@ KINDS = (
     "dataset",
     "preview",
     "profile",
+    "profile-columns",
+    "profile-column",
+    "contract",
+    "contracts",
+    "contract-check",
     "run",
     "runs",
     "comparison",
@@ -77,7 +92,8 @@ class Column(_Model):
     """A table's column; `kind` says how its cells are drawn.
 
     ``percent`` and ``bar`` take fractions from 0 to 1, ``time`` ISO 8601 in UTC, ``spark``
-    a list of numbers, ``ref`` a reference, ``badge`` ``{"text": …, "level": …}``.
+    a list of numbers or ``{"values": …, "against": …, "ends": [low, high]}``, ``ref`` a
+    reference, ``badge`` ``{"text": …, "level": …}``.
     """
 
     key: str
@@ -144,7 +160,7 @@ class Action(_Model):
 
     label: str
     verb: str
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: dict[str, Any] = Pydantic(default_factory=dict)
     confirm: str = ""
     danger: bool = False
 
@@ -156,8 +172,118 @@ class Actions(_Model):
     items: list[Action]
 
 
+class Series(_Model):
+    """One table's share of each bar of a distribution."""
+
+    label: str
+    shares: list[float]
+
+
+class Distribution(_Model):
+    """How values are spread: bars between `ends`, or one bar for each of `labels`."""
+
+    type: Literal["distribution"] = "distribution"
+    title: str = ""
+    labels: list[str] = Pydantic(default_factory=list)
+    ends: list[str] = Pydantic(default_factory=list)
+    series: list[Series]
+    note: str = ""
+
+
+class Finding(_Model):
+    """One thing that is wrong or worth knowing, with its evidence and a fix to copy."""
+
+    level: Level
+    subject: str
+    finding: str
+    evidence: str
+    action: str = ""
+    code: str = ""
+
+
+class Findings(_Model):
+    """Findings, the most pressing first; `total` counts them when not all are here."""
+
+    type: Literal["findings"] = "findings"
+    title: str = ""
+    items: list[Finding]
+    total: int | None = None
+    empty: str = "Nothing found."
+
+
+class Query(_Model):
+    """A verb that only reads: a place with a server asks it for what isn't here."""
+
+    verb: str
+    args: dict[str, Any] = Pydantic(default_factory=dict)
+
+
+class Explorer(_Model):
+    """A table of things that open: each row has a ``key``, and `details` by that key.
+
+    What doesn't fit into a notebook is asked for where there is a server: `pages` takes
+    ``page``, ``size``, ``search``, ``sort`` and ``descending``, `detail` takes ``position``.
+    `names` holds the names of all things, one a line in their order, as far as there is room.
+    """
+
+    type: Literal["explorer"] = "explorer"
+    title: str = ""
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+    details: dict[str, list[Block]] = Pydantic(default_factory=dict)
+    total: int
+    names: str = ""
+    pages: Query | None = None
+    detail: Query | None = None
+    empty: str = "Nothing here yet."
+
+
+class Progress(_Model):
+    """How far something is that goes on; `total` is None when nobody knows."""
+
+    type: Literal["progress"] = "progress"
+    done: int
+    total: int | None = None
+    unit: str = "rows"
+    seconds: float = 0.0
+
+
+class Field(_Model):
+    """One thing to fill in. A ``dataset`` is chosen among those of the workspace."""
+
+    name: str
+    label: str
+    kind: Literal["text", "number", "choice", "dataset", "switch", "list"] = "text"
+    value: str = ""
+    choices: list[str] = Pydantic(default_factory=list)
+    hint: str = ""
+
+
+class Form(_Model):
+    """A verb whose arguments a person fills in; empty fields are left out."""
+
+    type: Literal["form"] = "form"
+    title: str = ""
+    submit: str
+    verb: str
+    args: dict[str, Any] = Pydantic(default_factory=dict)
+    fields: list[Field]
+
+
 Block = Annotated[
-    Facts | Table | Chart | Notice | Preview | Code | Actions, Field(discriminator="type")
+    Facts
+    | Table
+    | Chart
+    | Notice
+    | Preview
+    | Code
+    | Actions
+    | Distribution
+    | Findings
+    | Explorer
+    | Progress
+    | Form,
+    Pydantic(discriminator="type"),
 ]
 
 
@@ -183,4 +309,7 @@ class View(_Model):
     subtitle: str = ""
     ref: str | None = None
     line: str = ""
-    blocks: list[Block] = Field(default_factory=list)
+    blocks: list[Block] = Pydantic(default_factory=list)
+
+
+Explorer.model_rebuild()

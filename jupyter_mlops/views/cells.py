@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_mlops.views.blocks import Action, Column
 
-__all__ = ["cell_text", "magic_line", "number_text", "spark_text"]
+__all__ = ["cell_text", "magic_line", "number_text", "progress_text", "spark_parts", "spark_text"]
 
 _TICKS = "▁▂▃▄▅▆▇█"
 _LONG_ID = re.compile(r"\b(\w+):([0-9a-f]{32})\b")
@@ -22,7 +22,9 @@ def cell_text(column: Column, value: Any) -> str:
     if column.kind == "badge":
         return str(value["text"])
     if column.kind == "spark":
-        return spark_text(value)
+        values, against, ends = spark_parts(value)
+        drawn = spark_text(values) + (f" / {spark_text(against)}" if against else "")
+        return f"{ends[0]} {drawn} {ends[1]}" if ends else drawn
     if column.kind in {"percent", "bar"}:
         return percent_text(float(value))
     if column.kind == "time":
@@ -81,6 +83,13 @@ def time_text(iso: str) -> str:
         return iso
 
 
+def spark_parts(value: Any) -> tuple[list[float], list[float], list[str]]:
+    """The bars of a spark, those it is put against, and the words at its two ends."""
+    if not isinstance(value, dict):
+        return list(value), [], []
+    return value["values"], value.get("against") or [], value.get("ends") or []
+
+
 def spark_text(values: list[float]) -> str:
     """A row of block characters, which survives wherever text does."""
     numbers = [float(value) for value in values]
@@ -88,6 +97,28 @@ def spark_text(values: list[float]) -> str:
     if top <= 0:
         return _TICKS[0] * len(numbers)
     return "".join(_TICKS[min(7, int(8 * max(0.0, value) / top))] for value in numbers)
+
+
+def progress_text(done: int, total: int | None, unit: str, seconds: float) -> str:
+    """How far something is, how fast it goes, and when it ends.
+
+    Examples
+    --------
+    >>> progress_text(250_000, 1_000_000, "rows", 2.0)
+    '25 % · 250,000 of 1,000,000 rows · 125,000 rows/s · 6 s left'
+    >>> progress_text(250_000, None, "rows", 2.0)
+    '250,000 rows · 125,000 rows/s'
+    """
+    words = [f"{done:,} {unit}"]
+    if total:
+        words = [f"{100 * min(1, done / total):.0f} %", f"{done:,} of {total:,} {unit}"]
+    if done and seconds > 0:
+        rate = done / seconds
+        words.append(f"{rate:,.0f} {unit}/s")
+        if total and total > done:
+            left = (total - done) / rate
+            words.append(f"{left:.0f} s left" if left < 100 else f"{left / 60:.0f} min left")
+    return " · ".join(words)
 
 
 def magic_line(action: Action) -> str:

@@ -14,18 +14,33 @@ from jupyter_mlops.views.blocks import (
     Chart,
     Code,
     Column,
+    Distribution,
+    Explorer,
     Facts,
+    Findings,
+    Form,
     Level,
     Notice,
     Preview,
+    Progress,
     Table,
     View,
 )
-from jupyter_mlops.views.cells import cell_text, magic_line
+from jupyter_mlops.views.cells import (
+    cell_text,
+    magic_line,
+    percent_text,
+    progress_text,
+    spark_parts,
+    spark_text,
+)
+from jupyter_mlops.views.images import bars_png
 
 __all__ = ["render_html"]
 
 ROWS = 100
+LARGEST = 40_000
+"""Characters of one table: names may hold anything, and a quote takes six."""
 _MARKS: dict[Level, tuple[str, str]] = {
     "info": ("ⓘ", "#1a6fb5"),
     "good": ("✓", "#2a7d3b"),
@@ -58,6 +73,19 @@ def _block(block: Any) -> str:
         return f"<pre><code>{escape(block.text)}</code></pre>"
     if isinstance(block, Actions):
         return _actions(block)
+    if isinstance(block, Explorer):
+        return _table(
+            Table(title=block.title, columns=block.columns, rows=block.rows,
+                  total=block.total, empty=block.empty)
+        )  # fmt: skip
+    if isinstance(block, Findings):
+        return _findings(block)
+    if isinstance(block, Distribution):
+        return _distribution(block)
+    if isinstance(block, Progress):
+        return f"<p>{escape(progress_text(block.done, block.total, block.unit, block.seconds))}</p>"
+    if isinstance(block, Form):
+        return ""  # nothing can be filled in where no script runs
     raise TypeError(f"no rendering for {type(block).__qualname__}")
 
 
@@ -81,21 +109,78 @@ def _table(block: Table) -> str:
         f'<th style="text-align: {column.align}">{escape(column.label)}</th>'
         for column in block.columns
     )
-    rows = "".join(
-        "<tr>" + "".join(_cell(column, row.get(column.key)) for column in block.columns) + "</tr>"
-        for row in block.rows[:ROWS]
-    )
+    rows: list[str] = []
+    room = LARGEST
+    for row in block.rows[:ROWS]:
+        cells = "".join(_cell(column, row.get(column.key)) for column in block.columns)
+        room -= len(cells)
+        if room < 0:
+            break
+        rows.append(f"<tr>{cells}</tr>")
     total = block.total if block.total is not None else len(block.rows)
-    return f"{title}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>" + _more(
-        total - min(len(block.rows), ROWS)
-    )
+    body = f"<tbody>{''.join(rows)}</tbody>"
+    return f"{title}<table><thead><tr>{heads}</tr></thead>{body}</table>" + _more(total - len(rows))
 
 
 def _cell(column: Column, value: Any) -> str:
+    if column.kind == "spark" and value is not None:
+        return _spark(value)
     text = escape(cell_text(column, value))
     if column.kind == "badge" and value is not None:
         text = f'<span style="color: {_MARKS[value["level"]][1]}">{text}</span>'
     return f'<td style="text-align: {column.align}">{text}</td>'
+
+
+def _spark(value: Any) -> str:
+    values, against, ends = spark_parts(value)
+    if not values:
+        return "<td>–</td>"
+    drawn = spark_text(values) + (f" / {spark_text(against)}" if against else "")
+    picture = f'<img src="data:image/png;base64,{bars_png(values, against)}" alt="{drawn}">'
+    below = f"<br><small>{escape(ends[0])} … {escape(ends[1])}</small>" if ends else ""
+    return f'<td style="text-align: left">{picture}{below}</td>'
+
+
+def _findings(block: Findings) -> str:
+    title = f"<p><strong>{escape(block.title)}</strong></p>" if block.title else ""
+    if not block.items:
+        return f"{title}<p><em>{escape(block.empty)}</em></p>"
+    items: list[str] = []
+    room = LARGEST // 2
+    for one in block.items:
+        mark, colour = _MARKS[one.level]
+        item = (
+            f'<li><span style="color: {colour}">{mark}</span> '
+            f"<strong>{escape(one.subject)}</strong>: "
+            f"{escape(one.finding)} – {escape(one.evidence)}"
+            + (f". <em>{escape(one.action)}</em>" if one.action else "")
+            + "</li>"
+        )
+        room -= len(item)
+        if room < 0:
+            break
+        items.append(item)
+    total = block.total if block.total is not None else len(block.items)
+    return f"{title}<ul>{''.join(items)}</ul>" + _more(total - len(items))
+
+
+def _distribution(block: Distribution) -> str:
+    first, *others = block.series
+    title = f"<p><strong>{escape(block.title)}</strong></p>" if block.title else ""
+    if block.labels:
+        heads = "".join(f"<th>{escape(one.label or 'Share')}</th>" for one in block.series)
+        rows = "".join(
+            f"<tr><td>{escape(label)}</td>"
+            + "".join(f"<td>{percent_text(one.shares[at])}</td>" for one in block.series)
+            + "</tr>"
+            for at, label in enumerate(block.labels[:ROWS])
+        )
+        return f"{title}<table><tr><th></th>{heads}</tr>{rows}</table>"
+    against = others[0].shares if others else None
+    image = bars_png(first.shares, against, width=480, height=100)
+    ends = " … ".join(escape(one) for one in block.ends)
+    alt = spark_text(first.shares)
+    return f'{title}<p><img src="data:image/png;base64,{image}" alt="{alt}"><br>{ends}</p>'
 
 
 def _preview(block: Preview) -> str:

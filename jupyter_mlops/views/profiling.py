@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from jupyter_mlops.profiling.advice import Advice
-from jupyter_mlops.profiling.columns import ColumnProfile
 from jupyter_mlops.profiling.comparing import SideBySide
+from jupyter_mlops.profiling.paging import by_interest
 from jupyter_mlops.profiling.profiles import Profile
 from jupyter_mlops.views.blocks import (
     Code,
-    Column,
     Fact,
     Facts,
-    Level,
+    Field,
+    Finding,
+    Findings,
+    Form,
     Notice,
-    Table,
     View,
 )
+from jupyter_mlops.views.columns import LEVELS, ROWS, explorer, finding
 from jupyter_mlops.views.data import short
 from jupyter_mlops.views.registry import look
 
 __all__ = ["profile_view", "side_by_side_view"]
 
-ROWS: Final = 200
-ADVICE: Final = 100
-_LEVELS: Final[dict[str, Level]] = {"likely": "bad", "check": "warn", "note": "info"}
-_BINS: Final = 12
+ADVICE: Final = 60
+#: What advice and a form's choices may take in a saved notebook, in characters.
+_FINDINGS: Final = 20_000
+_PER_FINDING: Final = 90
+_CHOICES: Final = 6_000
+_PER_CHOICE: Final = 18
 _NAMED: Final = 6
 _NOTICES: Final = 8
 _FIRST: Final = (
@@ -66,23 +70,6 @@ _SAYS: Final = {
 @look(Profile)
 def profile_view(result: Profile) -> View:
     """A profile's findings first, then its columns and all advice."""
-    columns = Table(
-        title="Columns",
-        columns=[
-            Column(key="name", label="Column"),
-            Column(key="type", label="Type", kind="badge"),
-            Column(key="missing", label="Missing", kind="percent"),
-            Column(key="distinct", label="Distinct", kind="number"),
-            Column(key="spread", label="Spread", kind="spark"),
-            Column(key="low", label="Min"),
-            Column(key="middle", label="Median"),
-            Column(key="high", label="Max"),
-            Column(key="top", label="Most frequent"),
-            *_strength_column(result),
-        ],
-        rows=[_row(column, result) for column in list(result.columns.values())[:ROWS]],
-        total=len(result.columns),
-    )
     title = result.label.removeprefix("data:") or "Profile"
     target = f" · target {short(result.target)}" if result.target else ""
     return View(
@@ -94,9 +81,10 @@ def profile_view(result: Profile) -> View:
         blocks=[
             _facts(result),
             *_notices(result),
-            columns,
+            explorer(result, _interesting(result)),
             _advice(result.advice),
             *_code(result.advice),
+            *_again(result),
         ],
     )
 
@@ -109,33 +97,8 @@ def side_by_side_view(result: SideBySide) -> View:
         (name for name in here.columns if name in there.columns),
         key=lambda name: -result.distances.get(name, 1.0),
     )
-    table = Table(
-        title="Columns",
-        columns=[
-            Column(key="name", label="Column"),
-            Column(key="distance", label="Difference", kind="bar"),
-            Column(key="missing", label="Missing", kind="percent"),
-            Column(key="missing_there", label="there", kind="percent"),
-            Column(key="middle", label="Median or top"),
-            Column(key="middle_there", label="there"),
-            Column(key="spread", label="Spread", kind="spark"),
-            Column(key="spread_there", label="there", kind="spark"),
-        ],
-        rows=[
-            {
-                "name": short(name),
-                "distance": round(result.distances.get(name, 1.0), 4),
-                "missing": round(here.columns[name].missing_share, 5),
-                "missing_there": round(there.columns[name].missing_share, 5),
-                "middle": _middle(here.columns[name]),
-                "middle_there": _middle(there.columns[name]),
-                "spread": _spark(here.columns[name]),
-                "spread_there": _spark(there.columns[name]),
-            }
-            for name in names[:ROWS]
-        ],
-        total=len(names),
-        empty="The two have no column in common.",
+    columns = explorer(
+        here, names, against=there, distances=result.distances, title="Columns in both"
     )
     notices = [
         Notice(level="warn", text=f"Only in {side.label}: {_listed(lone)}.")
@@ -144,8 +107,8 @@ def side_by_side_view(result: SideBySide) -> View:
     ]
     facts = Facts(
         items=[
-            Fact(label="Rows", value=f"{here.rows:,}", hint=here.label),
-            Fact(label="Rows there", value=f"{there.rows:,}", hint=there.label),
+            Fact(label="Rows", value=f"{here.rows:,}", hint=short(here.label)),
+            Fact(label="Rows there", value=f"{there.rows:,}", hint=short(there.label)),
             Fact(label="Columns in both", value=f"{len(names):,}"),
         ]
     )
@@ -153,10 +116,54 @@ def side_by_side_view(result: SideBySide) -> View:
         kind="profile",
         title=short(here.label.removeprefix("data:")),
         subtitle=short(f"against {there.label.removeprefix('data:')}"),
-        ref=f"profile:{here.id}" if here.id else None,
         line=f"{_line(here)} --against {there.data_ref}" if there.data_ref else "",
-        blocks=[facts, *notices, table],
+        blocks=[facts, *notices, columns, *_again(here, there)],
     )
+
+
+def _interesting(result: Profile) -> list[str]:
+    """The columns in the table's order; of very many, those first that say most."""
+    names = list(result.columns)
+    if len(names) <= ROWS:
+        return names
+    return by_interest(result, names)
+
+
+def _again(result: Profile, against: Profile | None = None) -> list[Form]:
+    """Another target, or another table to put beside it."""
+    if not result.data_ref:
+        return []
+    choices: list[str] = []
+    room = _CHOICES
+    for name in result.columns:
+        room -= len(name) + _PER_CHOICE
+        choices.append(name)
+    if room < 0:
+        choices = []  # what can't all be listed is written
+    return [
+        Form(
+            title="Profile again",
+            submit="Profile",
+            verb="profile",
+            args={"source": result.data_ref},
+            fields=[
+                Field(
+                    name="target",
+                    label="Target",
+                    value=result.target or "",
+                    choices=choices,
+                    hint="the column to predict",
+                ),
+                Field(
+                    name="against",
+                    label="Against",
+                    kind="dataset",
+                    value=(against.data_ref or "") if against is not None else "",
+                    hint="another dataset, side by side",
+                ),
+            ],
+        )
+    ]
 
 
 def _facts(result: Profile) -> Facts:
@@ -185,22 +192,22 @@ def _notices(result: Profile) -> list[Notice]:
         groups.setdefault((one.severity, one.finding), []).append(one)
     notices = []
     ordered = sorted(groups.items(), key=lambda one: _weight(*one[0]))
-    for (severity, finding), found in ordered[:_NOTICES]:
+    for (severity, kind), found in ordered[:_NOTICES]:
         names = _listed([one.column for one in found])
         if len(found) == 1:
-            text = f"{finding}: {names} – {found[0].evidence}"
+            text = f"{kind}: {names} – {found[0].evidence}"
         else:
-            text = f"{finding}: {names} – {_SAYS.get(finding, '')}"
-        if finding == "leakage":
+            text = f"{kind}: {names} – {_SAYS.get(kind, '')}"
+        if kind == "leakage":
             mark = "likely leakage" if severity == "likely" else "leakage to check"
             example = f"{short(found[0].column)}: {found[0].evidence}"
             more = f" ({example})" if len(found) > 1 else ""
             text = text.replace("leakage", mark, 1) + more
         notices.append(
             Notice(
-                level=_LEVELS[severity],
+                level=LEVELS[severity],
                 text=_capital(text[:400]),
-                fix=found[0].action if finding == "leakage" else "",
+                fix=found[0].action if kind == "leakage" else "",
             )
         )
     if not result.advice:
@@ -214,54 +221,18 @@ def _weight(severity: str, finding: str) -> tuple[bool, int, str]:
     return severity == "note", place + _TIDY * (finding in _TIDYING), severity
 
 
-def _row(column: ColumnProfile, result: Profile) -> dict[str, Any]:
-    top = column.values.top(1)
-    share = f" ({100 * top[0][1] / column.present:.0f} %)" if top and column.present else ""
-    text = not (column.values.numeric or column.type == "boolean")
-    worst = next((one for one in result.advice if one.column == column.name), None)
-    level = _LEVELS[worst.severity] if worst is not None else "info"
-    row: dict[str, Any] = {
-        "name": short(column.name),
-        "type": {"text": column.semantic or column.type, "level": level},
-        "missing": round(column.missing_share, 5),
-        "distinct": column.values.distinct(),
-        "spread": _spark(column),
-        "low": None if text else column.shown(column.quantile(0)),
-        "middle": None if text else column.shown(column.quantile(0.5)),
-        "high": None if text else column.shown(column.quantile(1)),
-        "top": short(column.shown(top[0][0]))[:40] + share if top else None,
-    }
-    if result.analysis is not None:
-        row["strength"] = result.analysis.strength.get(column.name)
-    return row
-
-
-def _strength_column(result: Profile) -> list[Column]:
-    if result.analysis is None or not result.analysis.strength:
-        return []
-    return [Column(key="strength", label=f"{result.analysis.metric} alone", kind="number")]
-
-
-def _advice(found: list[Advice]) -> Table:
-    return Table(
+def _advice(found: list[Advice]) -> Findings:
+    items: list[Finding] = []
+    room = _FINDINGS
+    for one in found[:ADVICE]:
+        item = finding(one, brief=True)
+        room -= len(item.model_dump_json()) + _PER_FINDING
+        if room < 0:
+            break
+        items.append(item)
+    return Findings(
         title="Advice",
-        columns=[
-            Column(key="column", label="Column"),
-            Column(key="severity", label="Severity", kind="badge"),
-            Column(key="finding", label="Finding"),
-            Column(key="evidence", label="Evidence"),
-            Column(key="action", label="What to do"),
-        ],
-        rows=[
-            {
-                "severity": {"text": one.severity, "level": _LEVELS[one.severity]},
-                "column": short(one.column),
-                "finding": one.finding,
-                "evidence": one.evidence[:300],
-                "action": one.action,
-            }
-            for one in found[:ADVICE]
-        ],
+        items=items,
         total=len(found),
         empty="No advice: nothing found that needs preparation.",
     )
@@ -273,7 +244,8 @@ def _code(found: list[Advice]) -> list[Code]:
     for one in found:
         if one.severity == "likely":
             lines += [line for line in one.code.splitlines() if line not in lines]
-    text = "\n".join(line[:300] for line in lines[:40])
+    # Half a line would not run.
+    text = "\n".join([line for line in lines if len(line) <= 300][:40])
     return [Code(title="The likely fixes as code", text=text)] if text else []
 
 
@@ -284,19 +256,6 @@ def _line(result: Profile) -> str:
     return f"%mlops profile {result.data_ref.removeprefix('data:')}{target}"
 
 
-def _spark(column: ColumnProfile) -> list[int]:
-    counts = column.histogram(_BINS).counts
-    most = max(counts, default=0)
-    return [round(100 * count / most) for count in counts] if most else []
-
-
-def _middle(column: ColumnProfile) -> str | None:
-    if column.values.numeric:
-        return column.shown(column.quantile(0.5))
-    top = column.values.top(1)
-    return short(column.shown(top[0][0]))[:40] if top else None
-
-
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(short(name)[:40] for name in names[:_NAMED]) + more
@@ -304,3 +263,7 @@ def _listed(names: list[str]) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+# A contract is a record of the same room.
+from jupyter_mlops.views import contracts  # noqa: E402, F401

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from textwrap import wrap
 
 from jupyter_mlops.views.blocks import (
     Actions,
     Chart,
     Code,
+    Distribution,
+    Explorer,
     Fact,
     Facts,
+    Findings,
+    Form,
     Notice,
     Preview,
+    Progress,
     Table,
     View,
 )
-from jupyter_mlops.views.cells import cell_text, magic_line
+from jupyter_mlops.views.cells import cell_text, magic_line, progress_text, spark_text
 
 __all__ = ["LINES", "render_text"]
 
@@ -33,7 +39,17 @@ def render_text(view: View, limit: int = LINES) -> str:
     lines = [view.title + (f" · {view.subtitle}" if view.subtitle else "")]
     facts = [block for block in view.blocks if isinstance(block, Facts)]
     notices = [block for block in view.blocks if isinstance(block, Notice)]
-    others = [block for block in view.blocks if not isinstance(block, Facts | Notice | Actions)]
+    # A form can only be filled in where there is a panel.
+    others = [
+        block
+        for block in view.blocks
+        if not isinstance(block, Facts | Notice | Actions | Form | Progress)
+    ]
+    lines += [
+        progress_text(block.done, block.total, block.unit, block.seconds)
+        for block in view.blocks
+        if isinstance(block, Progress)
+    ]
     for group in facts:
         lines += _wrapped([_fact(fact) for fact in group.items])
     for notice in notices:
@@ -56,8 +72,15 @@ def render_text(view: View, limit: int = LINES) -> str:
 
 
 def _block(block: Table | Chart | Preview | Code | object, room: int) -> list[str]:
+    if isinstance(block, Explorer):
+        block = Table(title=block.title, columns=block.columns, rows=block.rows,
+                      total=block.total, empty=block.empty)  # fmt: skip
     if isinstance(block, Table):
         return _table(block, room)
+    if isinstance(block, Findings):
+        return _findings(block, room)
+    if isinstance(block, Distribution):
+        return _distribution(block)
     if isinstance(block, Chart):
         return [block.alt]
     if isinstance(block, Preview):
@@ -93,6 +116,28 @@ def _table(table: Table, room: int) -> list[str]:
         [column.kind == "ref" for column in table.columns],
     )
     return title + _cut(grid, room - len(title), total)
+
+
+def _findings(block: Findings, room: int) -> list[str]:
+    if not block.items:
+        return [f"{block.title}: {block.empty}" if block.title else block.empty]
+    total = block.total if block.total is not None else len(block.items)
+    if room <= 3:
+        counts = Counter(one.finding for one in block.items)
+        said = ", ".join(f"{name} {count}" for name, count in counts.items())
+        return [_fit(f"{block.title} ({total:,}): {said}")]
+    lines = [f"{one.subject}: {one.finding} – {one.evidence}" for one in block.items]
+    return _cut([f"{block.title} ({total:,}):", *map(_fit, lines)], room, total)
+
+
+def _distribution(block: Distribution) -> list[str]:
+    title = f"{block.title}: " if block.title else ""
+    ends = block.ends or block.labels
+    low, high = (f"{ends[0]} ", f" {ends[-1]}") if ends else ("", "")
+    return [
+        _fit(f"{title}{one.label + ' ' if one.label else ''}{low}{spark_text(one.shares)}{high}")
+        for one in block.series
+    ]
 
 
 def _grid(rows: list[list[str]], right: list[bool], whole: list[bool]) -> list[str]:

@@ -21,17 +21,21 @@ export class Api {
     return this._view(await this._request(path + query, { method: 'GET' }));
   }
 
-  /** Set off a verb. */
+  /** Set off a verb; its progress is told by events under the job's name. */
   async act(
     verb: string,
-    args: Readonly<Record<string, unknown>>
+    args: Readonly<Record<string, unknown>>,
+    job?: string
   ): Promise<IView> {
     const path = URLExt.join('verbs', encodeURIComponent(verb));
     return this._view(
       await this._request(path, {
         method: 'POST',
         body: JSON.stringify(args),
-        headers: { 'Content-Type': 'application/json' }
+        headers: {
+          'Content-Type': 'application/json',
+          ...(job ? { 'X-MLOps-Job': job } : {})
+        }
       })
     );
   }

@@ -68,3 +68,33 @@ export function scalarText(value: unknown): string {
   }
   return JSON.stringify(value);
 }
+
+/**
+ * How far something is, how fast it goes, and when it ends.
+ */
+export function progressText(
+  done: number,
+  total: number | null,
+  unit: string,
+  seconds: number
+): string {
+  const whole = (value: number): string =>
+    Math.round(value).toLocaleString('en-US');
+  const words = total
+    ? [
+        `${Math.round(100 * Math.min(1, done / total))} %`,
+        `${whole(done)} of ${whole(total)} ${unit}`
+      ]
+    : [`${whole(done)} ${unit}`];
+  if (done > 0 && seconds > 0) {
+    const rate = done / seconds;
+    words.push(`${whole(rate)} ${unit}/s`);
+    if (total && total > done) {
+      const left = (total - done) / rate;
+      words.push(
+        left < 100 ? `${whole(left)} s left` : `${whole(left / 60)} min left`
+      );
+    }
+  }
+  return words.join(' · ');
+}

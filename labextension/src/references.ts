@@ -20,6 +20,9 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'data-ls': ['dataset.'],
   'data-show': ['dataset.'],
   'data-sample': ['dataset.'],
+  'profile-show': [],
+  'profile-columns': [],
+  'profile-column': [],
   'label-status': ['label.'],
   'label-next': ['label.'],
   runs: ['run.', 'model.'],
@@ -35,12 +38,16 @@ const TRAFFIC = 'endpoint.traffic';
 /** Verb and argument that show one record of a kind; all of them only read. */
 const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   data: ['data-show', 'name'],
+  profile: ['profile-show', 'ref'],
   run: ['runs', 'name'],
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
   drift: ['checks', 'name'],
   label: ['label-status', 'task']
 };
+
+/** Kinds whose names are ids: their verbs take the whole reference. */
+const WHOLE = ['run', 'drift', 'profile'];
 
 export function isRead(verb: string): boolean {
   return Object.hasOwn(READS, verb);
@@ -75,7 +82,7 @@ export function queryOf(ref: string): IQuery | null {
   const [verb, argument] = SHOWS[kind] ?? ['', ''];
   return {
     verb,
-    args: { [argument]: kind === 'run' || kind === 'drift' ? ref : name }
+    args: { [argument]: WHOLE.includes(kind) ? ref : name }
   };
 }
 

@@ -4,7 +4,7 @@ import type { ISignal } from '@lumino/signaling';
 import type { IHost } from './components/host';
 import type { LiveView } from './live';
 import type { IQuery } from './references';
-import type { IAction, IView } from './views';
+import type { IAction, IAsk, IProgress, IView } from './views';
 
 /** Something was recorded in the workspace, by whoever and from wherever. */
 export interface IChange {
@@ -36,7 +36,17 @@ export interface IWorkspace {
    * @returns The view of its result.
    * @throws `Refusal` with what was wrong and what to do.
    */
-  act(action: Pick<IAction, 'verb' | 'args'>): Promise<IView>;
+  act(
+    action: Pick<IAction, 'verb' | 'args'>,
+    onProgress?: (progress: IProgress) => void
+  ): Promise<IView>;
+
+  /**
+   * Ask a verb that changes nothing, once.
+   *
+   * @throws `Refusal` with what was wrong and what to do.
+   */
+  ask(query: IAsk): Promise<IView>;
 
   /** Where a stored report is served. */
   reportUrl(id: string): string;
@@ -77,7 +87,10 @@ export interface IPanels {
    *
    * @throws `Refusal` with what was wrong and what to do.
    */
-  perform(action: IAction): Promise<void>;
+  perform(
+    action: IAction,
+    onProgress?: (progress: IProgress) => void
+  ): Promise<void>;
 }
 
 export const IPanels = new Token<IPanels>(

@@ -78,8 +78,102 @@ export interface IActions {
   items: IAction[];
 }
 
+/** One table's share of each bar of a distribution. */
+export interface ISeries {
+  label: string;
+  shares: number[];
+}
+
+/** Bars between two ends, or one for each label. */
+export interface IDistribution {
+  type: 'distribution';
+  title?: string;
+  labels?: string[];
+  ends?: string[];
+  series: ISeries[];
+  note?: string;
+}
+
+export interface IFinding {
+  level?: Level;
+  subject: string;
+  finding: string;
+  evidence: string;
+  action?: string;
+  code?: string;
+}
+
+export interface IFindings {
+  type: 'findings';
+  title?: string;
+  items: IFinding[];
+  total?: number | null;
+  empty?: string;
+}
+
+/** A verb that only reads. */
+export interface IAsk {
+  verb: string;
+  args?: Record<string, unknown>;
+}
+
+/** A table whose rows open; what isn't here is asked for where there is a server. */
+export interface IExplorer {
+  type: 'explorer';
+  title?: string;
+  columns: IColumn[];
+  rows: Row[];
+  details?: Record<string, Block[]>;
+  total: number;
+  names?: string;
+  pages?: IAsk | null;
+  detail?: IAsk | null;
+  empty?: string;
+}
+
+export interface IProgress {
+  type: 'progress';
+  done: number;
+  total?: number | null;
+  unit?: string;
+  seconds?: number;
+}
+
+export type FieldKind =
+  'text' | 'number' | 'choice' | 'dataset' | 'switch' | 'list';
+
+export interface IField {
+  name: string;
+  label: string;
+  kind?: FieldKind;
+  value?: string;
+  choices?: string[];
+  hint?: string;
+}
+
+/** A verb whose arguments a person fills in. */
+export interface IForm {
+  type: 'form';
+  title?: string;
+  submit: string;
+  verb: string;
+  args?: Record<string, unknown>;
+  fields: IField[];
+}
+
 export type Block =
-  IFacts | ITable | IChart | INotice | IPreview | ICode | IActions;
+  | IFacts
+  | ITable
+  | IChart
+  | INotice
+  | IPreview
+  | ICode
+  | IActions
+  | IDistribution
+  | IFindings
+  | IExplorer
+  | IProgress
+  | IForm;
 
 export interface IView {
   kind: string;
@@ -99,6 +193,8 @@ export const KINDS = [
   'dataset',
   'preview',
   'profile',
+  'profile-columns',
+  'profile-column',
   'run',
   'runs',
   'comparison',
@@ -163,6 +259,11 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A thing's blocks that this version knows. */
+export function blocksOf(blocks: unknown): Block[] {
+  return Array.isArray(blocks) ? blocks.filter(isBlock) : [];
+}
+
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
@@ -175,8 +276,10 @@ function isBlock(block: unknown): block is Block {
   switch (block.type) {
     case 'facts':
     case 'actions':
+    case 'findings':
       return Array.isArray(block.items) && block.items.every(isRecord);
     case 'table':
+    case 'explorer':
       return (
         Array.isArray(block.columns) &&
         block.columns.every(isRecord) &&
@@ -191,6 +294,22 @@ function isBlock(block: unknown): block is Block {
       );
     case 'chart':
       return isRecord(block.spec);
+    case 'distribution':
+      return (
+        Array.isArray(block.series) &&
+        block.series.length > 0 &&
+        block.series.every(
+          one => isRecord(one) && Array.isArray(one.shares) && one.shares.length
+        )
+      );
+    case 'progress':
+      return typeof block.done === 'number';
+    case 'form':
+      return (
+        typeof block.verb === 'string' &&
+        Array.isArray(block.fields) &&
+        block.fields.every(isRecord)
+      );
     case 'notice':
     case 'code':
       return typeof block.text === 'string';

@@ -1,4 +1,5 @@
 import type { Event, ServiceManager } from '@jupyterlab/services';
+import { UUID } from '@lumino/coreutils';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
@@ -7,7 +8,17 @@ import { LiveView } from './live';
 import type { IQuery } from './references';
 import { concerns, keyOf } from './references';
 import type { IChange, IWorkspace } from './tokens';
-import type { IAction, IView } from './views';
+import type { IAction, IAsk, IProgress, IView } from './views';
+
+/** Somebody's verb is under way; whose it is, only who set it off knows. */
+const PROGRESS = 'job.progress';
+
+interface IJobProgress {
+  readonly subject: string;
+  readonly done: number;
+  readonly total?: number;
+  readonly seconds?: number;
+}
 
 const SCHEMA = 'https://schema.jupyter-mlops.org/event/v1';
 
@@ -42,8 +53,27 @@ export class Workspace implements IWorkspace {
     return live;
   }
 
-  async act({ verb, args }: Pick<IAction, 'verb' | 'args'>): Promise<IView> {
-    return this._api.act(verb, args ?? {});
+  async ask({ verb, args }: IAsk): Promise<IView> {
+    const texts = Object.entries(args ?? {})
+      .filter(([, value]) => value !== '' && value !== null)
+      .map(([name, value]) => [name, String(value)] as const);
+    return this._api.ask(verb, Object.fromEntries(texts));
+  }
+
+  async act(
+    { verb, args }: Pick<IAction, 'verb' | 'args'>,
+    onProgress?: (progress: IProgress) => void
+  ): Promise<IView> {
+    if (!onProgress) {
+      return this._api.act(verb, args ?? {});
+    }
+    const job = UUID.uuid4();
+    this._jobs.set(job, onProgress);
+    try {
+      return await this._api.act(verb, args ?? {}, job);
+    } finally {
+      this._jobs.delete(job);
+    }
   }
 
   reportUrl(id: string): string {
@@ -60,6 +90,10 @@ export class Workspace implements IWorkspace {
     if (emission.schema_id !== SCHEMA) {
       return;
     }
+    if (emission.kind === PROGRESS) {
+      this._onProgress(emission as unknown as IJobProgress);
+      return;
+    }
     const change = emission as unknown as IChange;
     for (const live of this._views.values()) {
       if (live.query && concerns(live.query, change.kind)) {
@@ -69,7 +103,14 @@ export class Workspace implements IWorkspace {
     this._changed.emit(change);
   }
 
+  private _onProgress({ subject, done, total, seconds }: IJobProgress): void {
+    const job = subject.replace(/^job:/, '');
+    const told = { done, total: total ?? null, seconds: seconds ?? 0 };
+    this._jobs.get(job)?.({ type: 'progress', unit: 'rows', ...told });
+  }
+
   private readonly _api: Api;
+  private readonly _jobs = new Map<string, (progress: IProgress) => void>();
   private readonly _views = new Map<string, LiveView>();
   private readonly _changed = new Signal<this, IChange>(this);
 }

@@ -30,7 +30,7 @@ from jupyter_mlops.views.html import render_html
 from jupyter_mlops.views.text import LINES, render_text
 
 # What JupyterLab's sanitizer and GitHub keep of a page.
-KEPT = set("div p strong span em table thead tbody tr th td pre code ul li img".split())  # noqa: SIM905
+KEPT = set("div p strong span em small br table thead tbody tr th td pre code ul li img".split())  # noqa: SIM905
 ATTRIBUTES = {"style", "src", "alt"}
 
 

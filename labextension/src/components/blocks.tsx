@@ -1,9 +1,18 @@
 import React from 'react';
 
 import { Refusal } from '../refusal';
-import type { IAction, IActions, ICode, IFacts, INotice } from '../views';
+import type {
+  IAction,
+  IActions,
+  ICode,
+  IFacts,
+  INotice,
+  IProgress
+} from '../views';
 import { levelOf } from '../views';
+import { CopyButton } from './copy';
 import { useHost } from './host';
+import { ProgressBlock } from './progress';
 import { Prose, Titled } from './section';
 
 /** The few things to know first. */
@@ -84,31 +93,14 @@ export function NoticeBlock(props: {
 
 /** Something to copy. */
 export function CodeBlock(props: { block: ICode }): React.JSX.Element {
-  const { trans, copy } = useHost();
-  const [isCopied, setCopied] = React.useState(false);
+  const { trans } = useHost();
   return (
     <Titled title={props.block.title}>
       <div className="jp-mlops-Code">
         <pre tabIndex={0} aria-label={trans.__('Code')} role="region">
           <code>{props.block.text}</code>
         </pre>
-        {copy ? (
-          <button
-            type="button"
-            className="jp-mlops-Button"
-            onClick={() => {
-              copy(props.block.text);
-              setCopied(true);
-            }}
-            onBlur={() => {
-              setCopied(false);
-            }}
-          >
-            <span aria-live="polite">
-              {isCopied ? trans.__('Copied') : trans.__('Copy')}
-            </span>
-          </button>
-        ) : null}
+        <CopyButton text={props.block.text} />
       </div>
     </Titled>
   );
@@ -120,6 +112,7 @@ export function ActionsBlock(props: {
 }): React.JSX.Element | null {
   const { act } = useHost();
   const [running, setRunning] = React.useState<number | null>(null);
+  const [progress, setProgress] = React.useState<IProgress | null>(null);
   const [failure, setFailure] = React.useState<unknown>(null);
   if (!act || !props.block.items.length) {
     return null;
@@ -128,11 +121,12 @@ export function ActionsBlock(props: {
     setRunning(place);
     setFailure(null);
     try {
-      await act(action);
+      await act(action, setProgress);
     } catch (reason) {
       setFailure(reason);
     } finally {
       setRunning(null);
+      setProgress(null);
     }
   };
   return (
@@ -152,6 +146,7 @@ export function ActionsBlock(props: {
           </button>
         ))}
       </div>
+      {running !== null && progress ? <ProgressBlock block={progress} /> : null}
       {failure ? <Failure reason={failure} /> : null}
     </>
   );

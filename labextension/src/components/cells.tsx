@@ -2,8 +2,8 @@ import React from 'react';
 
 import { percentText, scalarText, timeText } from '../format';
 import { shortName } from '../references';
-import type { CellKind, Level } from '../views';
-import { levelOf } from '../views';
+import type { CellKind, Level, Row } from '../views';
+import { levelOf, valueOf } from '../views';
 import { useHost } from './host';
 
 /** One cell of a table, drawn as its column says. */
@@ -26,7 +26,7 @@ export function Cell(props: {
     case 'bar':
       return <Bar fraction={Number(value)} />;
     case 'spark':
-      return <Spark values={Array.isArray(value) ? value.map(Number) : []} />;
+      return <SparkCell value={value} />;
     case 'badge':
       return <BadgeCell value={value} />;
     case 'ref':
@@ -127,19 +127,61 @@ export function Bar(props: { fraction: number }): React.JSX.Element {
   );
 }
 
-const SPARK = { width: 72, height: 18, widest: 8 };
+const SPARK = { width: 84, height: 20, widest: 8 };
+
+/** Bars, those of another table as a line over them, and what stands at their ends. */
+function SparkCell(props: { value: unknown }): React.JSX.Element {
+  const { value } = props;
+  if (Array.isArray(value) || typeof value !== 'object' || value === null) {
+    return <Spark values={numbersOf(value)} />;
+  }
+  const row = value as Row;
+  const ends = valueOf(row, 'ends');
+  const [low, high] = Array.isArray(ends) ? ends.map(scalarText) : [];
+  return (
+    <span className="jp-mlops-SparkCell">
+      <Spark
+        values={numbersOf(valueOf(row, 'values'))}
+        against={numbersOf(valueOf(row, 'against'))}
+      />
+      {low !== undefined && high !== undefined ? (
+        <span className="jp-mlops-SparkCell-ends">
+          <span>{low}</span>
+          <span>{high}</span>
+        </span>
+      ) : null}
+    </span>
+  );
+}
+
+function numbersOf(value: unknown): number[] {
+  return Array.isArray(value)
+    ? value.map(Number).map(one => (Number.isFinite(one) ? one : 0))
+    : [];
+}
 
 /** A row of numbers as tiny columns. */
-export function Spark(props: { values: readonly number[] }): React.JSX.Element {
+export function Spark(props: {
+  values: readonly number[];
+  against?: readonly number[];
+}): React.JSX.Element {
   const { trans } = useHost();
-  const values = props.values.map(one => (Number.isFinite(one) ? one : 0));
-  const top = Math.max(...values, 0);
+  const { values, against = [] } = props;
+  const top = Math.max(...values, ...against, 0);
   if (!values.length || top <= 0) {
     return <span className="jp-mlops-Cell-none">–</span>;
   }
   const width = Math.min(SPARK.width, SPARK.widest * values.length);
   const step = width / values.length;
-  const highest = values.indexOf(top) + 1;
+  const highest = values.indexOf(Math.max(...values)) + 1;
+  const high = (value: number): number =>
+    Math.max(value > 0 ? 1 : 0, (SPARK.height * Math.max(0, value)) / top);
+  const line = against
+    .map((value, place) => {
+      const y = Math.min(SPARK.height - 0.5, SPARK.height - high(value) + 0.5);
+      return `${place ? 'L' : 'M'}${place * step},${y} H${(place + 1) * step}`;
+    })
+    .join(' ');
   return (
     <svg
       className="jp-mlops-Spark"
@@ -153,21 +195,16 @@ export function Spark(props: { values: readonly number[] }): React.JSX.Element {
         highest
       )}
     >
-      {values.map((value, place) => {
-        const height = Math.max(
-          value > 0 ? 1 : 0,
-          (SPARK.height * Math.max(0, value)) / top
-        );
-        return (
-          <rect
-            key={place}
-            x={place * step}
-            y={SPARK.height - height}
-            width={Math.max(0.5, step - (step > 3 ? 1 : 0))}
-            height={height}
-          />
-        );
-      })}
+      {values.map((value, place) => (
+        <rect
+          key={place}
+          x={place * step}
+          y={SPARK.height - high(value)}
+          width={Math.max(0.5, step - (step > 3 ? 1 : 0))}
+          height={high(value)}
+        />
+      ))}
+      {line ? <path d={line} /> : null}
     </svg>
   );
 }

@@ -4,7 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { nullTranslator } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { IAction } from '../views';
+import type { IAction, IAsk, IProgress, IView } from '../views';
 
 /**
  * What surrounds a view, in a panel or below a cell. What is null can't be done there.
@@ -22,7 +22,14 @@ export interface IHost {
   /** Open a record's panel. */
   readonly open: ((ref: string) => void) | null;
   /** Set off a verb, asking the person first when the action wants that. */
-  readonly act: ((action: IAction) => Promise<void>) | null;
+  readonly act:
+    | ((
+        action: IAction,
+        onProgress?: (progress: IProgress) => void
+      ) => Promise<void>)
+    | null;
+  /** Ask a verb that changes nothing for what isn't in the view itself. */
+  readonly ask: ((query: IAsk) => Promise<IView>) | null;
   /** Copy text to the clipboard. */
   readonly copy: ((text: string) => void) | null;
 }
@@ -35,6 +42,7 @@ export const PLAIN_HOST: IHost = {
   canOpen: () => false,
   open: null,
   act: null,
+  ask: null,
   copy: null
 };
 

@@ -15,19 +15,34 @@ export interface IPages {
  *
  * @param count - How many rows there are.
  * @param arrangement - What orders them: when it changes the first page opens.
+ * @param held - The page, where somebody else keeps it.
  */
-export function usePages(count: number, arrangement: string): IPages {
+export function usePages(
+  count: number,
+  arrangement: string,
+  held?: { page: number; turn: (page: number) => void }
+): IPages {
   const { pageSize } = useHost();
   const [open, setOpen] = React.useState({ arrangement, page: 0 });
   const last = Math.max(0, Math.ceil(count / pageSize) - 1);
-  const page = open.arrangement === arrangement ? Math.min(open.page, last) : 0;
+  const wanted = held
+    ? held.page
+    : open.arrangement === arrangement
+      ? open.page
+      : 0;
+  const page = Math.min(wanted, last);
   return {
     page,
     last,
     start: page * pageSize,
     end: Math.min(count, (page + 1) * pageSize),
     turn: to => {
-      setOpen({ arrangement, page: Math.min(last, Math.max(0, to)) });
+      const target = Math.min(last, Math.max(0, to));
+      if (held) {
+        held.turn(target);
+      } else {
+        setOpen({ arrangement, page: target });
+      }
     }
   };
 }

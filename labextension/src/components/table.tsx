@@ -8,13 +8,13 @@ import { useHost } from './host';
 import { Pager, usePages } from './pager';
 import { Prose, Titled } from './section';
 
-interface ISort {
+export interface ISort {
   key: string;
   isDescending: boolean;
 }
 
 /** Filtering a handful of rows costs more than reading them. */
-const WORTH_FILTERING = 8;
+export const WORTH_FILTERING = 8;
 
 /** A table that can be sorted, filtered and paged with mouse and keyboard. */
 export function TableBlock(props: { block: ITable }): React.JSX.Element {
@@ -117,7 +117,8 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
   );
 }
 
-function Head(props: {
+/** A column's name, by which its rows are sorted. */
+export function Head(props: {
   column: IColumn;
   sort: ISort | null;
   onSort: (sort: ISort | null) => void;
@@ -164,7 +165,7 @@ function Head(props: {
 
 /** The rows that hold the filter's words, in the order of a column. */
 export function arrange(
-  block: ITable,
+  block: Pick<ITable, 'columns' | 'rows'>,
   filter: string,
   sort: ISort | null
 ): readonly Row[] {

@@ -3,7 +3,12 @@ import React from 'react';
 import type { Block, IView } from '../views';
 import { ActionsBlock, CodeBlock, FactsBlock, NoticeBlock } from './blocks';
 import { ChartBlock } from './chart';
+import { DistributionBlock } from './distribution';
+import { ExplorerBlock } from './explorer';
+import { FindingsBlock } from './findings';
+import { FormBlock } from './form';
 import { PreviewBlock } from './preview';
+import { ProgressBlock } from './progress';
 import { TableBlock } from './table';
 
 /** A view: its title, what can be done with it, and its other blocks. Panels and cell outputs draw the same. */
@@ -53,5 +58,15 @@ function BlockView(props: { block: Block }): React.JSX.Element {
       return <CodeBlock block={block} />;
     case 'actions':
       return <ActionsBlock block={block} />;
+    case 'distribution':
+      return <DistributionBlock block={block} />;
+    case 'findings':
+      return <FindingsBlock block={block} />;
+    case 'explorer':
+      return <ExplorerBlock block={block} Opened={Blocks} />;
+    case 'progress':
+      return <ProgressBlock block={block} />;
+    case 'form':
+      return <FormBlock block={block} />;
   }
 }

@@ -29,7 +29,7 @@ import {
   splitReference
 } from '../references';
 import type { IPanels, IWorkspace } from '../tokens';
-import type { IAction, IView } from '../views';
+import type { IAction, IProgress, IView } from '../views';
 import { reportPanel } from './report';
 import { ViewPanel } from './viewpanel';
 
@@ -63,7 +63,8 @@ export class Panels implements IPanels {
       open: ref => {
         this.openReference(ref);
       },
-      act: action => this.perform(action),
+      act: (action, onProgress) => this.perform(action, onProgress),
+      ask: query => this._workspace.ask(query),
       copy: text => {
         Clipboard.copyToSystem(text);
       }
@@ -154,7 +155,10 @@ export class Panels implements IPanels {
     }
   }
 
-  async perform(action: IAction): Promise<void> {
+  async perform(
+    action: IAction,
+    onProgress?: (progress: IProgress) => void
+  ): Promise<void> {
     if (action.confirm && !(await this._agrees(action))) {
       return;
     }
@@ -166,7 +170,10 @@ export class Panels implements IPanels {
       this.openQuery({ verb, args: Object.fromEntries(args) });
       return;
     }
-    const view = await this._workspace.act({ verb, args: action.args });
+    const view = await this._workspace.act(
+      { verb, args: action.args },
+      onProgress
+    );
     // Events say the same; this holds where a proxy keeps them back.
     this._workspace.refresh();
     if (!action.danger) {
