@@ -64,18 +64,18 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     """A real Redis server."""
     program = _program("redis-server", "redis-server")
     server = Redis(tmp_path_factory.mktemp("redis"), program)
-    server.start()
+    server.program.start()
     yield server
-    server.kill()
+    server.program.kill()
 
 
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
     """A real NATS server with JetStream."""
     server = Nats(tmp_path_factory.mktemp("nats"), _program("nats-server", "nats-server"))
-    server.start()
+    server.program.start()
     yield server
-    server.kill()
+    server.program.kill()
 
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,9 @@ _BUILT_IN: Final = {
     **dict.fromkeys(
         ("s3", "gs", "gcs", "az", "abfs", "abfss", "http", "https"), f"{_IN}.objects:open_objects"
     ),
-    "kafka": f"{_IN}.kafka:open_kafka",
-    **dict.fromkeys(("redis", "rediss"), f"{_IN}.redis:open_redis"),
-    "nats": f"{_IN}.nats:open_nats",
+    "kafka": f"{_IN}.streams.kafka:open_kafka",
+    **dict.fromkeys(("redis", "rediss"), f"{_IN}.streams.redis:open_redis"),
+    "nats": f"{_IN}.streams.nats:open_nats",
 }
 
 
@@ -67,7 +67,8 @@ class Request:
     columns : list of str, optional
         The columns to read, in this order.
     window : str, optional
-        How much of a stream: the last ``5000`` messages, or those of the last ``10m``.
+        How much of a stream: the last ``5000`` messages, those of the last ``10m``, ``all``, or
+        given ``offsets:…``; see `jupyter_mlops.data.sources.streams.Window`.
     allow_private : bool
         Whether an http URL may name a private address.
     """
