@@ -25,7 +25,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from jupyter_mlops.data.hashing import Hashes, mix, words_of
+from jupyter_mlops.data.hashing import Hashes, Words, mix, words_of
 
 BATCH: Final = 131_072
 _LANES: Final = (0, 1)
@@ -99,19 +99,34 @@ class Digest:
         """
         if not batch.height:
             return None
-        self.rows += batch.height
-        totals = [np.zeros(batch.height, dtype=np.uint64) for _ in _LANES]
+        totals = self.blank(batch.height)
         for name in self.types:
-            column = batch[name]
-            keys = self._keys[name]
-            for place, words in enumerate(words_of(column)):
-                if words is not None:
-                    _add(totals, words, keys[2 * place : 2 * place + 2])
-            if self._whole.get(name):
-                column = column.fill_nan(None)
-                self._gaps[name] |= column.null_count() > 0
-                self._whole[name] = bool((column == column.floor()).all())
+            self.add(name, batch[name], words_of(batch[name]), totals)
+        return self.close([totals])
+
+    def blank(self, rows: int) -> list[Hashes]:
+        """Lanes for a batch, to `add` its columns to; each thread needs lanes of its own."""
+        return [np.zeros(rows, dtype=np.uint64) for _ in _LANES]
+
+    def add(self, name: str, column: pl.Series, words: Words, lanes: list[Hashes]) -> None:
+        """Add a column of a batch, whose words are known, to the lanes."""
+        keys = self._keys[name]
+        for place, one in enumerate(words):
+            if one is not None:
+                _add(lanes, one, keys[2 * place : 2 * place + 2])
+        if self._whole.get(name):
+            column = column.fill_nan(None)
+            self._gaps[name] |= column.null_count() > 0
+            self._whole[name] = bool((column == column.floor()).all())
+
+    def close(self, parts: list[list[Hashes]]) -> Hashes:
+        """Add a batch whose columns have all been added to one of these lanes."""
+        totals = parts[0]
+        for part in parts[1:]:
+            for total, more in zip(totals, part, strict=True):
+                total += more
         rows = [mix(total) for total in totals]
+        self.rows += len(rows[0])
         for lane, row in enumerate(rows):
             self._sums[lane] = (self._sums[lane] + int(row.sum(dtype=np.uint64))) % 2**64
         return rows[1]

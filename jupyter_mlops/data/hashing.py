@@ -209,7 +209,7 @@ def _texts(values: pl.Series) -> Words:
         sizes = lengths[long].astype(np.int64)
         place = (second[long] >> np.uint64(32)).astype(np.int64)
         buffer = second[long].astype(np.uint32)
-        used = np.unique(buffer)
+        used = np.flatnonzero(np.bincount(buffer))
         if len(used) > _BUFFERS:
             data, starts = _gathered(values, long)
             first[long], second[long] = _chained(data, starts, sizes, first[long])

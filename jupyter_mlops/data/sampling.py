@@ -7,6 +7,8 @@ size of the table, and the samples of two parts merge into a sample of the whole
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
@@ -39,13 +41,18 @@ class RowSample:
         self._keys: list[Hashes] = []
         self._limit = np.uint64(2**64 - 1)
 
-    def update(self, batch: pl.DataFrame) -> None:
-        """Offer the rows of a batch."""
+    def update(
+        self,
+        batch: pl.DataFrame,
+        trim: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+    ) -> None:
+        """Offer the rows of a batch; those that are drawn may be trimmed."""
         position = np.arange(self.seen, self.seen + batch.height, dtype=np.uint64)
         self.seen += batch.height
         keys = mix(position ^ _SALT)
         chosen = np.flatnonzero(keys <= self._limit)
-        self._keep(batch[chosen], keys[chosen])
+        drawn = batch[chosen]
+        self._keep(drawn if trim is None else trim(drawn), keys[chosen])
 
     def merge(self, other: RowSample) -> None:
         """Become a sample of both tables."""

@@ -8,12 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from jupyter_mlops.data.digest import logical_type
-from jupyter_mlops.data.hashing import as_text, hash_column
+from jupyter_mlops.data.hashing import Words, as_text, hash_column, hash_words
 from jupyter_mlops.profiling.moments import Moments
-from jupyter_mlops.profiling.values import Value, Values, runs
+from jupyter_mlops.profiling.texts import LOOKED, Texts
+from jupyter_mlops.profiling.times import Times
+from jupyter_mlops.profiling.values import EXACT, VARIED, Value, Values, runs
 from jupyter_mlops.workspace.errors import Invalid
 
 __all__ = ["ColumnProfile", "Histogram"]
@@ -21,6 +24,8 @@ __all__ = ["ColumnProfile", "Histogram"]
 NUMBERS: Final = ("integer", "float", "decimal", "duration")
 TIMES: Final = ("date", "datetime", "datetime UTC")
 _LONG: Final = 200
+#: Bytes of text worked on at once: what is made of them takes a few times as much.
+_TEXT_BYTES: Final = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,16 @@ class ColumnProfile:
         Counts, distinct and quantiles.
     semantic : str
         What the values seem to be: id, category, number, boolean, datetime, text, e-mail, URL,
-        date in text, number in text, constant, empty, nested.
+        date in text, number in text, constant, empty, nested (all in `semantics.Meaning`).
+    meaning : dict
+        What the semantic type rests on, as `semantics.Meaning.to_dict` gives it.
+    texts : Texts or None
+        Lengths, words and shapes of texts.
+    times : Times or None
+        Counts by period, gaps and freshness of dates and datetimes.
+    fault : str
+        Why the column couldn't be profiled, as a sentence; nothing but rows and missing values
+        is known of it then.
     """
 
     name: str
@@ -69,14 +83,26 @@ class ColumnProfile:
     high: float | None = None
     values: Values = field(default_factory=lambda: Values(False))
     semantic: str = ""
+    meaning: dict[str, Any] = field(default_factory=dict)
+    texts: Texts | None = None
+    times: Times | None = None
+    fault: str = ""
     # How to go about the next batch; no part of what is known.
     _varied: bool = field(default=False, repr=False, compare=False)
 
     @classmethod
-    def of(cls, name: str, dtype: pl.DataType) -> ColumnProfile:
-        """An empty profile for a column of a type."""
-        kind = logical_type(dtype)
-        return cls(name, kind, values=Values(kind in NUMBERS or kind in TIMES))
+    def of(cls, name: str, dtype: pl.DataType, limit: int = EXACT) -> ColumnProfile:
+        """An empty profile for a column of a type, counting up to `limit` values one by one."""
+        return cls._empty(name, logical_type(dtype), limit)
+
+    @classmethod
+    def _empty(cls, name: str, kind: str, limit: int) -> ColumnProfile:
+        made = cls(name, kind, values=Values(kind in NUMBERS or kind in TIMES, limit))
+        if made.temporal:
+            made.times = Times()
+        elif not (made.numeric or kind in {"boolean", "empty"}):
+            made.texts = Texts()
+        return made
 
     @property
     def numeric(self) -> bool:
@@ -98,13 +124,16 @@ class ColumnProfile:
         """The share of rows without a value."""
         return self.missing / self.rows if self.rows else 0.0
 
-    def update(self, column: pl.Series) -> None:
-        """Add the values of a batch."""
+    def update(self, column: pl.Series, words: Words | None = None) -> None:
+        """Add the values of a batch, whose words (see `hashing`) may be known already."""
         self.rows += len(column)
         if column.dtype.is_float():
             column = column.fill_nan(None)
         if column.null_count():
             self.missing += column.null_count()
+            if words is not None:
+                present = column.is_not_null().to_numpy()
+                words = words[0][present], None if words[1] is None else words[1][present]
             column = column.drop_nulls()
         if not len(column):
             return
@@ -116,7 +145,7 @@ class ColumnProfile:
             shown = [value for value, count in counts.items() if count]
             self.values.update(pl.Series(shown), np.array([counts[v] for v in shown]))
         else:
-            self._texts(column)
+            self._texts(column, words)
 
     def merge(self, other: ColumnProfile) -> None:
         """Add the rows that another profile of this column has seen.
@@ -126,6 +155,18 @@ class ColumnProfile:
         Invalid
             The two have different types.
         """
+        if other.fault and not self.fault:
+            self.fail(other.fault)
+        if self.fault or other.type == "empty":
+            self.rows += other.rows
+            self.missing += other.missing
+            return
+        if self.type == "empty":
+            # What had no values at all has no type either; it takes the other's.
+            blank = self._empty(self.name, other.type, other.values.limit)
+            blank.rows, blank.missing = self.rows, self.missing
+            blank.unlabelled = self.unlabelled
+            vars(self).update(vars(blank))
         if {self.type, other.type} == {"integer", "float"}:
             self.type = "float"
         elif self.type != other.type:
@@ -140,6 +181,15 @@ class ColumnProfile:
         self.low = _least(self.low, other.low)
         self.high = _most(self.high, other.high)
         self.values.merge(other.values)
+        if self.texts is not None and other.texts is not None:
+            self.texts.merge(other.texts)
+        if self.times is not None and other.times is not None:
+            self.times.merge(other.times)
+
+    def fail(self, fault: str) -> None:
+        """Forget all but rows and missing values, and say why."""
+        blank = ColumnProfile(self.name, self.type, self.rows, self.missing, fault=fault)
+        vars(self).update(vars(blank))
 
     def quantile(self, rank: float) -> float | None:
         """The value below which a share of the numbers lies (seconds since 1970 for times)."""
@@ -190,6 +240,8 @@ class ColumnProfile:
         state = {key: getattr(self, key) for key in _PLAIN}
         state["moments"] = self.moments.to_list()
         state["values"] = self.values.to_dict()
+        state["texts"] = self.texts.to_dict() if self.texts else None
+        state["times"] = self.times.to_dict() if self.times else None
         return state
 
     @classmethod
@@ -198,6 +250,8 @@ class ColumnProfile:
         made = cls(**{key: state[key] for key in _PLAIN})
         made.moments = Moments.from_list(state["moments"])
         made.values = Values.from_dict(state["values"])
+        made.texts = Texts.from_dict(state["texts"]) if state["texts"] else None
+        made.times = Times.from_dict(state["times"]) if state["times"] else None
         return made
 
     def _numbers(self, column: pl.Series) -> None:
@@ -218,40 +272,82 @@ class ColumnProfile:
                 raw = raw[finite]
                 if not raw.size:
                     return
+        if self.times is not None:
+            self.times.update(raw)
+        if self._varied and not self.values.exact and raw.size >= VARIED:
+            self._unsorted(raw)
+            return
         ordered = np.sort(raw)
         numbers = ordered.astype(np.float64)
         self.low = _least(self.low, float(numbers[0]))
         self.high = _most(self.high, float(numbers[-1]))
-        self.negatives += int(np.searchsorted(ordered, 0, side="left"))
-        self.zeros += int(
-            np.searchsorted(ordered, 0, side="right") - np.searchsorted(ordered, 0, side="left")
-        )
+        below, upto = (int(np.searchsorted(ordered, 0, side=side)) for side in ("left", "right"))
+        self.negatives += below
+        self.zeros += upto - below
         self.moments.update(numbers)
         unique, counts = runs(ordered)
+        self._varied = 2 * len(unique) > len(ordered)
         self.values.update(pl.Series(unique), counts, numbers)
 
-    def _texts(self, column: pl.Series) -> None:
+    def _unsorted(self, raw: npt.NDArray[Any]) -> None:
+        """Add a large batch of numbers that hardly repeat: sorting them would cost the most."""
+        numbers = raw.astype(np.float64)
+        self.low = _least(self.low, float(numbers.min()))
+        self.high = _most(self.high, float(numbers.max()))
+        self.negatives += int(np.count_nonzero(raw < 0))
+        self.zeros += int(np.count_nonzero(raw == 0))
+        self.moments.update(numbers)
+        values = pl.Series(raw)
+        self.values.update_varied(raw, values, hash_column(values), numbers)
+
+    def _texts(self, column: pl.Series, words: Words | None) -> None:
+        if column.dtype != pl.String:
+            words = None
         if column.dtype == pl.Binary:
             column = column.bin.encode("hex")
         elif column.dtype != pl.String:
             column = as_text(column)
+        size = int(column.str.len_bytes().sum())
+        rows = max(1, len(column) * _TEXT_BYTES // max(size, 1))
+        for start in range(0, len(column), rows):
+            self._some_texts(column[start : start + rows], words if rows >= len(column) else None)
+
+    def _some_texts(self, column: pl.Series, words: Words | None) -> None:
+        assert self.texts is not None
         lengths = column.str.len_chars()
-        sizes = lengths.to_numpy().astype(np.float64)
-        self.zeros += int((sizes == 0).sum())
-        self.low = _least(self.low, float(sizes.min()))
-        self.high = _most(self.high, float(sizes.max()))
-        self.moments.update(sizes)
-        if sizes.max() > _LONG:
+        longest = lengths.max()
+        assert isinstance(longest, int)
+        if longest < len(column):
+            found = np.bincount(lengths.to_numpy())
+            sizes = np.flatnonzero(found)
+            counts = found[sizes]
+        else:
+            sizes, counts = runs(np.sort(lengths.to_numpy()))
+        self.zeros += int(counts[0]) if sizes[0] == 0 else 0
+        self.low = _least(self.low, float(sizes[0]))
+        self.high = _most(self.high, float(longest))
+        self.moments.update_counted(sizes.astype(np.float64), counts)
+        self.texts.measure(sizes, counts)
+        whole = column
+        if longest > _LONG:
             # A megabyte of text isn't worth keeping as the name of a value.
             mark = pl.Series(hash_column(column)).cast(pl.String)
             short = column.str.slice(0, _LONG - 40) + "…" + mark
             column = short.zip_with(lengths > _LONG, column)
-        if self._varied and not self.values.exact:
-            self.values.update_texts(column)
+            words = None
+        if self._varied and not self.values.exact and len(column) >= VARIED:
+            hashes = hash_words(*words) if words is not None else hash_column(column)
+            self.values.update_varied(hashes, column, hashes)
+            self.texts.update(whole)
             return
         counted = column.value_counts(name="n")
+        unique, counts = counted.to_series(0), counted["n"].to_numpy()
         self._varied = counted.height > len(column) // 4
-        self.values.update(counted.to_series(0), counted["n"].to_numpy())
+        self.values.update(unique, counts)
+        if longest <= _LONG and len(unique) <= LOOKED:
+            self.texts.update(unique, counts)
+        else:
+            self.texts.update(whole)
 
 
 _PLAIN = (
@@ -266,6 +362,8 @@ _PLAIN = (
     "low",
     "high",
     "semantic",
+    "meaning",
+    "fault",
 )
 
 

@@ -43,7 +43,9 @@ class Distinct:
         # 53 bits fit a float exactly, whose exponent is the position of the first one bit.
         rest = (hashes << np.uint64(_BITS)) >> np.uint64(11) | np.uint64(4)
         rank = (54 - np.frexp(rest.astype(np.float64))[1]).astype(np.uint8)
-        np.maximum.at(self.registers, place, rank)
+        # Once the sketch has seen much, hardly any value raises a register.
+        raised = np.flatnonzero(rank > self.registers[place])
+        np.maximum.at(self.registers, place[raised], rank[raised])
 
     def merge(self, other: Distinct) -> None:
         """Add the values another has seen."""

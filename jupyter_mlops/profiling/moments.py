@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,10 +47,20 @@ class Moments:
                 values.size,
                 mean,
                 float(square.sum()),
-                float((square * gap).sum()),
-                float((square * square).sum()),
+                # Without an array for each product.
+                float(np.einsum("i,i->", square, gap)),
+                float(np.einsum("i,i->", square, square)),
             )
         self.merge(batch)
+
+    def update_counted(self, values: npt.NDArray[np.float64], counts: npt.NDArray[Any]) -> None:
+        """Add different finite numbers, each as often as it was counted."""
+        n = int(counts.sum())
+        if not n:
+            return
+        mean = float((values * counts).sum()) / n
+        gap = values - mean
+        self.merge(Moments(n, mean, *(float((counts * gap**power).sum()) for power in (2, 3, 4))))
 
     def merge(self, other: Moments) -> None:
         """Add the numbers another has seen."""

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from threading import Event
 from typing import Any
 
 import polars as pl
 
 from jupyter_mlops.data.sampling import RowSample
 from jupyter_mlops.profiling.advice import Advice, advise
+from jupyter_mlops.profiling.associations import Associations, associate
 from jupyter_mlops.profiling.columns import ColumnProfile
+from jupyter_mlops.profiling.distinct import Distinct
 from jupyter_mlops.profiling.engine import Scan, scan
-from jupyter_mlops.profiling.semantics import infer
+from jupyter_mlops.profiling.semantics import name_all
 from jupyter_mlops.profiling.target import TargetAnalysis, analyse
 from jupyter_mlops.workspace.errors import Invalid, NotFound, closest
 from jupyter_mlops.workspace.records import utcnow
 from jupyter_mlops.workspace.results import Result
 
-__all__ = ["ENGINE", "Profile", "profile"]
+__all__ = ["ENGINE", "Profile", "Progress", "profile", "total_rows"]
 
 #: Raised when profiles made by an older version can't be taken for new ones.
-ENGINE = 1
+ENGINE = 3
 
 
 @dataclass
@@ -44,6 +48,12 @@ class Profile(Result):
         Up to 20,000 rows; None for a profile read back from the workspace.
     seconds : float
         How long the pass took.
+    associations : Associations or None
+        How the columns go together; None for a merge of profiles without their samples.
+    distinct_rows : int or None
+        About how many different rows there are (within 2 %); exact while there are few.
+    complete : bool
+        False when the pass was stopped: then `rows` says how far it came.
     """
 
     columns: dict[str, ColumnProfile]
@@ -58,6 +68,10 @@ class Profile(Result):
     digest: str = ""
     id: str = ""
     made_at: datetime = field(default_factory=utcnow)
+    associations: Associations | None = None
+    distinct_rows: int | None = None
+    complete: bool = True
+    _distinct: Distinct | None = field(default=None, repr=False)
     _scan: Scan | None = field(default=None, repr=False)
 
     def merge(self, *others: Profile) -> Profile:
@@ -76,6 +90,7 @@ class Profile(Result):
             {name: ColumnProfile.from_dict(c.to_dict()) for name, c in self.columns.items()},
             self.target,
             RowSample(size),
+            distinct=Distinct(),
         )
         for place, one in enumerate((self, *others)):
             if list(self.columns) != list(one.columns) or self.target != one.target:
@@ -85,13 +100,19 @@ class Profile(Result):
                     code="E-PROFILE-002",
                 )
             both.rows += one.rows
+            both.complete &= one.complete
+            if one._distinct is not None:
+                both.distinct.merge(one._distinct)
             if place:
                 for name, column in one.columns.items():
                     both.columns[name].merge(column)
             # Without every part's rows the sample would not be one of the whole.
             if size and one._scan is not None:
                 both.sample.merge(one._scan.sample)
-        return _finish(both, self.seconds + sum(one.seconds for one in others))
+        made = _finish(both, self.seconds + sum(one.seconds for one in others))
+        if any(one._distinct is None for one in (self, *others)):
+            made.distinct_rows, made._distinct = None, None
+        return made
 
     def to_dict(self) -> dict[str, Any]:
         """The profile as JSON, sketches included and the sample left out."""
@@ -108,6 +129,10 @@ class Profile(Result):
             "columns": [column.to_dict() for column in self.columns.values()],
             "analysis": self.analysis.to_dict() if self.analysis else None,
             "advice": [one.to_dict() for one in self.advice],
+            "associations": self.associations.to_dict() if self.associations else None,
+            "distinct_rows": self.distinct_rows,
+            "distinct": self._distinct.to_text() if self._distinct else None,
+            "complete": self.complete,
         }
 
     @classmethod
@@ -115,6 +140,7 @@ class Profile(Result):
         """The profile back from JSON."""
         columns = [ColumnProfile.from_dict(one) for one in state["columns"]]
         analysis = state["analysis"]
+        associations, distinct = state["associations"], state["distinct"]
         return cls(
             {column.name: column for column in columns},
             state["rows"],
@@ -128,6 +154,10 @@ class Profile(Result):
             state["digest"],
             state["id"],
             datetime.fromisoformat(state["made_at"]),
+            Associations.from_dict(associations) if associations else None,
+            state["distinct_rows"],
+            state["complete"],
+            Distinct.from_text(distinct) if distinct else None,
         )
 
     def __repr__(self) -> str:
@@ -137,21 +167,57 @@ class Profile(Result):
         )
 
 
+@dataclass
+class Progress:
+    """How far a pass has come.
+
+    Attributes
+    ----------
+    rows : int
+    total : int or None
+        Rows of the whole table, where they are known beforehand.
+    seconds : float
+    due : bool
+        Whether it is time to show what is known: after the first rows, and then at growing
+        intervals that keep showing to a tenth of the time.
+    """
+
+    rows: int
+    total: int | None
+    seconds: float
+    due: bool
+    _scan: Scan = field(repr=False)
+
+    def profile(self) -> Profile:
+        """The profile of the rows seen so far; it doesn't change when more are seen."""
+        seen = replace(self._scan, columns=copy.deepcopy(self._scan.columns), complete=False)
+        made = _finish(seen, self.seconds)
+        # What it was made from goes on growing, so it can't be merged.
+        made._scan, made._distinct = None, None
+        return made
+
+
 def profile(
-    frame: pl.LazyFrame,
+    frame: Any,
     *,
     target: str | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    cancel: Event | None = None,
 ) -> Profile:
     """Profile a table in one streaming pass.
 
+    An interrupt stops the pass and keeps what is known: the profile is then not `complete`.
+
     Parameters
     ----------
-    frame : polars.LazyFrame
+    frame : polars.LazyFrame or dask.dataframe.DataFrame
+        A Dask frame is profiled where its partitions are.
     target : str, optional
         The column to predict: every other is related to it, and leakage is looked for.
     progress : callable, optional
-        Called with the rows seen so far.
+        Called with a `Progress` after the first rows and then after each batch.
+    cancel : threading.Event, optional
+        Stops the pass once set, from any thread.
 
     Returns
     -------
@@ -170,8 +236,18 @@ def profile(
     >>> made.columns["x"].missing, made.columns["x"].moments.mean
     (1, 1.5)
     """
+    if not isinstance(frame, pl.LazyFrame):
+        from jupyter_mlops.profiling.partitions import profile_dask
+
+        return profile_dask(frame, target=target)
     started = time.perf_counter()
-    names = frame.collect_schema().names()
+    check_target(frame.collect_schema().names(), target)
+    tell = _teller(progress, total_rows(frame), started) if progress is not None else None
+    return finished(scan(frame, target, tell, cancel), started)
+
+
+def check_target(names: list[str], target: str | None) -> None:
+    """Raise unless a table has columns and, if there is to be one, the target among them."""
     if not names:
         raise Invalid("the table has no columns", fix="check the source", code="E-PROFILE-003")
     if target is not None and target not in names:
@@ -181,7 +257,10 @@ def profile(
             closest(target, names),
             code="E-PROFILE-004",
         )
-    seen = scan(frame, target, progress)
+
+
+def finished(seen: Scan, started: float) -> Profile:
+    """The profile of what a pass has seen."""
     if not seen.rows:
         raise Invalid(
             "the table has columns but no rows", fix="check the source", code="E-PROFILE-005"
@@ -189,17 +268,45 @@ def profile(
     return _finish(seen, 0.0, started)
 
 
+def total_rows(frame: pl.LazyFrame) -> int | None:
+    """How many rows a table has, where that is known without reading them."""
+    plan = frame.explain(optimized=False)
+    if not plan.startswith(("Parquet SCAN", "DF [")):
+        return None
+    return int(frame.select(pl.len()).collect().item())
+
+
+def _teller(
+    progress: Callable[[Progress], None], total: int | None, started: float
+) -> Callable[[Scan], None]:
+    due, pause = 0.0, 0.5
+
+    def tell(seen: Scan) -> None:
+        nonlocal due, pause
+        now = time.perf_counter()
+        showing = now >= due
+        progress(Progress(seen.rows, total, now - started, showing, seen))
+        if showing:
+            pause = min(2 * pause, 8.0)
+            took = time.perf_counter() - now
+            due = now + took + max(pause, 9 * took)
+
+    return tell
+
+
 def _finish(seen: Scan, seconds: float, started: float | None = None) -> Profile:
     sample = seen.sample.frame()
-    for name, column in seen.columns.items():
-        values = sample[name] if name in sample.columns else pl.Series(name, [], pl.String)
-        column.semantic = infer(column, values)
+    name_all(seen.columns, sample)
     made = Profile(
         seen.columns,
         seen.rows,
         seen.target,
         analyse(seen) if sample.width else None,
         sample=sample if sample.width else None,
+        associations=associate(seen.columns, sample, seen.target) if sample.width else None,
+        distinct_rows=min(seen.distinct.estimate(), seen.rows),
+        complete=seen.complete,
+        _distinct=seen.distinct,
         _scan=seen,
     )
     made.advice = advise(made)
