@@ -71,6 +71,16 @@ class Program:
             self._process.wait(30)
             self._process = None
 
+    def pause(self) -> None:
+        """Let the server hang: it keeps its connections and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """End the pause."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
 
 def _end_with_parent() -> None:
     # A test run that is killed leaves no server behind: PR_SET_PDEATHSIG is 1, prctl(2).

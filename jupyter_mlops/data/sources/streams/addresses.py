@@ -17,6 +17,8 @@ __all__ = ["Address", "client"]
 _SENSITIVE: Final = re.compile(
     r"password|passphrase|secret|token|credential|private|seed|\.pem$|oauthbearer\.config", re.I
 )
+#: Endings of options that say where a credential is, not what it is.
+_PLACES: Final = (".location", ".file", ".url")
 _PAYLOADS: Final = ("json", "text", "bytes")
 
 
@@ -75,7 +77,8 @@ class Address:
             )
         options = dict(parse_qsl(query, keep_blank_values=True))
         for name, value in options.items():
-            if _SENSITIVE.search(name) and not name.endswith("location") and not is_secret(value):
+            named = is_secret(value) or name.endswith(_PLACES)
+            if _SENSITIVE.search(name) and not named:
                 raise Invalid(
                     f"the option {name} holds a credential",
                     "it would be kept in notebooks, events and logs",

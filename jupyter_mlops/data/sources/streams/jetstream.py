@@ -48,9 +48,9 @@ class Server:
     def close(self) -> None:
         """Take the consumers away and end the connection."""
         with suppress(Exception):
-            self._await(self._leave(), 2)
+            self._await(self._leave(), 1)
         with suppress(Exception):
-            self._await(_end_tasks(), 2)
+            self._await(_end_tasks(self._connection), 1)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(2)
         if not self._thread.is_alive():
@@ -87,7 +87,11 @@ class Server:
                 ) from None
             except (nats.Error, OSError, TimeoutError, Unavailable) as error:
                 if time.monotonic() >= deadline:
-                    raise error if isinstance(error, Unavailable) else self._silent(error) from None
+                    raise (
+                        error
+                        if isinstance(error, Unavailable)
+                        else self.silent(str(error) or type(error).__name__)
+                    ) from None
             time.sleep(0.05)
 
     def pending(self, stream: str, subject: str | None, **start: Any) -> int:
@@ -160,13 +164,12 @@ class Server:
         await self.jetstream.delete_consumer(consumer.stream, consumer.name)
 
     async def _leave(self) -> None:
-        if self._connection is None:
-            return
-        if self._connection.is_connected:
+        from nats import errors as nats
+
+        if self._connection is not None and self._connection.is_connected:
             for consumer in list(self._consumers):
-                with suppress(Exception):  # it goes by itself when it isn't used
+                with suppress(nats.Error):  # it goes by itself when it isn't used
                     await self._forget(consumer)
-        await self._connection.close()
 
     def _connect(self) -> None:
         import nats
@@ -216,21 +219,25 @@ class Server:
                     "check the user and the secret",
                     code="E-STREAM-014",
                 ) from None
-            raise self._silent(reason) from None
+            raise self.silent(str(reason) or type(reason).__name__) from None
         self.jetstream = self._connection.jetstream(timeout=address.timeout)
 
-    def _silent(self, error: Exception) -> Unavailable:
+    def silent(self, reason: str) -> Unavailable:
+        """The sentence for a server that doesn't answer."""
         return Unavailable(
             f"{self.address.places} doesn't answer",
-            self.address.scrub(str(error)) or type(error).__name__,
+            self.address.scrub(reason),
             "check that the server runs and can be reached; timeout=SECONDS in the URI's options "
             "waits longer",
             code="E-STREAM-013",
         )
 
 
-async def _end_tasks() -> None:
-    """End what a client that was cut off left running."""
+async def _end_tasks(connection: Any) -> None:
+    """Close a connection, and end what a client that was cut off left running."""
+    if connection is not None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(connection.close(), 0.5)
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

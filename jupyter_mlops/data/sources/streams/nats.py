@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -174,6 +175,7 @@ class NatsStream(StreamSource):
         pace = Pace()
         position = first - 1
         consumer = None
+        progress = time.monotonic()
         while position < end:
             if consumer is None or consumer.broken:
                 consumer = server.consumer(self.name, self.subject, opt_start_seq=position + 1)
@@ -182,6 +184,8 @@ class NatsStream(StreamSource):
                 return
             found = server.fetch(consumer, min(pace.take, consumer.pending))
             if not found:
+                if time.monotonic() - progress > 3 * self.address.timeout:
+                    raise server.silent("it announced messages and didn't send them")
                 continue
             if found[0].metadata.sequence.stream != position + 1:
                 self._check_held(server, position)
@@ -190,6 +194,7 @@ class NatsStream(StreamSource):
             position = int(found[-1].metadata.sequence.stream)
             if batch:
                 yield batch
+            progress = time.monotonic()
 
     def _check_end(self, server: Server, end: int) -> None:
         """Refuse to end early because the server came back without its last messages."""

@@ -19,6 +19,8 @@ __all__ = ["Payloads", "Shape", "parse"]
 #: Whole numbers from here on are changed by becoming floats.
 _EXACT: Final = 2**53
 _INT64: Final = 2**63
+_LONG: Final = "integer beyond 2^53"
+_HUGE: Final = "integer beyond 64 bits"
 _DEEPEST: Final = 16
 _MOST_FIELDS: Final = 20_000
 # orjson makes a float of a number that needs more than 64 bits; Python's own parser doesn't.
@@ -80,9 +82,7 @@ class Shape:
             self.kinds.add("text")
         elif kind is int:
             size = -value if value < 0 else value
-            self.kinds.add(
-                "integer" if size <= _EXACT else "long" if size < _INT64 else "longer than 64 bits"
-            )
+            self.kinds.add("integer" if size <= _EXACT else _LONG if size < _INT64 else _HUGE)
         elif kind is float:
             self.kinds.add("float")
         elif kind is bool:
@@ -104,12 +104,18 @@ class Shape:
                     self.item.see(inner, depth + 1)
 
     @property
+    def size(self) -> int:
+        """How many fields there are, those within others too."""
+        inner = sum(shape.size for shape in self.fields.values())
+        return len(self.fields) + inner + (self.item.size if self.item else 0)
+
+    @property
     def mixed(self) -> bool:
         """Whether no type but text holds all of it."""
         kinds = self.kinds
         if len(kinds) <= 1:
-            return bool(kinds & {"longer than 64 bits", "too deep"})
-        return not (kinds <= {"integer", "long"} or kinds <= {"integer", "float"})
+            return bool(kinds & {_HUGE, "too deep"})
+        return not (kinds <= {"integer", _LONG} or kinds <= {"integer", "float"})
 
     @property
     def plain(self) -> bool:
@@ -125,7 +131,7 @@ class Shape:
 
         if self.mixed or not self.kinds:
             return pa.string()
-        if self.kinds <= {"integer", "long"}:
+        if self.kinds <= {"integer", _LONG}:
             return pa.int64()
         if self.kinds <= {"integer", "float"}:
             return pa.float64()
@@ -191,7 +197,7 @@ class Payloads:
                 payload.decode("utf-8")
             except UnicodeDecodeError:
                 self._not_text += 1
-        if len(self.shape.fields) > _MOST_FIELDS:
+        if self.shape.size > _MOST_FIELDS:
             raise Invalid(
                 f"the messages of {self.shown} have more than {_MOST_FIELDS:,} different fields",
                 "their names seem to be data",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["write_rows"]
 
 _SHOWN_OFFSETS: Final = 10
+_SHOWN_FIELDS: Final = 50
+_MOST_VALUES: Final = 2_000_000
 
 
 class _Rows:
@@ -137,18 +139,22 @@ def write_rows(
         rows = _Rows(source, payloads, kind, _keys(messages))
         schema = rows.schema()
         draft = target.with_suffix(".texts") if source.fields else target
+        # Of wide rows fewer fit into memory at once.
+        step = max(1, _MOST_VALUES // len(schema))
         with pq.ParquetWriter(draft, schema, compression="lz4") as file:
             for place in blocks:
-                made = rows.block(messages.get_batch(place), schema)
-                if made is not None:
-                    file.write_batch(made, row_group_size=ROW_GROUP)
+                block = messages.get_batch(place)
+                for first in range(0, block.num_rows, step):
+                    made = rows.block(block.slice(first, step), schema)
+                    if made is not None:
+                        file.write_batch(made, row_group_size=ROW_GROUP)
     if source.fields:
         _narrow(draft, list(payloads.shape.fields), target)
         draft.unlink()
     told: dict[str, Any] = {"payload": "fields" if source.fields else kind}
     mixed = payloads.shape.told() if kind == "json" else {}
     if mixed:
-        told["mixed"] = mixed
+        told["mixed"] = dict(list(mixed.items())[:_SHOWN_FIELDS])
     if rows.bad:
         expected = {"json": "JSON objects", "text": "UTF-8 text"}[kind]
         told["unreadable"] = {"count": rows.bad, "expected": expected, "first": rows.first}

@@ -72,7 +72,7 @@ class Window:
         Invalid
             It is none.
         """
-        text = f"{DEFAULT_COUNT}" if text is None else text.strip().replace(",\n", ",")
+        text = f"{DEFAULT_COUNT}" if text is None else text.strip()
         number = text.replace(",", "").replace("_", "")
         if re.fullmatch(r"[1-9]\d{0,17}", number):
             return cls(text, count=int(number))
