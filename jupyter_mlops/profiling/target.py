@@ -15,12 +15,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import rankdata
 
 from jupyter_mlops.profiling.columns import ColumnProfile
 from jupyter_mlops.profiling.engine import Scan
 
-__all__ = ["Pair", "TargetAnalysis", "analyse", "auc"]
+__all__ = ["Pair", "TargetAnalysis", "analyse", "auc", "one_strength"]
 
 FOLDS: Final = 5
 BINS: Final = 64
@@ -58,6 +57,9 @@ class TargetAnalysis:
     gap_rates : dict of str to (float, float, int)
         For columns with gaps and a binary target: the rate of the positive class where the
         column is missing and where it isn't, and how many sampled rows lack it.
+    gap_means : dict of str to (float, float, float)
+        For columns with gaps and a numeric target: its mean where the column is missing, its
+        mean where it isn't, and the standard error of the difference.
     pairs : list of Pair
         Differences of two columns that tell a binary target much better than either alone.
     """
@@ -72,6 +74,7 @@ class TargetAnalysis:
     strength: dict[str, float] = field(default_factory=dict)
     gap_rates: dict[str, tuple[float, float, int]] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
+    gap_means: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The analysis as JSON."""
@@ -86,6 +89,7 @@ class TargetAnalysis:
         state["pairs"] = [Pair(*p) for p in state["pairs"]]
         state["classes"] = [(name, count) for name, count in state["classes"]]
         state["gap_rates"] = {k: (a, b, n) for k, (a, b, n) in state["gap_rates"].items()}
+        state["gap_means"] = {k: (a, b, e) for k, (a, b, e) in state["gap_means"].items()}
         return cls(**state)
 
 
@@ -118,6 +122,7 @@ def analyse(scan: Scan) -> TargetAnalysis | None:
     fold = np.arange(known.height, dtype=np.int64) % FOLDS
     strength: dict[str, float] = {}
     gaps: dict[str, tuple[float, float, int]] = {}
+    means: dict[str, tuple[float, float, float]] = {}
     ordered: dict[str, Floats] = {}
     for name, column in scan.columns.items():
         if name == scan.target or column.values.distinct() < 2 or not _usable(column):
@@ -131,6 +136,8 @@ def analyse(scan: Scan) -> TargetAnalysis | None:
         if task == "binary" and 20 <= missing.sum() <= known.height - 20:
             y = truths[0]
             gaps[name] = (float(y[missing].mean()), float(y[~missing].mean()), int(missing.sum()))
+        elif task == "regression" and 20 <= missing.sum() <= known.height - 20:
+            means[name] = _apart(truths[0][missing], truths[0][~missing])
     pairs = _pairs(ordered, scan, truths[0], strength) if task == "binary" else []
     return TargetAnalysis(
         scan.target,
@@ -143,7 +150,37 @@ def analyse(scan: Scan) -> TargetAnalysis | None:
         strength,
         gaps,
         pairs,
+        means,
     )
+
+
+def one_strength(values: Floats, labels: pl.Series, analysis: TargetAnalysis) -> float | None:
+    """How strongly numbers derived from the sample's rows predict the target, alone.
+
+    Parameters
+    ----------
+    values : array, one a sampled row
+        NaN for none.
+    labels : polars.Series
+        The target of the same rows.
+    analysis : TargetAnalysis
+
+    Returns
+    -------
+    float or None
+        In the analysis' metric; None where there is too little to tell.
+    """
+    if labels.dtype.is_float():
+        labels = labels.fill_nan(None)
+    known = labels.is_not_null().to_numpy()
+    if analysis.task == "none" or known.sum() < _MIN_ROWS:
+        return None
+    codes = _binned(values[known])
+    if codes is None:
+        return None
+    truths = _truths(labels.drop_nulls(), analysis.task)
+    fold = np.arange(len(codes), dtype=np.int64) % FOLDS
+    return round(_strength(codes, values[known], truths, fold, analysis.task), 4)
 
 
 def auc(truth: Floats, score: Floats) -> float:
@@ -154,6 +191,9 @@ def auc(truth: Floats, score: Floats) -> float:
     >>> auc(np.array([0.0, 0.0, 1.0]), np.array([0.1, 0.4, 0.9]))
     1.0
     """
+    # SciPy's statistics take a second to import, and only targets need them.
+    from scipy.stats import rankdata
+
     positive = float(truth.sum())
     negative = len(truth) - positive
     if not positive or not negative:
@@ -194,15 +234,29 @@ def _codes(values: pl.Series, column: ColumnProfile) -> tuple[Integers, Floats |
         # Missing numbers come out as NaN.
         physical = values.to_physical() if values.dtype.is_temporal() else values
         numbers = physical.cast(pl.Float64).to_numpy().astype(np.float64)
-        finite = numbers[np.isfinite(numbers)]
-        if not finite.size:
+        codes = _binned(numbers)
+        if codes is None:
             return np.zeros(len(values), dtype=np.int64), None
-        edges = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1]))
-        codes = np.searchsorted(edges, numbers, side="right").astype(np.int64) + 1
-        codes[np.isnan(numbers)] = 0
         return codes, numbers
     ranks = values.cast(pl.String).rank("dense").fill_null(0)
     return ranks.to_numpy().astype(np.int64), None
+
+
+def _binned(numbers: Floats) -> Integers | None:
+    """Quantile bins of numbers, 0 for missing; None when there are none."""
+    finite = numbers[np.isfinite(numbers)]
+    if not finite.size:
+        return None
+    edges = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1]))
+    codes = np.searchsorted(edges, numbers, side="right").astype(np.int64) + 1
+    codes[np.isnan(numbers)] = 0
+    return codes
+
+
+def _apart(lacking: Floats, having: Floats) -> tuple[float, float, float]:
+    """Two means and the standard error of their difference."""
+    error = (lacking.var() / len(lacking) + having.var() / len(having)) ** 0.5
+    return float(lacking.mean()), float(having.mean()), float(error)
 
 
 def _held_out(codes: Integers, truth: Floats, fold: Integers) -> Floats:

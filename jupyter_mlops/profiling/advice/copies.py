@@ -1,0 +1,290 @@
+"""Columns that say the same as another, and rows that occur twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from jupyter_mlops.data.hashing import hash_column, mix
+from jupyter_mlops.profiling.advice.case import PAIR_COLUMNS, Case
+from jupyter_mlops.profiling.advice.finding import ROWS, Advice, drop, percent
+
+__all__ = ["duplicates", "redundant", "repeated_rows"]
+
+_MIN_ROWS: Final = 20
+_LINEAR: Final = 0.9999
+_REDUNDANT: Final = 0.98
+_REPEATED: Final = 3
+
+
+def duplicates(case: Case) -> Iterator[Advice]:
+    """Columns equal to an earlier one: exactly, up to scale, or up to how values are coded."""
+    if case.size < _MIN_ROWS:
+        return
+    seen: set[str] = set()
+    for name, other in _equal(case).items():
+        seen.add(name)
+        yield _copy(name, other, case)
+    for name, (other, slope, shift, exact) in _scaled(case, seen).items():
+        seen.add(name)
+        plus = f" {'+' if shift >= 0 else '-'} {abs(shift):.6g}" if shift else ""
+        yield Advice(
+            name,
+            "duplicate column",
+            "likely" if exact else "check",
+            f"equals {slope:.6g} × {other!r}{plus}{'' if exact else ' but for rounding'} in all "
+            f"of {case.pair_rows:,} rows looked at",
+            "leave one of the two out",
+            drop(name),
+            (name, other),
+        )
+    for name, (other, kinds) in _recoded(case, seen).items():
+        seen.add(name)
+        yield Advice(
+            name,
+            "duplicate column",
+            "check",
+            f"each of its {kinds:,} values goes with one value of {other!r} and the other way "
+            f"round, in all of {case.size:,} {'rows' if case.whole else 'sampled rows'}",
+            "leave one of the two out: they differ only in how the values are written",
+            drop(name),
+            (name, other),
+        )
+
+
+def _equal(case: Case) -> dict[str, str]:
+    """Columns that equal an earlier one in every sampled row and in all that was counted."""
+    seen: dict[tuple[Any, ...], list[str]] = {}
+    copies: dict[str, str] = {}
+    for name, column in case.columns.items():
+        distinct = column.values.distinct()
+        if distinct < 2 or name not in case.sample.columns:
+            continue
+        counts = (column.missing, column.zeros, column.negatives, distinct)
+        mark = (column.type, column.low, column.high, *counts)
+        for other in seen.get(mark, []):
+            values = case.sample[name]
+            if values.rename(other).equals(case.sample[other], null_equal=True):
+                copies[name] = other
+                break
+        else:
+            seen.setdefault(mark, []).append(name)
+    return copies
+
+
+def _copy(name: str, other: str, case: Case) -> Advice:
+    if case.target == name:
+        # The table's order makes no difference: the feature is what has to go.
+        name, other = other, name
+    what = "the target" if other == case.target else repr(other)
+    return Advice(
+        name,
+        "leakage" if other == case.target else "duplicate column",
+        "likely",
+        f"equals {what} in all of {case.size:,} sampled rows, with the same counts over all rows",
+        "leave one of the two out",
+        drop(name),
+        (name, other),
+    )
+
+
+def _matrix(case: Case, names: list[str], *, ranks: bool = False) -> npt.NDArray[np.float64]:
+    """Standardised columns of the rows looked at, one a row; missing values count as the mean."""
+    rows = case.pair_rows
+    made = np.zeros((len(names), rows))
+    for place, name in enumerate(names):
+        values = case.numbers(name)[:rows] if case.whole else case.numbers(name)[-rows:]
+        if ranks:
+            values = pl.Series(values).fill_nan(None).rank().fill_null(np.nan).to_numpy()
+        gaps = np.isnan(values)
+        if gaps.all():
+            continue
+        values = np.where(gaps, np.nanmean(values), values)
+        spread = values.std()
+        if spread > 0:
+            made[place] = (values - values.mean()) / spread
+    return made
+
+
+def _scaled(case: Case, known: set[str]) -> dict[str, tuple[str, float, float, bool]]:
+    """Numeric columns that are a multiple of an earlier one, plus a constant."""
+    names = [
+        name
+        for name in case.numeric
+        if name not in known
+        and case.columns[name].values.distinct() > 2
+        and case.columns[name].semantic != "id"
+    ][:PAIR_COLUMNS]
+    if len(names) < 2 or case.size < 50:
+        return {}
+    matrix = _matrix(case, names)
+    close = np.abs(np.triu(matrix @ matrix.T / matrix.shape[1], 1)) >= _LINEAR
+    found: dict[str, tuple[str, float, float, bool]] = {}
+    for i, j in np.argwhere(close):
+        first, second = names[i], names[j]
+        if second in found or first in found:
+            continue
+        x, y = case.numbers(first), case.numbers(second)
+        both = ~np.isnan(x) & ~np.isnan(y)
+        if not np.array_equal(np.isnan(x), np.isnan(y)) or both.sum() < 50:
+            continue
+        slope, shift = np.polyfit(x[both], y[both], 1)
+        rest = np.abs(y[both] - slope * x[both] - shift).max()
+        spread = float(y[both].std())
+        if rest > 0.02 * spread:
+            continue
+        size = max(abs(float(y[both].mean())), spread)
+        shift = 0.0 if abs(shift) < 1e-6 * size + 0.1 * rest else float(shift)
+        found[second] = (first, float(slope), shift, bool(rest < 1e-6 * spread))
+    return found
+
+
+def _recoded(case: Case, known: set[str]) -> dict[str, tuple[str, int]]:
+    """Columns of categories that map one to one onto an earlier one."""
+    groups: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for name, column in case.columns.items():
+        distinct = column.values.distinct()
+        if (
+            name in known
+            or name == case.target
+            or name not in case.sample.columns
+            or not column.values.exact
+            or column.type.startswith(("list", "record"))
+            or distinct < 2
+            or distinct * 10 > case.size
+        ):
+            continue
+        # Two values go together by accident where one of them is rare.
+        least = min(column.values.counts.values())
+        if distinct > 2 or least >= 20:
+            groups[distinct, column.missing].append(name)
+    found: dict[str, tuple[str, int]] = {}
+    for (distinct, _), names in groups.items():
+        for place, name in enumerate(names):
+            for other in names[:place]:
+                if other in found or not _same_counts(case, name, other):
+                    continue
+                pairs = case.sample.select(other, name).n_unique()
+                gaps = int(case.sample[name].null_count() > 0)
+                single = case.sample[name].n_unique(), case.sample[other].n_unique()
+                if pairs == single[0] == single[1] and pairs >= min(distinct, 2) + gaps:
+                    found[name] = (other, distinct)
+                    break
+    return found
+
+
+def _same_counts(case: Case, first: str, second: str) -> bool:
+    """Whether the values of two columns occur equally often: free to ask, and rarely so."""
+    a, b = (sorted(case.columns[name].values.counts.values()) for name in (first, second))
+    return a == b
+
+
+def redundant(case: Case, settled: set[str]) -> Iterator[Advice]:
+    """Numeric columns that follow another closely, in value or in rank."""
+    names = [
+        name
+        for name in case.numeric
+        if name not in settled
+        and case.columns[name].values.distinct() > 10
+        and case.columns[name].semantic in {"number", "latitude", "longitude"}
+        and case.columns[name].missing_share < 0.5
+    ][:PAIR_COLUMNS]
+    if len(names) < 2 or case.size < 100:
+        return
+    rows = case.pair_rows
+    plain = _matrix(case, names)
+    ranked = _matrix(case, names, ranks=True)
+    by_value = np.triu(plain @ plain.T / rows, 1)
+    by_rank = np.triu(ranked @ ranked.T / rows, 1)
+    # A few far values make any two columns agree; the ranks must not contradict.
+    by_value[np.abs(by_rank) < 0.9] = 0
+    best = np.where(np.abs(by_value) >= np.abs(by_rank), by_value, by_rank)
+    for j, name in enumerate(names):
+        i = int(np.argmax(np.abs(best[:, j])))
+        r = float(best[i, j])
+        if abs(r) < _REDUNDANT:
+            continue
+        way = "follows" if r > 0 else "runs against"
+        error = 2 * (1 - r * r) / max(1.0, rows - 3) ** 0.5
+        kind = "" if best[i, j] == by_value[i, j] else "rank "
+        yield Advice(
+            name,
+            "redundant",
+            "note",
+            f"{way} {names[i]!r} with {kind}correlation {r:.3f} ± {error:.3f} "
+            f"({rows:,} rows looked at)",
+            "a linear model is steadier without one of the two; trees don't mind",
+            drop(name),
+            (name, names[i]),
+        )
+
+
+def repeated_rows(case: Case) -> Iterator[Advice]:
+    """Rows that occur more than once, beyond what values of few kinds do by accident.
+
+    Rows that agree in all columns are compared with rows that agree in all but one: where many
+    more agree once the most telling column is left out, equal rows are to be expected.
+    """
+    names = [name for name in case.sample.columns if case.columns[name].semantic != "empty"]
+    keys = [name for name in names if case.columns[name].semantic == "id"]
+    names = [name for name in names if name not in keys]
+    if case.size < 50 or len(names) < 2 or not case.profile.rows:
+        return
+    parts = []
+    for place, name in enumerate(names):
+        salt = np.uint64((0x9E3779B97F4A7C15 * (2 * place + 1)) % 2**64)
+        parts.append(mix(hash_column(case.sample[name]) ^ salt))
+    total = np.asarray(np.sum(parts, axis=0, dtype=np.uint64))
+    extra = _extra(total)
+    if extra < max(_REPEATED, 0.0005 * case.size):
+        return
+    if _expected(case, names) * 20 > extra:
+        return
+    telling = sorted(range(len(names)), key=lambda i: -case.columns[names[i]].values.distinct())
+    loose = max(_extra(total - parts[place]) for place in telling[:8])
+    dense = case.columns[names[telling[0]]].values.distinct() > 0.2 * case.profile.rows
+    if not dense and (loose > 3 * extra or extra > 0.3 * case.size):
+        return
+    beside = f" beside {', '.join(map(repr, keys[:3]))}" if keys else ""
+    where = case.of(extra)
+    counted = getattr(case.profile, "distinct_rows", None)
+    if not keys and counted is not None and not case.whole:
+        where = f"about {max(0, case.profile.rows - counted):,} of {case.profile.rows:,} rows"
+    elif not case.whole:
+        where += "; the more rows, the more of them have their double in the table"
+    code = "df = df.drop_duplicates()"
+    if keys:
+        code = (
+            f"df = df.drop_duplicates(subset={names!r})"
+            if len(names) <= 20
+            else (f"df = df.drop_duplicates(subset=df.columns.difference({keys!r}))")
+        )
+    yield Advice(
+        ROWS,
+        "duplicate rows",
+        "check",
+        f"{where} repeat another row in every column{beside} "
+        f"({percent(extra / case.size)} of those looked at)",
+        "keep one of each, and split after that: a copy in both parts flatters the model",
+        code,
+    )
+
+
+def _extra(hashes: npt.NDArray[np.uint64]) -> int:
+    return len(hashes) - len(np.unique(hashes))
+
+
+def _expected(case: Case, names: list[str]) -> float:
+    """How many pairs of rows would agree if the columns had nothing to do with each other."""
+    chance = 1.0
+    for name in names:
+        counts = np.array(list(case.counts(name).values()), dtype=float)
+        gaps = case.sample[name].null_count()
+        counts = np.append(counts, gaps) / max(1.0, counts.sum() + gaps)
+        chance *= float((counts**2).sum())
+    return chance * case.size * (case.size - 1) / 2
