@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Enum
 from traitlets.config import Configurable
 
+from jupyter_mlops.magics.showing import Showing
 from jupyter_mlops.magics.words import split
 from jupyter_mlops.verbs.help import help_on
 from jupyter_mlops.verbs.line import Line, parse
 from jupyter_mlops.verbs.place import workspace_for
+from jupyter_mlops.verbs.progress import shown_by
 from jupyter_mlops.workspace.errors import MLOpsError
 
 if TYPE_CHECKING:
@@ -67,10 +70,18 @@ class MLOps(Magics, Configurable):
         __tracebackhide__ = True
         if line.help:
             return help_on(line.verb)
+        showing = Showing(self.shell)
+        followed = showing.possible and not (line.quiet or line.json)
         try:
-            result = line.call(workspace_for(line.verb), cell, self.shell.user_ns)
+            with shown_by(showing) if followed else nullcontext():
+                result = line.call(workspace_for(line.verb), cell, self.shell.user_ns)
         except KeyboardInterrupt:
+            showing.fail("interrupted")
             raise Interrupted(f"`{line.verb.name}` was interrupted") from None
+        except Exception:
+            showing.fail("failed")
+            raise
+        showing.end(result)
         if line.output is not None:
             self.shell.user_ns[line.output] = result
         if line.json:

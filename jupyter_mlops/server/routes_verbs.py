@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import re
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -12,6 +14,7 @@ from tornado import web
 
 from jupyter_mlops.server.answers import RESOURCE, MLOpsHandler
 from jupyter_mlops.server.isolated import run_isolated
+from jupyter_mlops.verbs.progress import Underway, shown_by
 from jupyter_mlops.verbs.table import Verb, all_verbs
 from jupyter_mlops.workspace.errors import Invalid, closest
 
@@ -19,6 +22,8 @@ __all__ = ["VerbHandler", "handlers"]
 
 # What Jupyter itself puts into query strings.
 _JUPYTERS = {"token", "_xsrf", "no_track_activity"}
+# A name that the browser makes up, under which it hears of its own verbs' progress.
+_JOB = re.compile(r"[0-9a-f-]{36}")
 
 
 class VerbHandler(MLOpsHandler):
@@ -70,10 +75,24 @@ class VerbHandler(MLOpsHandler):
             child = run_isolated(self.verb, given, self.app.served.place(), self.actor)
             self._child = asyncio.create_task(child)
             return await self._child
-        text: str = await self.in_thread(self._run, bound)
+        text: str = await self.in_thread(self._run, bound, self._told())
         return text
 
-    def _run(self, bound: dict[str, Any]) -> str:
+    def _told(self) -> Callable[[Underway], None] | None:
+        """What tells the browser that asked how far its verb is, if it gave the job a name."""
+        job = self.request.headers.get("X-MLOps-Job", "")
+        if not _JOB.fullmatch(job):
+            return None
+        watcher, actor = self.app.watcher, self.actor
+
+        def tell(underway: Underway) -> None:
+            watcher.tell_progress(
+                job, actor, underway.done, underway.total, round(underway.seconds, 2)
+            )
+
+        return tell
+
+    def _run(self, bound: dict[str, Any], tell: Callable[[Underway], None] | None = None) -> str:
         from jupyter_mlops.views import view
 
         served = self.app.served
@@ -83,7 +102,9 @@ class VerbHandler(MLOpsHandler):
             first = served.open(self.actor)
         else:
             first = served.look(self.actor)
-        return view(self.verb(first, **bound)).model_dump_json()
+        with shown_by(tell, partial=False) if tell is not None else nullcontext():
+            result = self.verb(first, **bound)
+        return view(result).model_dump_json()
 
 
 def handlers(base: str) -> list[tuple[str, type[VerbHandler]]]:

@@ -132,6 +132,17 @@ class Watcher:
         data = {"seq": self._seen, "kind": "endpoint.traffic", "actor": "", "at": at}
         self.emit(schema_id=SCHEMA_ID, data=data | {"subject": f"endpoint:{name}"})
 
+    def tell_progress(
+        self, job: str, actor: str, done: int, total: int | None, seconds: float
+    ) -> None:
+        """Say how far somebody's verb is; called from the thread that runs it."""
+        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        data = {"seq": max(1, self._seen), "kind": "job.progress", "actor": actor, "at": at}
+        data |= {"subject": f"job:{job}", "done": done, "seconds": seconds}
+        if total is not None:
+            data["total"] = total
+        self._loop.add_callback(self.emit, schema_id=SCHEMA_ID, data=data)
+
     def _tell(self, events: list[Event]) -> None:
         for event in events:
             self.emit(schema_id=SCHEMA_ID, data=payload(event))

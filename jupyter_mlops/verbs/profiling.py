@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jupyter_mlops.verbs.progress import teller
 from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def profile(
     """
     from jupyter_mlops import data, profiling
 
-    made = profiling.make(ws, data.resolve(ws, source), target=target)
+    made = profiling.make(ws, data.resolve(ws, source), target=target, progress=teller())
     if against is None:
         return made
-    other = profiling.make(ws, data.resolve(ws, against))
+    other = profiling.make(ws, data.resolve(ws, against), progress=teller())
     return profiling.compare(made, other)

@@ -31,7 +31,7 @@ Namespace = Annotated[dict[str, Any], "namespace"]
 
 Kind = Literal["text", "integer", "number", "switch", "choice", "list", "data", "body", "namespace"]
 _KINDS: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "switch"}
-_INFRASTRUCTURE = {"table", "line", "facade", "place", "reference"}
+_INFRASTRUCTURE = {"table", "line", "facade", "place", "progress", "reference"}
 _VERBS: dict[str, Verb] = {}
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -11,6 +11,7 @@ from jupyter_mlops.profiling.advice import Advice
 from jupyter_mlops.profiling.columns import ColumnProfile
 from jupyter_mlops.profiling.paging import ColumnDetail, ColumnPage
 from jupyter_mlops.profiling.profiles import Profile
+from jupyter_mlops.views.associations import partners_table
 from jupyter_mlops.views.blocks import (
     Block,
     Column,
@@ -21,6 +22,7 @@ from jupyter_mlops.views.blocks import (
     Finding,
     Findings,
     Level,
+    Notice,
     Query,
     Series,
     Table,
@@ -28,6 +30,7 @@ from jupyter_mlops.views.blocks import (
 )
 from jupyter_mlops.views.cells import number_text, percent_text
 from jupyter_mlops.views.data import short
+from jupyter_mlops.views.forms import evidence, forms_blocks
 from jupyter_mlops.views.registry import look
 
 __all__ = ["LEVELS", "column_blocks", "column_view", "explorer", "finding", "heads", "page_view"]
@@ -126,7 +129,7 @@ def explorer(
         details=details,
         total=len(names) if total is None else total,
         names="" if complete or whole else _names(result.columns),
-        pages=Query(verb="profile-columns", args=kept | order) if kept and not complete else None,
+        pages=Query(verb="profile-columns", args=kept | order) if kept else None,
         detail=Query(verb="profile-column", args=kept) if kept else None,
         empty="The two have no column in common." if against is not None else "No columns.",
     )
@@ -182,6 +185,8 @@ def column_blocks(
     it = result.columns[name]
     there = against.columns[name] if against is not None else None
     blocks: list[Block] = [Facts(items=_facts(result, it))]
+    if it.fault:
+        return [Notice(level="warn", text=f"Only its rows are known: {it.fault[:300]}."), *blocks]
     drawn = distribution(it, there, result, against, bins=ROW_BINS if brief else BINS)
     if drawn is not None:
         blocks.append(drawn)
@@ -195,7 +200,15 @@ def column_blocks(
     top = _top(it, there, 5 if brief else TOP)
     if top is not None:
         blocks.append(top)
-    found = [finding(one, brief=brief) for one in result.advice if one.column == name]
+    blocks += forms_blocks(it, 3 if brief else 8)
+    if result.associations is not None:
+        partners = partners_table(result.associations, name, 3 if brief else 8)
+        blocks += [partners] if partners is not None else []
+    found = [
+        finding(one, brief=brief)
+        for one in result.advice
+        if one.column == name or name in one.columns
+    ]
     if found:
         blocks.append(Findings(title="Advice", items=found[:8], total=len(found)))
     return blocks
@@ -346,10 +359,9 @@ def _shares(counts: Sequence[float], present: int) -> list[float]:
 
 
 def _facts(result: Profile, it: ColumnProfile) -> list[Fact]:
-    stored = "" if it.semantic in ("", it.type) else f"stored as {it.type}"
     known = "" if it.values.exact else "about"
     facts = [
-        Fact(label="Type", value=it.semantic or it.type, hint=stored),
+        Fact(label="Type", value=it.semantic or it.type, hint=evidence(it)),
         Fact(label="Missing", value=percent_text(it.missing_share), hint=f"{it.missing:,} rows"),
         Fact(label="Distinct", value=f"{it.values.distinct():,}", hint=known),
     ]

@@ -8,6 +8,7 @@ from jupyter_mlops.profiling.advice import Advice
 from jupyter_mlops.profiling.comparing import SideBySide
 from jupyter_mlops.profiling.paging import by_interest
 from jupyter_mlops.profiling.profiles import Profile
+from jupyter_mlops.views.associations import associations_table
 from jupyter_mlops.views.blocks import (
     Code,
     Fact,
@@ -17,6 +18,7 @@ from jupyter_mlops.views.blocks import (
     Findings,
     Form,
     Notice,
+    Table,
     View,
 )
 from jupyter_mlops.views.columns import LEVELS, ROWS, explorer, finding
@@ -27,7 +29,7 @@ __all__ = ["profile_view", "side_by_side_view"]
 
 ADVICE: Final = 60
 #: What advice and a form's choices may take in a saved notebook, in characters.
-_FINDINGS: Final = 20_000
+_FINDINGS: Final = 14_000
 _PER_FINDING: Final = 90
 _CHOICES: Final = 6_000
 _PER_CHOICE: Final = 18
@@ -83,6 +85,7 @@ def profile_view(result: Profile) -> View:
             *_notices(result),
             explorer(result, _interesting(result)),
             _advice(result.advice),
+            *_together(result),
             *_code(result.advice),
             *_again(result),
         ],
@@ -119,6 +122,11 @@ def side_by_side_view(result: SideBySide) -> View:
         line=f"{_line(here)} --against {there.data_ref}" if there.data_ref else "",
         blocks=[facts, *notices, columns, *_again(here, there)],
     )
+
+
+def _together(result: Profile) -> list[Table]:
+    found = associations_table(result.associations) if result.associations is not None else None
+    return [found] if found is not None else []
 
 
 def _interesting(result: Profile) -> list[str]:
@@ -181,16 +189,30 @@ def _facts(result: Profile) -> Facts:
         if analysis.classes:
             shares = [f"{short(name)} {100 * n / known:.1f} %" for name, n in analysis.classes[:3]]
             items.append(Fact(label="Classes", value=", ".join(shares)))
+    if result.distinct_rows is not None and result.distinct_rows < 0.98 * result.rows:
+        share = 1 - result.distinct_rows / result.rows
+        items.append(Fact(label="Repeated rows", value=f"{100 * share:.0f} %", hint="about"))
     items.append(Fact(label="Took", value=f"{result.seconds:.1f} s"))
     return Facts(items=items)
 
 
 def _notices(result: Profile) -> list[Notice]:
     """The findings by kind, the columns of one kind in one sentence."""
+    stopped = (
+        []
+        if result.complete
+        else [
+            Notice(
+                level="warn",
+                text=f"Stopped after {result.rows:,} rows: what is below is of these.",
+                fix="Profile again for the whole table.",
+            )
+        ]
+    )
     groups: dict[tuple[str, str], list[Advice]] = {}
     for one in result.advice:
         groups.setdefault((one.severity, one.finding), []).append(one)
-    notices = []
+    notices = stopped
     ordered = sorted(groups.items(), key=lambda one: _weight(*one[0]))
     for (severity, kind), found in ordered[:_NOTICES]:
         names = _listed([one.column for one in found])

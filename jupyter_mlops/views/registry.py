@@ -8,12 +8,15 @@ from importlib.util import find_spec
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from jupyter_mlops.views.blocks import View
+from jupyter_mlops.views.fitting import LARGEST, saved_size, shortened
 from jupyter_mlops.views.html import render_html
 from jupyter_mlops.views.text import render_text
 from jupyter_mlops.workspace.results import Result
 
 __all__ = ["look", "mimebundle", "view"]
 
+#: Halvings, enough for a view of a hundred megabytes.
+_TRIES = 10
 _LOOKS: dict[type, Callable[[Any], View]] = {}
 Function = TypeVar("Function", bound=Callable[[Any], View])
 
@@ -54,6 +57,16 @@ def view(result: Result) -> View:
 def mimebundle(result: Result) -> dict[str, Any]:
     """The view as text, static HTML and the JSON that the panels draw."""
     shown = view(result)
+    bundle = _bundle(shown)
+    for _ in range(_TRIES):
+        if saved_size(bundle) <= LARGEST:
+            break
+        shown = shortened(shown)
+        bundle = _bundle(shown)
+    return bundle
+
+
+def _bundle(shown: View) -> dict[str, Any]:
     return {
         "text/plain": render_text(shown),
         "text/html": render_html(shown),

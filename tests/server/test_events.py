@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from tornado.websocket import WebSocketClientConnection
 
@@ -140,3 +141,24 @@ async def test_where_an_endpoint_is_wanted_the_agent_runs_and_cullers_stay_away(
         await asyncio.sleep(0.1)
     assert started == [workspace.root]
     assert jp_web_app.settings[ACTIVITY].tzinfo is not None
+
+
+async def test_who_sets_off_a_long_command_hears_how_far_it_is(
+    ask: Callable[..., Awaitable[Any]], jp_ws_fetch: Connect, jp_root_dir: Path, running: None
+) -> None:
+    rows = 60_000
+    pl.DataFrame({"x": range(rows)}).write_parquet(jp_root_dir / "rows.parquet")
+    socket = await jp_ws_fetch("api", "events", "subscribe")
+    job = "0f3c1c9e-8a4b-4c39-9d0e-2b8a5f6d7e10"
+    status, view = await ask(
+        "verbs", "profile", body={"source": "rows.parquet"}, headers={"X-MLOps-Job": job}
+    )
+    assert (status, view["kind"]) == (200, "profile")
+    first, done = await heard(socket, 2)
+    assert (first["kind"], first["subject"]) == ("job.progress", f"job:{job}")
+    assert 0 < first["done"] < rows == first["total"]
+    assert done["kind"] in {"job.progress", "profile.made"}
+    # What is no name of a job is nobody's.
+    await ask("verbs", "profile", body={"source": "rows.parquet"}, headers={"X-MLOps-Job": "../x"})
+    assert (await heard(socket, 1))[0]["kind"] == "profile.made"
+    socket.close()

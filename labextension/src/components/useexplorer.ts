@@ -34,7 +34,7 @@ export function useRemoteRows(
     failure: null
   };
   const [found, setFound] = React.useState<IRemoteRows | null>(null);
-  const query = block.pages ?? null;
+  const query = block.total > block.rows.length ? (block.pages ?? null) : null;
   const isAsIs = !search.trim() && !sort && page === 0;
   const key = JSON.stringify([query, search, sort, page, size]);
   React.useEffect(() => {
