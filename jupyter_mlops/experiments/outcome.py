@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from jupyter_mlops.experiments.body import Body
+from jupyter_mlops.experiments.guarding import Guard, agree
 from jupyter_mlops.experiments.portrait import parameters, portray, to_pandas
 from jupyter_mlops.experiments.scoring import Scores, score
 from jupyter_mlops.workspace import Denied, Invalid, Workspace
@@ -49,6 +50,7 @@ class Plan:
     run_id: str
     data_ref: str | None = None
     inputs: tuple[str, ...] = ()
+    guard: Guard | None = None
 
 
 @dataclass
@@ -71,6 +73,9 @@ def gather(plan: Plan) -> Found:
     model, missing = portray(estimator, frames, plan.target)
     model["variable"] = plan.variable
     notes += [f"The model can't be registered: {reason}." for reason in missing]
+    if plan.guard is not None:
+        model["contract"] = plan.guard.told()
+        notes += [*plan.guard.notes, *agree(plan.guard.contract, model)]
     validation: dict[str, Any] = {}
     if valid is not None and plan.target is not None:
         wanted = [m for m in plan.metrics if m not in metrics] if plan.metrics else None

@@ -306,9 +306,21 @@ def _deliver_model(
     with TemporaryDirectory(prefix="jupyter-mlops-") as folder:
         place = Path(folder) / "model"
         write_model(place, content, trial.model, trial.id, run.info.run_id, model_id, packages)
+        _write_contract(ws, place, trial)
         client.log_model_artifacts(model_id, str(place))
     client.finalize_logged_model(model_id, "READY")
     return model_id
+
+
+def _write_contract(ws: Workspace, folder: Path, trial: TrialRecord) -> None:
+    """Put the contract that the training data kept beside the model, which lives by it."""
+    told = trial.model.get("contract")
+    if not told:
+        return
+    from jupyter_mlops.profiling import contracts
+
+    text = contracts.get(ws, told["ref"]).text()
+    (folder / "contract.json").write_text(text, "utf-8", "surrogatepass")
 
 
 def _check(content: bytes, trial: TrialRecord) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from jupyter_mlops import data as datasets
 from jupyter_mlops.experiments.body import Body, free_variables
+from jupyter_mlops.experiments.guarding import Mode, guard
 from jupyter_mlops.experiments.localcode import local_modules
 from jupyter_mlops.experiments.outcome import Found, Freeze, Plan, gather
 from jupyter_mlops.experiments.portrait import to_pandas
@@ -44,6 +45,8 @@ def train(
     valid: Any = None,
     seed: int | None = None,
     metrics: list[str] | None = None,
+    contract: str | None = None,
+    contract_mode: Mode = "fail",
 ) -> Run:
     """Run a cell that trains a model; record all that its outcome depends on, and its outcome.
 
@@ -74,6 +77,10 @@ def train(
         0 to 2**32 - 1; drawn and recorded when not given.
     metrics : list of str, optional
         Which scores to compute; all of the task's when None.
+    contract : str, optional
+        A contract that `data` is checked against before the body runs.
+    contract_mode : {"fail", "observe", "quarantine"}
+        What happens when it is broken; see `guarding.guard`.
 
     Returns
     -------
@@ -103,9 +110,12 @@ def train(
     settle(ws)
     table = None if data is None else datasets.resolve(ws, data)
     before = {"data": names["data"]} if "data" in names else {}
+    rows = None
+    if contract is not None:
+        plan.guard, rows = guard(ws, contract, table, contract_mode)
     if table is not None:
         plan.data_ref = table.ref
-        names["data"] = table.pandas()
+        names["data"] = table.pandas() if rows is None else rows
     try:
         _start(plan, table, seed, checkout)
         seconds = _run(plan, seed)
@@ -163,7 +173,8 @@ def _start(plan: Plan, table: Any, seed: int, checkout: Checkout) -> None:
     now = utcnow()
     cell = CellRecord(
         source=plan.body.source,
-        variables={key: value.as_dict() for key, value in variables.items()},
+        variables={key: value.as_dict() for key, value in variables.items()}
+        | (plan.guard.seal() if plan.guard else {}),
         modules=modules,
         data_ref=plan.data_ref,
         data_digest=None if table is None else table.digest,
@@ -175,6 +186,7 @@ def _start(plan: Plan, table: Any, seed: int, checkout: Checkout) -> None:
     )
     cell.id = _seal(cell)
     refs = [f"cell:{cell.id}", plan.data_ref, getattr(plan.valid, "ref", None)]
+    refs += [plan.guard.contract.ref] if plan.guard else []
     plan.inputs = tuple(ref for ref in refs if ref)
     trial = TrialRecord(
         id=plan.run_id,

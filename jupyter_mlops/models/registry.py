@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Trained", "move_alias", "register"]
 
 TAG = "jupyter_mlops.run"
+CONTRACT = "jupyter_mlops.contract"
 
 
 class Trained(Protocol):
@@ -188,11 +189,16 @@ def _create(ws: Workspace, client: MlflowClient, run: Trained, name: str) -> int
                 "model.registered",
                 f"model:{name}@{number}",
                 payload={"digest": digest, "metrics": run.metrics},
-                inputs=[f"run:{run.id}", *([run.data_ref] if run.data_ref else [])],
+                inputs=[f"run:{run.id}", *_learnt_from(run)],
             )
     except IntegrityError:
         pass  # another process has registered the same version meanwhile
     return number
+
+
+def _learnt_from(run: Trained) -> list[str]:
+    contract = (run.model.get("contract") or {}).get("ref")
+    return [ref for ref in (run.data_ref, contract) if ref]
 
 
 def _check_content(ws: Workspace, run: Trained, digest: str) -> None:
@@ -204,6 +210,12 @@ def _check_content(ws: Workspace, run: Trained, digest: str) -> None:
             "train it again",
             code="E-MODEL-014",
         )
+
+
+def _contract_tag(run: Trained) -> dict[str, str]:
+    """Which contract the model lives by, and the digest by which `contract.json` is known."""
+    told = run.model.get("contract")
+    return {CONTRACT: f"{told['ref']} {told['digest']}"} if told else {}
 
 
 def _place(client: MlflowClient, source: str) -> str:
@@ -233,7 +245,7 @@ def _version_in_mlflow(client: MlflowClient, run: Trained, name: str, source: st
         name,
         source,
         run_id=run.mlflow_run_id,
-        tags={TAG: run.id},
+        tags={TAG: run.id, **_contract_tag(run)},
         model_id=run.mlflow_model_id,
     )
     return int(created.version)

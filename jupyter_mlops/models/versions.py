@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import RegisteredModel
 
+    from jupyter_mlops.profiling.contracts import Contract
+
 __all__ = ["ModelVersion", "Models", "get", "list_models", "load"]
 
 
@@ -101,6 +103,15 @@ class ModelVersion(Result):
             The files aren't the ones that were registered.
         """
         return pinned(ws, self.digest, self.source, self.label)
+
+    def contract(self, ws: Workspace) -> Contract | None:
+        """The contract that its training data kept; None when it was trained without one."""
+        import orjson
+
+        from jupyter_mlops.profiling.contracts import Contract
+
+        file = self.path(ws) / "contract.json"
+        return Contract.from_dict(orjson.loads(file.read_bytes())) if file.is_file() else None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jupyter_mlops.verbs.table import Body, Data, Namespace, verb
 
@@ -24,6 +24,8 @@ def train(
     valid: Data | None = None,
     seed: int | None = None,
     metrics: list[str] | None = None,
+    contract: str | None = None,
+    contract_mode: Literal["fail", "observe", "quarantine"] = "fail",
 ) -> Run:
     """Run a cell that trains a model, and record all that its outcome depends on.
 
@@ -46,6 +48,11 @@ def train(
         Seeds Python's and NumPy's generators; drawn and recorded when not given.
     metrics : list of str
         Which scores to compute, such as log_loss,auc; all that fit when not given.
+    contract : str
+        A contract that the training data is checked against before the body runs.
+    contract_mode : str
+        When the data breaks it: fail, go on and say so (observe), or go on without the rows
+        that break it (quarantine).
 
     Examples
     --------
@@ -67,6 +74,8 @@ def train(
         valid=valid,
         seed=seed,
         metrics=metrics,
+        contract=contract,
+        contract_mode=contract_mode,
     )
 
 
