@@ -25,6 +25,8 @@ class RowSample:
     ----------
     size : int
         The most rows it keeps.
+    start : int
+        How many rows of the table come before the first of this part.
 
     Examples
     --------
@@ -34,8 +36,9 @@ class RowSample:
     2
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, start: int = 0) -> None:
         self.size = size
+        self.start = start
         self.seen = 0
         self._parts: list[pl.DataFrame] = []
         self._keys: list[Hashes] = []
@@ -47,7 +50,8 @@ class RowSample:
         trim: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
     ) -> None:
         """Offer the rows of a batch; those that are drawn may be trimmed."""
-        position = np.arange(self.seen, self.seen + batch.height, dtype=np.uint64)
+        first = self.start + self.seen
+        position = np.arange(first, first + batch.height, dtype=np.uint64)
         self.seen += batch.height
         keys = mix(position ^ _SALT)
         chosen = np.flatnonzero(keys <= self._limit)

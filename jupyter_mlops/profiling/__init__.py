@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from jupyter_mlops.profiling.advice import Advice, advise
+from jupyter_mlops.profiling.associations import Association, Associations
 from jupyter_mlops.profiling.columns import ColumnProfile, Histogram
 from jupyter_mlops.profiling.comparing import SideBySide, compare
 from jupyter_mlops.profiling.keeping import get, make
-from jupyter_mlops.profiling.profiles import Profile, profile
+from jupyter_mlops.profiling.partitions import profile_by, profile_dask, profile_parquet
+from jupyter_mlops.profiling.profiles import Profile, Progress, profile, total_rows
 from jupyter_mlops.profiling.target import TargetAnalysis
 
 __all__ = [
     "Advice",
+    "Association",
+    "Associations",
     "ColumnProfile",
     "Histogram",
     "Profile",
+    "Progress",
     "SideBySide",
     "TargetAnalysis",
     "advise",
@@ -21,4 +26,8 @@ __all__ = [
     "get",
     "make",
     "profile",
+    "profile_by",
+    "profile_dask",
+    "profile_parquet",
+    "total_rows",
 ]

@@ -14,7 +14,7 @@ import polars as pl
 from jupyter_mlops.data.digest import logical_type
 from jupyter_mlops.data.hashing import Words, as_text, hash_column, hash_words
 from jupyter_mlops.profiling.moments import Moments
-from jupyter_mlops.profiling.texts import LOOKED, Texts
+from jupyter_mlops.profiling.texts import Texts
 from jupyter_mlops.profiling.times import Times
 from jupyter_mlops.profiling.values import EXACT, VARIED, Value, Values, runs
 from jupyter_mlops.workspace.errors import Invalid
@@ -344,7 +344,7 @@ class ColumnProfile:
         unique, counts = counted.to_series(0), counted["n"].to_numpy()
         self._varied = counted.height > len(column) // 4
         self.values.update(unique, counts)
-        if longest <= _LONG and len(unique) <= LOOKED:
+        if longest <= _LONG and len(unique) <= EXACT:
             self.texts.update(unique, counts)
         else:
             self.texts.update(whole)

@@ -14,8 +14,8 @@ from jupyter_mlops.data.hashing import Hashes
 
 __all__ = ["Distinct"]
 
-_BITS: Final = 14
-_SIZE: Final = 1 << _BITS
+BITS: Final = 14
+_SIZE: Final = 1 << BITS
 
 
 class Distinct:
@@ -39,9 +39,9 @@ class Distinct:
 
     def update(self, hashes: Hashes) -> None:
         """Add the hashes of values; repeats change nothing."""
-        place = (hashes >> np.uint64(64 - _BITS)).astype(np.int64)
+        place = (hashes >> np.uint64(64 - BITS)).astype(np.int64)
         # 53 bits fit a float exactly, whose exponent is the position of the first one bit.
-        rest = (hashes << np.uint64(_BITS)) >> np.uint64(11) | np.uint64(4)
+        rest = (hashes << np.uint64(BITS)) >> np.uint64(11) | np.uint64(4)
         rank = (54 - np.frexp(rest.astype(np.float64))[1]).astype(np.uint8)
         # Once the sketch has seen much, hardly any value raises a register.
         raised = np.flatnonzero(rank > self.registers[place])
@@ -53,7 +53,7 @@ class Distinct:
 
     def estimate(self) -> int:
         """About how many different values there were."""
-        q = 64 - _BITS
+        q = 64 - BITS
         counts = np.bincount(self.registers, minlength=q + 2)
         z = _SIZE * _tau(1 - counts[q + 1] / _SIZE)
         for k in range(q, 0, -1):

@@ -64,13 +64,15 @@ class Scan:
     complete: bool = True
 
     @classmethod
-    def of(cls, schema: pl.Schema, target: str | None) -> Scan:
-        """An empty scan of a table with these columns."""
+    def of(cls, schema: pl.Schema, target: str | None, start: int = 0) -> Scan:
+        """An empty scan of a table with these columns, or of its part from row `start` on."""
         width = max(len(schema), 1)
         size = max(1000, min(SAMPLE, _SAMPLE_CELLS // width))
         limit = int(np.clip(_COUNTED // width, 100, EXACT))
         columns = {name: ColumnProfile.of(name, dtype, limit) for name, dtype in schema.items()}
-        return cls(columns, target, RowSample(size), types=dict(schema), digest=Digest(schema))
+        return cls(
+            columns, target, RowSample(size, start), types=dict(schema), digest=Digest(schema)
+        )
 
     def update(self, batch: pl.DataFrame, pool: ThreadPoolExecutor | None = None) -> None:
         """Add the rows of a batch; the columns are independent and go to the pool's threads."""
@@ -148,6 +150,9 @@ def scan(
     target: str | None = None,
     progress: Callable[[Scan], None] | None = None,
     cancel: Event | None = None,
+    *,
+    start: int = 0,
+    threads: int | None = None,
 ) -> Scan:
     """Read a table once, in streaming batches, and profile its columns on all cores.
 
@@ -160,6 +165,10 @@ def scan(
         Called with the scan so far after the first rows and then after each batch.
     cancel : threading.Event, optional
         Stops the pass once set, as an interrupt does; the scan is then not `complete`.
+    start : int
+        The number of the first row, for a part of a table.
+    threads : int, optional
+        One for each core when left out.
 
     Returns
     -------
@@ -171,8 +180,8 @@ def scan(
         There was an interrupt before any row had been seen, or a second one.
     """
     schema = frame.collect_schema()
-    state = Scan.of(schema, target)
-    threads = max(1, min(os.cpu_count() or 1, 8))
+    state = Scan.of(schema, target, start)
+    threads = threads or max(1, min(os.cpu_count() or 1, 8))
     # The pool goes down with the pass, whatever ends it.
     with ThreadPoolExecutor(threads, "profile") as pool, deferred(cancel) as stop:
         source = batches(frame, schema)

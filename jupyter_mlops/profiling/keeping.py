@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 from collections import Counter
 from collections.abc import Callable
+from threading import Event
 from typing import TYPE_CHECKING
 
 import orjson
 from sqlalchemy import select
 
 from jupyter_mlops.data import Table
-from jupyter_mlops.profiling.profiles import ENGINE, Profile, profile
+from jupyter_mlops.data.sources.opening import LazySource
+from jupyter_mlops.profiling.profiles import ENGINE, Profile, Progress, profile
 from jupyter_mlops.profiling.records import ProfileRecord
 from jupyter_mlops.workspace.errors import NotFound
 from jupyter_mlops.workspace.records import new_id
@@ -27,9 +29,13 @@ def make(
     table: Table,
     *,
     target: str | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    cancel: Event | None = None,
 ) -> Profile:
     """Profile a table and keep the profile; one of the same content and target is reused.
+
+    A pass that was stopped isn't kept, since it isn't the profile of that table; what it knew is
+    returned all the same.
 
     Parameters
     ----------
@@ -38,6 +44,10 @@ def make(
         From `jupyter_mlops.data.resolve`.
     target : str, optional
         The column to predict.
+    progress : callable, optional
+        Called with a `Progress`, which can show the profile so far.
+    cancel : threading.Event, optional
+        Stops the pass once set.
 
     Returns
     -------
@@ -52,9 +62,14 @@ def make(
     if known is not None:
         known.label, known.data_ref = table.label, table.ref
         return known
-    made = profile(table.scan(), target=target, progress=progress)
+    made = profile(table.scan(), target=target, progress=progress, cancel=cancel)
     made.label = table.label
     made.data_ref = table.ref
+    if not made.complete:
+        return made
+    if (seen := made.content) is not None and type(table.source).digest is LazySource.digest:
+        # The pass has read every row: a second one would find the same digest.
+        vars(table).setdefault("digest", seen)
     made.digest = table.digest
     made.id = new_id()
     location = f"profiles/{made.id}.json.gz"

@@ -74,6 +74,12 @@ class Profile(Result):
     _distinct: Distinct | None = field(default=None, repr=False)
     _scan: Scan | None = field(default=None, repr=False)
 
+    @property
+    def content(self) -> str | None:
+        """The digest of the rows that were read, where this profile was made of them."""
+        seen = self._scan
+        return seen.digest.hexdigest() if seen is not None and seen.digest is not None else None
+
     def merge(self, *others: Profile) -> Profile:
         """Profile of the rows of this and other tables; none of them is changed.
 
@@ -259,7 +265,7 @@ def check_target(names: list[str], target: str | None) -> None:
         )
 
 
-def finished(seen: Scan, started: float) -> Profile:
+def finished(seen: Scan, started: float | None = None) -> Profile:
     """The profile of what a pass has seen."""
     if not seen.rows:
         raise Invalid(
@@ -295,20 +301,24 @@ def _teller(
 
 
 def _finish(seen: Scan, seconds: float, started: float | None = None) -> Profile:
+    # Of a column with a fault there is nothing to be said but that.
+    sound = {name: column for name, column in seen.columns.items() if not column.fault}
     sample = seen.sample.frame()
-    name_all(seen.columns, sample)
+    sample = sample.select(name for name in sound if name in sample.columns)
+    name_all(sound, sample)
+    known = sample.width and (seen.target is None or seen.target in sound)
     made = Profile(
         seen.columns,
         seen.rows,
         seen.target,
-        analyse(seen) if sample.width else None,
+        analyse(replace(seen, columns=sound)) if known else None,
         sample=sample if sample.width else None,
-        associations=associate(seen.columns, sample, seen.target) if sample.width else None,
+        associations=associate(sound, sample, seen.target) if sample.width else None,
         distinct_rows=min(seen.distinct.estimate(), seen.rows),
         complete=seen.complete,
         _distinct=seen.distinct,
         _scan=seen,
     )
-    made.advice = advise(made)
+    made.advice = advise(replace(made, columns=sound))
     made.seconds = seconds if started is None else time.perf_counter() - started
     return made

@@ -60,7 +60,7 @@ class Times:
     @property
     def period(self) -> int:
         """The length of a period in seconds."""
-        return PERIODS[self.level]
+        return int(PERIODS[self.level])
 
     @property
     def period_name(self) -> str:
@@ -153,15 +153,20 @@ class Times:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Times:
         """The state back from JSON."""
-        whole = [np.array(state[name], dtype=np.int64) for name in ("periods", "counts")]
-        ends = [np.array(state[name], dtype=np.float64) for name in ("first", "last")]
-        return cls(state["level"], *whole, *ends)
+        return cls(
+            state["level"],
+            np.array(state["periods"], dtype=np.int64),
+            np.array(state["counts"], dtype=np.int64),
+            np.array(state["first"], dtype=np.float64),
+            np.array(state["last"], dtype=np.float64),
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Times) and self.to_dict() == other.to_dict()
 
     def _places(self, level: int) -> npt.NDArray[np.int64]:
-        return self.periods // (PERIODS[level] // self.period)
+        places: npt.NDArray[np.int64] = self.periods // (PERIODS[level] // self.period)
+        return places
 
     def _take(
         self,

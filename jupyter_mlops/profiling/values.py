@@ -5,7 +5,7 @@ are all exact.  A column with more spills: its values move into a HyperLogLog sk
 a KLL sketch (quantiles of numbers; Karnin, Lang, Liberty 2016) and a summary of the frequent
 ones whose counts are lower bounds within a known `error`.
 
-Sketches cost more than reading, so they aren't fed everything: KLL sees one number in `_THIN`,
+Sketches cost more than reading, so they aren't fed everything: KLL sees one number in `THIN`,
 evenly from sorted batches and evenly by position from large unsorted ones; frequent values of
 columns that hardly repeat are sought in a sample of each batch and then counted in all of it.
 A value is overlooked that way, beyond `error`, less than once in 10,000 times.
@@ -30,10 +30,10 @@ from jupyter_mlops.profiling.distinct import Distinct
 __all__ = ["EXACT", "Values", "runs"]
 
 EXACT: Final = 1024
-_BATCH_TOP: Final = 512
+BATCH_TOP: Final = 512
 #: KLL parameter: a rank is within 1.33 % with 99 % confidence at 200, here within 0.7 %.
 _KLL: Final = 400
-_THIN: Final = 4
+THIN: Final = 4
 #: Values of a batch in which frequent ones are sought; a batch must be well larger.
 _SOUGHT: Final = 8192
 VARIED: Final = 8 * _SOUGHT
@@ -115,17 +115,17 @@ class Values:
         assert self._distinct is not None
         self._distinct.update(hashes)
         if self.numeric and numbers is not None:
-            self._ranks.update(numbers[_spots(len(numbers), len(numbers) // _THIN)])
+            self._ranks.update(numbers[_spots(len(numbers), len(numbers) // THIN)])
         sought = np.sort(keys[_spots(len(keys), _SOUGHT)])
         unique, drawn = runs(sought)
         often = np.flatnonzero(drawn >= _DRAWN)
         lost = float(_SURELY)
-        if len(often) > _BATCH_TOP:
+        if len(often) > BATCH_TOP:
             often = often[np.argsort(-drawn[often], kind="stable")]
             # The most that the first one left out can have been, as surely as above.
-            most = float(drawn[often[_BATCH_TOP]])
+            most = float(drawn[often[BATCH_TOP]])
             lost = most + 4 * math.sqrt(most) + 8
-            often = np.sort(often[:_BATCH_TOP])
+            often = np.sort(often[:BATCH_TOP])
         self.error += math.ceil(lost * len(keys) / len(sought))
         if not often.size:
             return
@@ -139,9 +139,36 @@ class Values:
         self._add(names[first].to_list(), counts.tolist())
         self._prune()
 
+    def update_sketched(
+        self, distinct: Distinct, ranks: Array, unique: pl.Series, counts: Array, error: int
+    ) -> None:
+        """Add a large batch that was worked out elsewhere, for example on a GPU.
+
+        Parameters
+        ----------
+        distinct : Distinct
+            Of all values.
+        ranks : array of float
+            One in `THIN` of the numbers, evenly from their order.
+        unique : polars.Series
+            The frequent values.
+        counts : array of int, as long as `unique`
+        error : int
+            What any other value may have been counted.
+        """
+        if self._distinct is None:
+            self._spill()
+        assert self._distinct is not None
+        self._distinct.merge(distinct)
+        if self.numeric:
+            self._ranks.update(np.array(ranks, dtype=np.float64))
+        self.error += error
+        self._add(unique.to_list(), counts.tolist())
+        self._prune()
+
     def _frequent(self, counts: Array) -> npt.NDArray[np.intp]:
         """Which of a batch's values are frequent enough to keep; counts what the rest may lose."""
-        if len(counts) <= _BATCH_TOP:
+        if len(counts) <= BATCH_TOP:
             return np.arange(len(counts))
         bar = _bar(counts)
         self.error += bar
@@ -257,9 +284,9 @@ class Values:
 
     def _rank(self, ordered: Array) -> None:
         """Give the quantile sketch its share of a sorted batch, from another place each time."""
-        self._turn = (self._turn + 1) % _THIN
+        self._turn = (self._turn + 1) % THIN
         # The sketch refuses read-only arrays, and batches come as such.
-        self._ranks.update(np.array(ordered[self._turn :: _THIN], dtype=np.float64))
+        self._ranks.update(np.array(ordered[self._turn :: THIN], dtype=np.float64))
 
     def _prune(self) -> None:
         if len(self.counts) <= 4 * self.limit:
@@ -285,11 +312,11 @@ def runs(ordered: Array) -> tuple[Array, npt.NDArray[np.int64]]:
 
 
 def _bar(counts: Array) -> int:
-    """The least count that no more than `_BATCH_TOP` values exceed."""
+    """The least count that no more than `BATCH_TOP` values exceed."""
     above = counts[counts > 1]
-    if len(above) <= _BATCH_TOP:
+    if len(above) <= BATCH_TOP:
         return 1
-    return int(np.partition(above, -_BATCH_TOP - 1)[-_BATCH_TOP - 1])
+    return int(np.partition(above, -BATCH_TOP - 1)[-BATCH_TOP - 1])
 
 
 def _hashes(counts: dict[Value, int]) -> npt.NDArray[np.uint64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_mlops.profiling import ColumnProfile, Profile, profile
+from jupyter_mlops.profiling.engine import Scan
 from jupyter_mlops.workspace import Invalid
 
 
@@ -63,6 +64,10 @@ def test_the_merge_of_64_parts_is_the_profile_of_the_whole() -> None:
                 for rank in (0.01, 0.25, 0.5, 0.75, 0.99):
                     below, upto = rank_of(numbers, made.quantile(rank) or 0.0)
                     assert below - 0.01 <= rank <= upto + 0.01
+    assert merged.distinct_rows == pytest.approx(64_000, rel=0.02)
+    assert merged.columns["when"].times == whole.columns["when"].times
+    assert merged.columns["word"].texts == whole.columns["word"].texts
+    assert merged.columns["name"].texts.lengths == whole.columns["name"].texts.lengths
     assert [a.finding for a in merged.advice] == [a.finding for a in whole.advice]
 
 
@@ -133,6 +138,133 @@ def test_few_values_merge_exactly(values: list[float | None], cut: int) -> None:
     assert merged.values.counts == whole.values.counts
     assert (merged.low, merged.high) == (whole.low, whole.high)
     assert merged.quantile(0.5) == whole.quantile(0.5)
+
+
+# Every kind of value, with what each likes to go wrong on.
+CELLS = st.tuples(
+    st.none() | st.floats(allow_nan=True, allow_infinity=True),
+    st.none() | st.integers(-(2**63), 2**63 - 1),
+    st.none() | st.text(max_size=30),
+    st.none() | st.booleans(),
+    st.none() | st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)),
+    st.none() | st.decimals(-(10**6), 10**6, places=2),
+    st.none() | st.lists(st.none() | st.integers(0, 3), max_size=3),
+    st.none() | st.binary(max_size=20),
+    st.none(),
+)
+TYPES = pl.Schema(
+    {
+        "float": pl.Float64(),
+        "integer": pl.Int64(),
+        "text": pl.String(),
+        "flag": pl.Boolean(),
+        "when": pl.Datetime("us"),
+        "price": pl.Decimal(12, 2),
+        "list": pl.List(pl.Int64()),
+        "bytes": pl.Binary(),
+        "nothing": pl.Float64(),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(CELLS, max_size=30), st.integers(0, 30))
+def test_a_pass_over_two_parts_is_the_merge_of_their_passes(
+    rows: list[tuple[object, ...]], cut: int
+) -> None:
+    frame = pl.DataFrame(rows, schema=TYPES, orient="row")
+
+    def of(part: pl.DataFrame) -> Scan:
+        made = Scan.of(TYPES, None)
+        made.update(part)
+        return made
+
+    whole, merged = of(frame), of(frame[:cut])
+    merged.merge(of(frame[cut:]))
+    assert merged.rows == whole.rows
+    assert merged.distinct.estimate() == whole.distinct.estimate()
+    assert merged.digest is not None
+    assert whole.digest is not None
+    assert merged.digest.hexdigest() == whole.digest.hexdigest()
+    for name, one in whole.columns.items():
+        two = merged.columns[name]
+        assert not one.fault
+        for count in ("rows", "missing", "infinite", "zeros", "negatives", "low", "high"):
+            assert getattr(two, count) == getattr(one, count), (name, count)
+        assert two.values.counts == one.values.counts
+        assert two.values.distinct() == one.values.distinct()
+        assert two.texts == one.texts
+        assert two.times == one.times
+        assert two.moments.count == one.moments.count
+        assert two.moments.mean == pytest.approx(one.moments.mean, rel=1e-9, abs=1e-9)
+
+
+def test_large_batches_that_hardly_repeat_are_sketched_within_the_stated_error() -> None:
+    rng = np.random.default_rng(0)
+    n = 600_000
+    often = rng.random(n) < 0.01
+    frame = pl.DataFrame(
+        {
+            "number": np.where(often, 7.5, rng.lognormal(0, 2, n)),
+            "text": np.where(often, "often", np.char.add("row ", np.arange(n).astype(str))),
+        }
+    )
+    made = profile(frame.lazy())
+    number, text = made.columns["number"], made.columns["text"]
+    count = int(often.sum())
+    for column, value in ((number, 7.5), (text, "often")):
+        (top,) = column.values.top(3)
+        assert top[0] == value
+        assert top[1] <= count <= top[1] + column.values.error
+        assert column.values.error <= 0.005 * n
+        assert column.values.distinct() == pytest.approx(n - count + 1, rel=0.02)
+    ordered = np.sort(frame["number"].to_numpy())
+    assert (number.low, number.high) == (ordered[0], ordered[-1])
+    assert number.moments.mean == pytest.approx(ordered.mean(), rel=1e-9)
+    for rank in (0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999):
+        below, upto = rank_of(ordered, number.quantile(rank) or 0.0)
+        assert below - 0.01 <= rank <= upto + 0.01
+
+
+def test_texts_say_how_they_are_written() -> None:
+    codes = [f"UA-{i:04d}" for i in range(900)] + ["n/a"] * 100
+    texts = profile(pl.LazyFrame({"code": codes, "n": range(1000)})).columns["code"].texts
+    assert texts is not None
+    assert texts.top(2) == [("AA-9999", 0.9), ("a/a", 0.1)]
+    assert texts.half_width == 0
+    assert (texts.length(0.05), texts.length(0.5)) == (3, 7)
+    assert texts.mean_words == 1
+    assert (texts.share("digits"), texts.share("padding")) == (0.9, 0)
+
+
+def test_times_say_where_nothing_happened_and_how_fresh_they_are() -> None:
+    hours = [datetime(2026, 1, 1) + timedelta(hours=i) for i in range(2000) if not 500 <= i < 800]
+    times = profile(pl.LazyFrame({"at": hours[::-1]})).columns["at"].times
+    assert times is not None
+    (gap,) = times.gaps(1)
+    assert gap.seconds == 301 * 3600
+    assert times.period_name == "day"
+    assert times.latest == hours[-1].replace(tzinfo=UTC).timestamp()
+    assert times.age(datetime(2026, 4, 1, tzinfo=UTC)) == pytest.approx(
+        (datetime(2026, 4, 1) - hours[-1]).total_seconds()
+    )
+    assert times.coverage == pytest.approx(len(times.periods) / 84, rel=0.02)
+    assert times.counts.sum() == len(hours)
+
+
+def test_a_type_that_changes_between_parts_spoils_its_own_column_only() -> None:
+    first, second = (
+        pl.DataFrame({"x": [1, 2], "y": [1, 2]}),
+        pl.DataFrame({"x": ["a"], "y": [3], "z": [1]}),
+    )
+    a, b = Scan.of(first.schema, None), Scan.of(second.schema, None)
+    a.update(first)
+    b.update(second)
+    a.merge(b)
+    assert "integer here and text there" in a.columns["x"].fault
+    assert "not in every part" in a.columns["z"].fault
+    assert (a.columns["y"].fault, a.columns["y"].values.distinct()) == ("", 3)
+    assert a.rows == a.columns["x"].rows == a.columns["z"].rows == 3
 
 
 def test_profiles_of_different_columns_do_not_merge() -> None:
