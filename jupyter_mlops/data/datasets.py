@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -24,7 +24,7 @@ from jupyter_mlops.workspace.results import Result
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Transaction, Workspace
 
-__all__ = ["Dataset", "Datasets", "add", "get", "list_datasets"]
+__all__ = ["Dataset", "Datasets", "Draft", "add", "get", "list_datasets", "record"]
 
 
 class Dataset(Table, Result):
@@ -68,6 +68,12 @@ class Dataset(Table, Result):
     def source(self) -> Any:  # type: ignore[override]
         """The stored rows, opened when they are first needed."""
         return reopen(self._workspace, self._record, self.ref)
+
+    @property
+    def stored(self) -> bool:
+        """Whether its rows are in the workspace."""
+        location = self._record.location
+        return bool(location) and self._workspace.artifacts.exists(location)
 
     @property
     def versions(self) -> list[Dataset]:
@@ -143,10 +149,39 @@ def add(
     if not len(schema):
         raise Invalid(f"{table.label} has no columns", fix="check the source", code="E-DATA-050")
     _check_columns(table, schema, key, time)
-    stored = keep(ws, table)
+    return record(ws, [Draft(name, table, keep(ws, table), key, time)])[0]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A version that is kept on disk and not yet in the records."""
+
+    name: str
+    table: Table
+    stored: Stored
+    key: str | None = None
+    time: str | None = None
+
+
+def record(
+    ws: Workspace, drafts: list[Draft], then: Callable[[Transaction, list[str]], None] | None = None
+) -> list[Dataset]:
+    """Enter versions into the records, all of them or none.
+
+    Parameters
+    ----------
+    ws : Workspace
+    drafts : list of Draft
+    then : callable, optional
+        What belongs to the same transaction; it gets that and the versions' references.
+    """
     for attempt in range(4):
         try:
-            return _record(ws, name, table, stored, key, time)
+            with ws.write() as tx:
+                records = [_enter(ws, tx, draft) for draft in drafts]
+                if then is not None:
+                    then(tx, [f"data:{one.name}@{one.version}" for one in records])
+            return [Dataset(one, ws) for one in records]
         except IntegrityError:
             # On PostgreSQL two writers may have taken the same version number; the loser
             # looks again.
@@ -155,69 +190,76 @@ def add(
     raise AssertionError("the loop returns or raises")
 
 
-def _record(
-    ws: Workspace, name: str, table: Table, stored: Stored, key: str | None, time: str | None
-) -> Dataset:
+def _enter(ws: Workspace, tx: Transaction, draft: Draft) -> DatasetRecord:
+    name, table, stored = draft.name, draft.table, draft.stored
+    existing = tx.session.scalars(
+        select(DatasetRecord).where(
+            DatasetRecord.name == name, DatasetRecord.digest == stored.digest
+        )
+    ).one_or_none()
+    if existing is not None:
+        return _again(tx, existing, draft)
+    last = tx.session.scalar(
+        select(func.max(DatasetRecord.version)).where(DatasetRecord.name == name)
+    )
     now = utcnow()
-    with ws.write() as tx:
-        existing = tx.session.scalars(
-            select(DatasetRecord).where(
-                DatasetRecord.name == name, DatasetRecord.digest == stored.digest
-            )
-        ).one_or_none()
-        if existing is not None:
-            return Dataset(_again(tx, existing, key, time), ws)
-        last = tx.session.scalar(
-            select(func.max(DatasetRecord.version)).where(DatasetRecord.name == name)
-        )
-        record = DatasetRecord(
-            id=new_id(),
-            name=name,
-            version=(last or 0) + 1,
-            digest=stored.digest,
-            rows=stored.rows,
-            size=stored.size,
-            columns=[[column, kind] for column, kind in stored.schema.items()],
-            source=_origin(ws, table),
-            provenance=table.source.provenance(),
-            location=stored.location,
-            files=stored.files,
-            key=key,
-            time=time,
-            author=ws.user,
-            created_at=now,
-            current_at=now,
-        )
-        tx.session.add(record)
-        tx.session.flush()
-        tx.emit(
-            "dataset.added",
-            f"data:{name}@{record.version}",
-            payload={"digest": record.digest, "rows": record.rows, "source": record.source},
-            inputs=table.inputs,
-            outputs=[f"data:{name}@{record.version}"],
-        )
-    return Dataset(record, ws)
+    record = DatasetRecord(
+        id=new_id(),
+        name=name,
+        version=(last or 0) + 1,
+        digest=stored.digest,
+        rows=stored.rows,
+        size=stored.size,
+        columns=[[column, kind] for column, kind in stored.schema.items()],
+        source=_origin(ws, table),
+        provenance=table.source.provenance(),
+        location=stored.location,
+        files=stored.files,
+        key=draft.key,
+        time=draft.time,
+        author=ws.user,
+        created_at=now,
+        current_at=now,
+    )
+    tx.session.add(record)
+    tx.session.flush()
+    ref = f"data:{name}@{record.version}"
+    tx.emit(
+        "dataset.added",
+        ref,
+        payload={"digest": record.digest, "rows": record.rows, "source": record.source},
+        inputs=table.inputs,
+        outputs=[ref],
+    )
+    return record
 
 
-def _again(
-    tx: Transaction, record: DatasetRecord, key: str | None, time: str | None
-) -> DatasetRecord:
+def _again(tx: Transaction, record: DatasetRecord, draft: Draft) -> DatasetRecord:
     """Make a version that is there already the current one, with what is now said about it."""
     newest = tx.session.scalar(
         select(func.max(DatasetRecord.current_at)).where(DatasetRecord.name == record.name)
     )
-    changed = {}
-    if key is not None and key != record.key:
-        record.key = changed["key"] = key
-    if time is not None and time != record.time:
-        record.time = changed["time"] = time
+    changed: dict[str, Any] = {}
+    if draft.key is not None and draft.key != record.key:
+        record.key = changed["key"] = draft.key
+    if draft.time is not None and draft.time != record.time:
+        record.time = changed["time"] = draft.time
     if newest != record.current_at:
         record.current_at = utcnow()
         changed["current"] = str(record.version)
+    told = draft.table.source.provenance()
+    if told and told != record.provenance:
+        # The record keeps how the rows came here first; the log knows of every way.
+        changed["made"] = "again, another way"
     if changed:
         ref = f"data:{record.name}@{record.version}"
-        tx.emit("dataset.added", ref, payload={"digest": record.digest, **changed}, outputs=[ref])
+        tx.emit(
+            "dataset.added",
+            ref,
+            payload={"digest": record.digest, **changed},
+            inputs=draft.table.inputs,
+            outputs=[ref],
+        )
     return record
 
 

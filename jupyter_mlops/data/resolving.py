@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from jupyter_mlops.data.datasets import get
 from jupyter_mlops.data.sampling import sample as draw
 from jupyter_mlops.data.sources import Narrowed, Request, open_source
 from jupyter_mlops.data.sources.frames import FrameSource, is_frame
+from jupyter_mlops.data.sources.streams import continue_from
 from jupyter_mlops.data.tables import Table, numpy_pandas
 from jupyter_mlops.workspace.errors import Invalid, NotFound
 from jupyter_mlops.workspace.references import NAME
@@ -28,12 +29,28 @@ __all__ = ["Preview", "resolve", "sample"]
 
 @dataclass(frozen=True)
 class Preview(Result):
-    """A few rows of a table."""
+    """A few rows of a table.
+
+    Attributes
+    ----------
+    label : str
+    ref : str or None
+        The recorded version they are of.
+    rows : polars.DataFrame
+    total : int or None
+        How many rows there are; None where that would take reading them all.
+    sql : str
+        The query they answer, if any.
+    notes : list of str
+        What else to know of them, in sentences.
+    """
 
     label: str
     ref: str | None
     rows: pl.DataFrame
-    total: int
+    total: int | None
+    sql: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -87,7 +104,7 @@ def resolve(
             query=query,
             where=where,
             columns=columns,
-            window=window,
+            window=_since(ws, window, source.strip()),
             allow_private=ws.settings.allow_private_urls,
         )
         return Table(opened)
@@ -95,6 +112,14 @@ def resolve(
     if where is None and columns is None:
         return found
     return Table(Narrowed(found.source, where, columns), inputs=found.inputs)
+
+
+def _since(ws: Workspace, window: str | None, uri: str) -> str | None:
+    """The window, with the offsets that ``after:NAME`` means."""
+    name = (window or "").removeprefix("after:").strip()
+    if name == window or not re.fullmatch(rf"(data:)?{NAME.pattern}(@\w+)?", name):
+        return window
+    return continue_from(get(ws, name).provenance, uri)
 
 
 def _recorded(ws: Workspace, source: Any) -> Table | None:
@@ -121,7 +146,14 @@ def _recorded(ws: Workspace, source: Any) -> Table | None:
     return None
 
 
-def sample(ws: Workspace, source: Any, rows: int = 10) -> Preview:
+def sample(
+    ws: Workspace,
+    source: Any,
+    rows: int = 10,
+    *,
+    where: str | None = None,
+    columns: list[str] | None = None,
+) -> Preview:
     """Draw rows evenly from a table, the same ones every time.
 
     Parameters
@@ -130,6 +162,10 @@ def sample(ws: Workspace, source: Any, rows: int = 10) -> Preview:
     source : str, data frame or Table
     rows : int
         From 1 to 10,000.
+    where : str, optional
+        A condition in SQL that rows must fulfil.
+    columns : list of str, optional
+        The columns to show.
 
     Raises
     ------
@@ -140,5 +176,6 @@ def sample(ws: Workspace, source: Any, rows: int = 10) -> Preview:
         raise Invalid(
             f"a sample can't have {rows:,} rows", fix="ask for 1 to 10,000", code="E-DATA-005"
         )
-    table = resolve(ws, source)
-    return Preview(table.label, table.ref, draw(table.scan(), rows), table.rows)
+    table = resolve(ws, source, where=where, columns=columns)
+    notes = [f"Only rows where {where}."] if where else []
+    return Preview(table.label, table.ref, draw(table.scan(), rows), table.rows, notes=notes)

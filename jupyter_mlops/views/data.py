@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import Any
-
-import polars as pl
 
 from jupyter_mlops.data.datasets import Dataset, Datasets
 from jupyter_mlops.data.resolving import Preview
 from jupyter_mlops.views import blocks
-from jupyter_mlops.views.blocks import Action, Actions, Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views.blocks import (
+    Action,
+    Actions,
+    Code,
+    Column,
+    Fact,
+    Facts,
+    Notice,
+    Table,
+    View,
+)
+from jupyter_mlops.views.data_changes import difference_view, split_view
+from jupyter_mlops.views.provenance import SQL, provenance_blocks, provenance_facts
 from jupyter_mlops.views.registry import look
+from jupyter_mlops.views.rows import rows_block, short, size_text, text_of
 from jupyter_mlops.workspace.errors import MLOpsError
 
-__all__ = ["dataset_view", "datasets_view", "preview_view"]
+__all__ = [
+    "dataset_view",
+    "datasets_view",
+    "difference_view",
+    "preview_view",
+    "rows_block",
+    "short",
+    "size_text",
+    "split_view",
+    "text_of",
+]
 
 ROWS = 200
-WIDE = 40
-CELL = 60
 
 
 @look(Dataset)
@@ -32,7 +50,10 @@ def dataset_view(result: Dataset) -> View:
         Fact(label="Time", value=result.time or "–"),
         Fact(label="Digest", value=result.digest[:12], hint=result.digest),
         Fact(label="Source", value=result.origin),
+        *provenance_facts(result.provenance),
     ]
+    # The query and its tables come after the rows, what to beware of before them.
+    told = provenance_blocks(result.provenance)
     names = list(result.schema)
     columns = Table(
         title="Columns",
@@ -81,7 +102,7 @@ def dataset_view(result: Dataset) -> View:
         subtitle=f"{result.rows:,} rows · {len(names):,} columns",
         ref=result.ref,
         line=f"%mlops data show {result.name}@{result.version}",
-        blocks=[Facts(items=facts), _head(result), columns, history, actions],
+        blocks=[Facts(items=facts), _head(result), columns, *told, history, actions],
     )
 
 
@@ -125,63 +146,24 @@ def datasets_view(result: Datasets) -> View:
 @look(Preview)
 def preview_view(result: Preview) -> View:
     """A few rows of a table."""
+    shown = result.rows.height
+    if result.total is None:
+        subtitle = f"the first {shown:,} rows"
+    elif result.total == shown:
+        subtitle = f"{shown:,} row{'' if shown == 1 else 's'}"
+    else:
+        subtitle = f"{shown:,} of {result.total:,} rows"
+    line = f"%mlops data sample {result.ref}" if result.ref else ""
+    code = [Code(language="sql", title="Query", text=result.sql[:SQL])] if result.sql else []
+    notices = [Notice(text=note) for note in result.notes]
     return View(
         kind="preview",
         title=result.label,
-        subtitle=f"{result.rows.height:,} of {result.total:,} rows",
+        subtitle=subtitle,
         ref=result.ref,
-        line=f"%mlops data sample {result.ref}" if result.ref else "",
-        blocks=[rows_block(result.rows, result.total)],
+        line=line,
+        blocks=[*notices, rows_block(result.rows, result.total), *code],
     )
-
-
-def rows_block(frame: pl.DataFrame, total: int) -> blocks.Preview:
-    """Rows of data as text, cut so that no data can make a result large."""
-    shown = frame.head(50)
-    names = shown.columns[:WIDE]
-    more = [f"… {shown.width - WIDE:,} more columns"] if shown.width > WIDE else []
-    rows = [
-        [text_of(value) for value in row] + [""] * len(more) for row in shown.select(names).rows()
-    ]
-    return blocks.Preview(columns=[short(name) for name in names] + more, rows=rows, total=total)
-
-
-def text_of(value: Any) -> str:
-    """One value of a table as short text."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, datetime):
-        zone = " UTC" if value.tzinfo else ""
-        return value.replace(tzinfo=None).isoformat(" ").removesuffix(" 00:00:00") + zone
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return f"{len(value):,} bytes"
-    return short(str(value))
-
-
-def short(text: str) -> str:
-    """Text on one line, cut to what a cell shows."""
-    flat = " ".join(text[: CELL * 4].split())
-    return flat if len(flat) <= CELL else flat[: CELL - 1] + "…"
-
-
-def size_text(size: int) -> str:
-    """Bytes for people.
-
-    Examples
-    --------
-    >>> size_text(5_300_000)
-    '5.3 MB'
-    """
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:,.1f} TB"
 
 
 def _head(result: Dataset) -> blocks.Preview | Notice:
