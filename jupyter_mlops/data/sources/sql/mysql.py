@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import Any, ClassVar, Final
@@ -73,6 +74,10 @@ class MySQL(Reading):
     mark: ClassVar[str] = "`"
 
     def __init__(self, address: Address) -> None:
+        self._stream: Any = None
+        # Importing polars makes system calls go on after Ctrl-C, and with it a driver that
+        # waits for its server.
+        signal.siginterrupt(signal.SIGINT, True)
         self._options = _options(address)
         # Without decoders values stay texts, which polars reads by the column.
         self._connection = pymysql.connect(**self._options, conv=encoders)
@@ -104,18 +109,22 @@ class MySQL(Reading):
 
     def batches(self, select: str, columns: Sequence[Column]) -> Iterator[pl.DataFrame]:
         """The rows, fetched as they are needed."""
-        self._streaming = True
-        cursor = self._connection.cursor(SSCursor)
-        cursor.execute(select)
+        self._stream = cursor = self._connection.cursor(SSCursor)
         first = 1
-        for rows in paced(cursor.fetchmany):
-            values = zip(*rows, strict=True)
-            yield pl.DataFrame(
-                [_read(one, list(v), first) for one, v in zip(columns, values, strict=True)]
-            )
-            first += len(rows)
-        cursor.close()
-        self._streaming = False
+        try:
+            cursor.execute(select)
+            for rows in paced(cursor.fetchmany):
+                values = zip(*rows, strict=True)
+                yield pl.DataFrame(
+                    [_read(one, list(v), first) for one, v in zip(columns, values, strict=True)]
+                )
+                first += len(rows)
+            cursor.close()
+        except pymysql.MySQLError:
+            self._stream = None  # the server itself has ended it
+            _let_go(cursor)
+            raise
+        self._stream = None
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """The rows of a small answer, as texts."""
@@ -132,17 +141,16 @@ class MySQL(Reading):
         )
         return (int(found[0][0]), int(found[0][1])) if found else None
 
-    _streaming = False
-
     def close(self) -> None:
         """Close the connection; a statement that still runs is ended on the server too."""
-        if not self._connection.open:
-            return
-        if not self._streaming:
-            self._connection.close()
+        stream, self._stream = self._stream, None
+        if stream is None:
+            if self._connection.open:
+                self._connection.close()
             return
         # Closing in good order would first read all remaining rows; and a server that isn't
         # sending doesn't notice that nobody listens.
+        _let_go(stream)
         number = self._connection.thread_id()
         self._connection._force_close()
         try:
@@ -167,6 +175,13 @@ class MySQL(Reading):
         if number == 1044:
             said = f"{said} (or there is no such database)"
         return Fault(_KINDS.get(number, "other"), said)
+
+
+def _let_go(cursor: SSCursor) -> None:
+    # The finalizers of cursor and result would otherwise read all remaining rows.
+    if cursor._result is not None:
+        cursor._result.unbuffered_active, cursor._result.connection = False, None
+    cursor.connection = None
 
 
 def _options(address: Address) -> dict[str, Any]:
