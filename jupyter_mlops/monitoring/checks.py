@@ -274,7 +274,7 @@ def _restored(record: DriftCheckRecord, report: str | None) -> Drift:
         missing=list(stored["missing"]),
         performance=stored["performance"] and Performance.from_dict(stored["performance"]),
         notices=list(stored["notices"]),
-        limits=Limits(**stored["limits"]),
+        limits=Limits.from_dict(stored["limits"]),
         at=record.at,
         report_id=report,
     )

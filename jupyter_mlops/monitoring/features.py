@@ -127,9 +127,11 @@ def compare_features(
     ['drifted']
     """
     limits = limits or Limits()
-    measured = [_measure(reference[name], current[name], limits) for name in names]
+    measured = [_measure(reference[name], current[name], limits.of(name)) for name in names]
     adjusted = statistics.benjamini_hochberg([one.drift.p_value for one in measured])
-    judged = [_judge(one, p, limits) for one, p in zip(measured, adjusted, strict=True)]
+    judged = [
+        _judge(one, p, limits.of(one.drift.name)) for one, p in zip(measured, adjusted, strict=True)
+    ]
     return sorted(judged, key=lambda d: (VERDICTS.index(d.verdict), -d.effect, d.name))
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_mlops.profiling.contracts import Contract
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class Limits:
         Of every interval.
     fewest_truths : int
         Rows with truth below which performance gets no verdict.
+    columns : mapping of str to (float, float)
+        The `watch` and `act` of the stability index for features that have their own, as a
+        contract gives them; their distances are stretched by as much.
     """
 
     alpha: float = 0.01
@@ -47,12 +55,52 @@ class Limits:
     loss_margin: float = 0.02
     confidence: float = 0.95
     fewest_truths: int = 100
+    columns: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of_contract(cls, contract: Contract | None) -> Limits:
+        """The limits with a contract's own for each of its columns."""
+        usual = cls()
+        if contract is None:
+            return usual
+        own = {
+            name: (terms.drift.watch, terms.drift.act)
+            for name, terms in contract.columns.items()
+            if terms.drift is not None
+        }
+        # What is as usual needn't be kept with every check.
+        return replace(
+            usual,
+            columns={
+                name: one for name, one in own.items() if one != (usual.psi_watch, usual.psi_act)
+            },
+        )
+
+    def of(self, column: str) -> Limits:
+        """The limits of one feature."""
+        own = self.columns.get(column)
+        if own is None:
+            return self
+        watch, act = own
+        return replace(
+            self,
+            psi_watch=watch,
+            psi_act=act,
+            distance_watch=self.distance_watch * watch / self.psi_watch,
+            distance_act=self.distance_act * act / self.psi_act,
+        )
 
     @property
     def largest_floor(self) -> float:
         """Noise floor above which a window is too small to say anything."""
         return self.psi_watch / 2
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the limits as plain numbers, as kept with every check."""
-        return asdict(self)
+        return asdict(self) | {"columns": {name: list(one) for name, one in self.columns.items()}}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Limits:
+        """The limits back from what was kept."""
+        own = {name: (watch, act) for name, (watch, act) in stored.get("columns", {}).items()}
+        return cls(**{**stored, "columns": own})

@@ -21,6 +21,7 @@ def label(
     classes: list[str] | None = None,
     column: str | None = None,
     key: str | None = None,
+    contract: str | None = None,
     wait: bool = False,
 ) -> TaskState:
     """Label the rows of a table, one key a label.
@@ -44,6 +45,8 @@ def label(
         The column to show, when more than one could be meant.
     key : str
         A column that names the row, to join labels by.
+    contract : str
+        A contract that the rows must keep, or none of them is put in the queue.
     wait : bool
         Go on only when every row is labelled or skipped.
 
@@ -55,9 +58,21 @@ def label(
     from jupyter_mlops import data as room
     from jupyter_mlops import labeling
     from jupyter_mlops.labeling.widgets import show
+    from jupyter_mlops.workspace import Invalid
 
+    if contract is not None and data is None:
+        raise Invalid(
+            "--contract needs the rows to check",
+            fix="name them after the task",
+            code="E-LABEL-040",
+        )
     if data is not None:
         table = room.resolve(ws, labeling.pictures(data))
+        if contract is not None:
+            from jupyter_mlops.profiling import contracts
+
+            # Rows that wait for their labels are as they are at serving.
+            contracts.enforce(ws, contract, table, "serving")
         labeling.create(ws, task, table, kind, classes, column=column, key=key)
     return show(ws, task, wait=wait)
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
+    from jupyter_mlops.experiments import Run
     from jupyter_mlops.monitoring import Checks, Drift, Report
+    from jupyter_mlops.profiling.contracts import Contract
     from jupyter_mlops.serving import Endpoint
     from jupyter_mlops.workspace import Workspace
 
@@ -32,9 +34,11 @@ def drift(
     A feature has drifted when its change is significant at 1 % over all features
     (Benjamini-Hochberg) and large: a PSI of 0.25 above its noise floor, 0.35 interquartile
     ranges, 10 points more or less missing, or 5 % in categories never seen before; to watch
-    from 0.1, 0.1, 1 point and 0.5 %. Performance is worse when the whole 95 % interval of
-    the loss's change since validation lies above 2 % of that loss. The verdict is one of
-    stable; inputs moved; performance worse; inputs moved, performance worse; not enough data.
+    from 0.1, 0.1, 1 point and 0.5 %. A model with a contract is judged by its newest version's
+    own limits for each feature (`contract edit NAME COLUMN --watch 0.2 --drift 0.5`).
+    Performance is worse when the whole 95 % interval of the loss's change since validation lies
+    above 2 % of that loss. The verdict is one of stable; inputs moved; performance worse;
+    inputs moved, performance worse; not enough data.
 
     Parameters
     ----------
@@ -180,4 +184,18 @@ def _model(ws: Workspace, served: Endpoint) -> dict[str, Any]:
         "validation": validation,
         "metrics": version.metrics,
         "classes": classes,
+        "limits": monitoring.Limits.of_contract(_contract(ws, run)),
     }
+
+
+def _contract(ws: Workspace, run: Run) -> Contract | None:
+    """The newest version of the contract a run was trained under.
+
+    How far a feature may drift is for those who watch it; that takes no new model.
+    """
+    told = run.model.get("contract")
+    if not told:
+        return None
+    from jupyter_mlops.profiling import contracts
+
+    return contracts.get(ws, told["ref"].partition("@")[0])

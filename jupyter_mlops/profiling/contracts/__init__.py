@@ -8,6 +8,7 @@ from jupyter_mlops.profiling.contracts.inferring import infer
 from jupyter_mlops.profiling.contracts.keeping import (
     Contracts,
     edit,
+    enforce,
     get,
     learn,
     list_contracts,
@@ -27,6 +28,7 @@ __all__ = [
     "check",
     "diff",
     "edit",
+    "enforce",
     "get",
     "infer",
     "learn",

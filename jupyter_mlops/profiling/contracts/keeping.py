@@ -15,6 +15,7 @@ from jupyter_mlops.profiling.contracts.checking import check
 from jupyter_mlops.profiling.contracts.editing import changed, merged
 from jupyter_mlops.profiling.contracts.inferring import infer
 from jupyter_mlops.profiling.contracts.model import Contract
+from jupyter_mlops.profiling.contracts.violations import CheckResult
 from jupyter_mlops.profiling.keeping import make
 from jupyter_mlops.profiling.records import ContractRecord
 from jupyter_mlops.workspace.errors import Invalid, MLOpsError, NotFound, closest
@@ -25,7 +26,7 @@ from jupyter_mlops.workspace.results import Result
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Contracts", "edit", "get", "learn", "list_contracts", "patch", "save"]
+__all__ = ["Contracts", "edit", "enforce", "get", "learn", "list_contracts", "patch", "save"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,23 @@ def learn(
     profile = make(ws, table, target=target)
     named = key or ([table.key] if table.key else None)
     return infer(profile, table.scan(), key=named, time=time or table.time)
+
+
+def enforce(ws: Workspace, name: str, table: Table, environment: str = "training") -> CheckResult:
+    """Check a table against a saved contract, and raise if it breaks it.
+
+    Raises
+    ------
+    NotFound
+        There is no such contract.
+    Invalid
+        The table breaks it.
+    """
+    __tracebackhide__ = True
+    contract = get(ws, name)
+    found = check(contract, table.scan(), environment=environment, label=table.label)
+    found.raise_for_violations()
+    return found
 
 
 def save(ws: Workspace, contract: Contract, name: str | None = None) -> Contract:
