@@ -1,16 +1,19 @@
-"""What servers on the loopback need: a free port, and an end with the test run."""
+"""What a server of one's own needs: a free port, a user, and an end with who started it."""
 
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Program", "free_port"]
+__all__ = ["Program", "free_port", "unprivileged"]
 
 
 def free_port() -> int:
@@ -21,13 +24,39 @@ def free_port() -> int:
         return port
 
 
-class Program:
-    """A server's process, which a test may kill and start again on the same files."""
+def unprivileged(folder: Path) -> dict[str, Any]:
+    """How to run a program that refuses to run as root: as nobody, who is given the folder."""
+    if os.geteuid() != 0:
+        return {}
+    shutil.chown(folder, "nobody", "nogroup")
+    return {"user": "nobody", "group": "nogroup", "extra_groups": []}
 
-    def __init__(self, command: list[str], log: Path, answers: Callable[[], object]) -> None:
+
+class Program:
+    """A server's process, which a test may kill and start again on the same files.
+
+    Parameters
+    ----------
+    command : list of str
+    log : Path
+        What it says is added here; its folder is where it runs.
+    answers : callable
+        Fails until the server can be used.
+    started_as : dict, optional
+        More arguments of `subprocess.Popen`; see `unprivileged`.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        log: Path,
+        answers: Callable[[], object],
+        started_as: dict[str, Any] | None = None,
+    ) -> None:
         self.command = command
         self.log = log
         self.answers = answers
+        self.started_as = started_as or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -46,6 +75,7 @@ class Program:
                 cwd=self.log.parent,
                 preexec_fn=_end_with_parent,
                 start_new_session=True,
+                **self.started_as,
             )
 
     def wait(self) -> None:
@@ -64,10 +94,17 @@ class Program:
                     ) from None
                 time.sleep(0.02)
 
+    def stop(self) -> None:
+        """End the server at once, as an administrator's restart does."""
+        self._end(signal.SIGINT)
+
     def kill(self) -> None:
         """End the server as a crash does."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
+            self._process.send_signal(how)
             self._process.wait(30)
             self._process = None
 

@@ -23,12 +23,21 @@ _LONG: Final = "integer beyond 2^53"
 _HUGE: Final = "integer beyond 64 bits"
 _DEEPEST: Final = 16
 _MOST_FIELDS: Final = 20_000
-# orjson makes a float of a number that needs more than 64 bits; Python's own parser doesn't.
 _LONG_NUMBER: Final = re.compile(rb"\d{19}")
 
 
-def parse(payload: bytes) -> dict[str, Any] | None:
+class _Inexact(Exception):
+    """A number may have been an integer that a float can't hold."""
+
+
+def parse(payload: bytes, exact: bool = False) -> dict[str, Any] | None:
     """The JSON object in a payload; None when there is none.
+
+    Parameters
+    ----------
+    payload : bytes
+    exact : bool
+        Whether integers of more than 64 bits keep all their digits; that takes longer.
 
     Examples
     --------
@@ -38,7 +47,7 @@ def parse(payload: bytes) -> dict[str, Any] | None:
     if _framed(payload) and payload[5:6] == b"{":
         payload = payload[5:]  # a schema registry's number before JSON
     try:
-        if _LONG_NUMBER.search(payload):
+        if exact and _LONG_NUMBER.search(payload):
             found = json.loads(payload, parse_constant=_refuse)
         else:
             found = orjson.loads(payload)
@@ -75,7 +84,7 @@ class Shape:
         self.fields: dict[str, Shape] = {}
         self.item: Shape | None = None
 
-    def see(self, value: Any, depth: int = 0) -> None:
+    def see(self, value: Any, exact: bool = True, depth: int = 0) -> None:
         """Take note of a value."""
         kind = type(value)
         if kind is str:
@@ -84,6 +93,8 @@ class Shape:
             size = -value if value < 0 else value
             self.kinds.add("integer" if size <= _EXACT else _LONG if size < _INT64 else _HUGE)
         elif kind is float:
+            if not exact and not -_INT64 < value < _INT64:
+                raise _Inexact
             self.kinds.add("float")
         elif kind is bool:
             self.kinds.add("boolean")
@@ -95,13 +106,13 @@ class Shape:
                     if shape is None:
                         shape = self.fields[name] = Shape()
                     if inner is not None:
-                        shape.see(inner, depth + 1)
+                        shape.see(inner, exact, depth + 1)
         elif kind is list:
             self.kinds.add("list" if depth < _DEEPEST else "too deep")
             self.item = self.item or Shape()
             if depth < _DEEPEST:
                 for inner in value:
-                    self.item.see(inner, depth + 1)
+                    self.item.see(inner, exact, depth + 1)
 
     @property
     def size(self) -> int:
@@ -179,6 +190,9 @@ class Payloads:
         self.wanted = wanted
         self.shape = Shape()
         self.shape.kinds.add("object")
+        # orjson is fast and makes floats of integers of more than 64 bits; from the first number
+        # that may be one on, Python's own parser reads messages with long numbers.
+        self.exact = False
         self._filled = self._objects = self._framed = self._not_text = 0
 
     def see(self, payloads: Iterable[bytes | None]) -> None:
@@ -187,10 +201,10 @@ class Payloads:
             if payload is None:
                 continue
             self._filled += 1
-            found = parse(payload) if self.wanted in (None, "json") else None
+            found = self.parse(payload) if self.wanted in (None, "json") else None
             if found is not None:
                 self._objects += 1
-                self.shape.see(found)
+                self._note(payload, found)
                 continue
             self._framed += _framed(payload) or payload.startswith(b"Obj\x01")
             try:
@@ -204,6 +218,17 @@ class Payloads:
                 "add payload=text to the URI's options to take each message as one text",
                 code="E-STREAM-020",
             )
+
+    def parse(self, payload: bytes) -> dict[str, Any] | None:
+        """The JSON object in a payload; None when there is none."""
+        return parse(payload, self.exact)
+
+    def _note(self, payload: bytes, found: dict[str, Any]) -> None:
+        try:
+            self.shape.see(found, self.exact)
+        except _Inexact:
+            self.exact = True
+            self.shape.see(self.parse(payload))
 
     def kind(self) -> str:
         """What the messages are: json, text or bytes, as most of them are.

@@ -9,7 +9,7 @@ import polars as pl
 
 from jupyter_mlops.data.sources.delimited import MISSING, fit_types
 from jupyter_mlops.data.sources.scratch import ROW_GROUP
-from jupyter_mlops.data.sources.streams.payloads import Payloads, parse
+from jupyter_mlops.data.sources.streams.payloads import Payloads
 from jupyter_mlops.workspace.errors import Conflict
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["write_rows"]
 
 _SHOWN_OFFSETS: Final = 10
 _SHOWN_FIELDS: Final = 50
-_MOST_VALUES: Final = 2_000_000
+_MOST_VALUES: Final = 500_000
 
 
 class _Rows:
@@ -30,6 +30,7 @@ class _Rows:
     def __init__(self, source: StreamSource, payloads: Payloads, kind: str, keys: str) -> None:
         self.source = source
         self.shape = payloads.shape
+        self.parse = payloads.parse
         self.kind = kind
         self.keys = keys
         self.bad = 0
@@ -97,7 +98,7 @@ class _Rows:
         if payload is None:
             return {}
         if self.kind == "json":
-            return parse(payload)
+            return self.parse(payload)
         if self.kind == "bytes":
             return {"value": payload}
         try:
