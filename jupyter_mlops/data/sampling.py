@@ -56,7 +56,7 @@ class RowSample:
         keys = mix(position ^ _SALT)
         chosen = np.flatnonzero(keys <= self._limit)
         drawn = batch[chosen]
-        self._keep(drawn if trim is None else trim(drawn), keys[chosen])
+        self._keep(_detached(drawn if trim is None else trim(drawn)), keys[chosen])
 
     def merge(self, other: RowSample) -> None:
         """Become a sample of both tables."""
@@ -85,6 +85,15 @@ class RowSample:
             frame, keys = frame[kept], keys[kept]
             self._limit = keys.max()
         self._parts, self._keys = [frame], [keys]
+
+
+def _detached(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows without the batch they come from, whose texts would otherwise stay in memory."""
+    texts = [name for name, dtype in rows.schema.items() if dtype in (pl.String, pl.Binary)]
+    copied = [
+        pl.Series(name, rows[name].to_arrow(compat_level=pl.CompatLevel.oldest())) for name in texts
+    ]
+    return rows.with_columns(copied)
 
 
 def sample(frame: pl.LazyFrame, rows: int) -> pl.DataFrame:

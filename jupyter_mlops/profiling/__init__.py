@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from jupyter_mlops.profiling.advice import Advice, advise
+from jupyter_mlops.profiling.advice.overlap import overlap
 from jupyter_mlops.profiling.associations import Association, Associations
 from jupyter_mlops.profiling.columns import ColumnProfile, Histogram
 from jupyter_mlops.profiling.comparing import SideBySide, compare
 from jupyter_mlops.profiling.keeping import get, make
 from jupyter_mlops.profiling.partitions import profile_by, profile_dask, profile_parquet
-from jupyter_mlops.profiling.profiles import Profile, Progress, profile, total_rows
+from jupyter_mlops.profiling.pipelines import Preparation, prepare
+from jupyter_mlops.profiling.profiles import Profile, Progress, profile
 from jupyter_mlops.profiling.target import TargetAnalysis
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "Associations",
     "ColumnProfile",
     "Histogram",
+    "Preparation",
     "Profile",
     "Progress",
     "SideBySide",
@@ -25,9 +28,10 @@ __all__ = [
     "compare",
     "get",
     "make",
+    "overlap",
+    "prepare",
     "profile",
     "profile_by",
     "profile_dask",
     "profile_parquet",
-    "total_rows",
 ]

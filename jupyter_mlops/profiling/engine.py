@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, get_ident
@@ -18,17 +18,15 @@ from jupyter_mlops.data.sampling import RowSample
 from jupyter_mlops.profiling.columns import ColumnProfile
 from jupyter_mlops.profiling.distinct import Distinct
 from jupyter_mlops.profiling.interrupting import deferred
+from jupyter_mlops.profiling.reading import batches, row_groups
 from jupyter_mlops.profiling.values import EXACT
 from jupyter_mlops.workspace.errors import Invalid
 
-__all__ = ["Scan", "batches", "scan"]
+__all__ = ["Scan", "scan"]
 
 #: Rows kept for what needs whole rows: target analysis, associations, duplicate columns.
 SAMPLE: Final = 20_000
 _SAMPLE_CELLS: Final = 4_000_000
-_BATCH_CELLS: Final = 4_000_000
-#: The first rows come alone, so that something is known at once.
-_FIRST: Final = 16_384
 #: Values counted one by one over all columns: 10,000 columns of 1,024 would take gigabytes.
 _COUNTED: Final = 1_000_000
 _TEXT: Final = 300
@@ -148,7 +146,7 @@ class Scan:
 def scan(
     frame: pl.LazyFrame,
     target: str | None = None,
-    progress: Callable[[Scan], None] | None = None,
+    progress: Callable[[Scan, int | None], None] | None = None,
     cancel: Event | None = None,
     *,
     start: int = 0,
@@ -162,7 +160,8 @@ def scan(
     target : str, optional
         The column to predict; what is missing together with it is counted.
     progress : callable, optional
-        Called with the scan so far after the first rows and then after each batch.
+        Called with the scan so far, after the first rows and then after each batch, and with the
+        rows of the whole table where they are known beforehand.
     cancel : threading.Event, optional
         Stops the pass once set, as an interrupt does; the scan is then not `complete`.
     start : int
@@ -184,7 +183,9 @@ def scan(
     threads = threads or max(1, min(os.cpu_count() or 1, 8))
     # The pool goes down with the pass, whatever ends it.
     with ThreadPoolExecutor(threads, "profile") as pool, deferred(cancel) as stop:
-        source = batches(frame, schema)
+        groups = row_groups(frame)
+        total = sum(groups) if groups is not None else None
+        source = batches(frame, schema, groups)
         while not stop.is_set():
             try:
                 batch = next(source, None)
@@ -196,24 +197,11 @@ def scan(
                 return state
             state.update(batch, pool)
             if progress is not None:
-                progress(state)
+                progress(state, total)
     state.complete = False
     if not state.rows and cancel is None:
         raise KeyboardInterrupt
     return state
-
-
-def batches(frame: pl.LazyFrame, schema: pl.Schema) -> Iterator[pl.DataFrame]:
-    """The rows of a table in batches of a size that suits its width, the first one small."""
-    size = int(np.clip(_BATCH_CELLS // max(len(schema), 1), 2048, 131_072))
-    first = True
-    for batch in frame.collect_batches(chunk_size=size):
-        if first and batch.height > _FIRST:
-            yield batch[:_FIRST]
-            yield batch[_FIRST:]
-        else:
-            yield batch
-        first = False
 
 
 def _add(profile: ColumnProfile, column: pl.Series, words: Words | None) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from jupyter_mlops.data.sources.frames import FrameSource
-from jupyter_mlops.profiling.engine import Scan, batches, scan
+from jupyter_mlops.profiling.engine import Scan, scan
 from jupyter_mlops.profiling.profiles import Profile, check_target, finished
+from jupyter_mlops.profiling.reading import batches, row_groups
 from jupyter_mlops.workspace.errors import Invalid, MLOpsError
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def profile_by(
             code="E-PROFILE-041",
         )
     scans: dict[Any, Scan] = {}
-    for batch in batches(frame, schema):
+    for batch in batches(frame, schema, row_groups(frame)):
         try:
             period = batch[time].dt.truncate(every)
         except pl.exceptions.PolarsError as error:

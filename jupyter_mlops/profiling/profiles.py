@@ -24,7 +24,7 @@ from jupyter_mlops.workspace.errors import Invalid, NotFound, closest
 from jupyter_mlops.workspace.records import utcnow
 from jupyter_mlops.workspace.results import Result
 
-__all__ = ["ENGINE", "Profile", "Progress", "profile", "total_rows"]
+__all__ = ["ENGINE", "Profile", "Progress", "profile"]
 
 #: Raised when profiles made by an older version can't be taken for new ones.
 ENGINE = 3
@@ -248,7 +248,7 @@ def profile(
         return profile_dask(frame, target=target)
     started = time.perf_counter()
     check_target(frame.collect_schema().names(), target)
-    tell = _teller(progress, total_rows(frame), started) if progress is not None else None
+    tell = _teller(progress, started) if progress is not None else None
     return finished(scan(frame, target, tell, cancel), started)
 
 
@@ -274,20 +274,12 @@ def finished(seen: Scan, started: float | None = None) -> Profile:
     return _finish(seen, 0.0, started)
 
 
-def total_rows(frame: pl.LazyFrame) -> int | None:
-    """How many rows a table has, where that is known without reading them."""
-    plan = frame.explain(optimized=False)
-    if not plan.startswith(("Parquet SCAN", "DF [")):
-        return None
-    return int(frame.select(pl.len()).collect().item())
-
-
 def _teller(
-    progress: Callable[[Progress], None], total: int | None, started: float
-) -> Callable[[Scan], None]:
+    progress: Callable[[Progress], None], started: float
+) -> Callable[[Scan, int | None], None]:
     due, pause = 0.0, 0.5
 
-    def tell(seen: Scan) -> None:
+    def tell(seen: Scan, total: int | None) -> None:
         nonlocal due, pause
         now = time.perf_counter()
         showing = now >= due

@@ -15,7 +15,7 @@ from polars.io.plugins import register_io_source
 from jupyter_mlops import profiling
 from jupyter_mlops.data import Table
 from jupyter_mlops.data.sources.frames import FrameSource
-from jupyter_mlops.profiling import Profile, profile
+from jupyter_mlops.profiling import Profile, profile, reading
 from jupyter_mlops.profiling.profiles import Progress
 from jupyter_mlops.workspace import Workspace
 
@@ -45,7 +45,7 @@ def test_the_first_rows_are_shown_before_the_rest_is_read(table: pl.DataFrame) -
     assert seen[0].rows < 0.1 * ROWS
     assert seen[0].due
     assert [one.rows for one in seen] == sorted(one.rows for one in seen)
-    assert (seen[-1].rows, seen[-1].total) == (ROWS, ROWS)
+    assert seen[-1].rows == ROWS
     assert (shown[0].rows, shown[0].complete) == (seen[0].rows, False)
     # What was shown doesn't change when more is seen.
     assert shown[0].columns["x"].rows == seen[0].rows
@@ -57,11 +57,35 @@ def test_the_rows_of_parquet_are_known_beforehand_and_those_of_csv_are_not(
     table: pl.DataFrame, tmp_path: Path
 ) -> None:
     small = table[:1000]
-    small.write_parquet(tmp_path / "t.parquet")
+    small.write_parquet(tmp_path / "t.parquet", row_group_size=300)
     small.write_csv(tmp_path / "t.csv")
-    assert profiling.total_rows(pl.scan_parquet(tmp_path / "t.parquet")) == 1000
-    assert profiling.total_rows(pl.scan_csv(tmp_path / "t.csv")) is None
-    assert profiling.total_rows(small.lazy().filter(pl.col("x") > 0)) is None
+    parquet = pl.scan_parquet(tmp_path / "t.parquet")
+    totals: list[int | None] = []
+    for frame in (
+        parquet,
+        pl.scan_csv(tmp_path / "t.csv"),
+        parquet.filter(pl.col("x") > 0),
+        pl.concat([parquet, parquet]),
+    ):
+        profile(frame, progress=lambda seen: totals.append(seen.total))
+    assert totals == [1000, None, None, None]
+
+
+@pytest.mark.parametrize("size", [7, 1000, 50_000, ROWS])
+def test_row_groups_of_any_size_give_the_rows_in_order(
+    table: pl.DataFrame, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_ROWS", 20_000)
+    rows = table if size > 1000 else table[:5000]
+    for name, part in (("a", rows[:3000]), ("b", rows[3000:])):
+        part.write_parquet(tmp_path / f"{name}.parquet", row_group_size=size)
+    frame = pl.scan_parquet(tmp_path / "*.parquet")
+    groups = reading.row_groups(frame)
+    assert groups is not None
+    assert sum(groups) == rows.height
+    parts = list(reading.batches(frame, rows.schema, groups))
+    assert max(part.height for part in parts) < 40_000
+    assert pl.concat(parts).equals(rows)
 
 
 def test_an_interrupt_keeps_what_is_known(table: pl.DataFrame) -> None:
