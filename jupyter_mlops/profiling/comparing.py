@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from jupyter_mlops.profiling.advice import Advice
 from jupyter_mlops.profiling.columns import ColumnProfile
 from jupyter_mlops.profiling.profiles import Profile
 from jupyter_mlops.workspace.results import Result
@@ -27,6 +28,8 @@ class SideBySide(Result):
         share nothing.
     only_here, only_there : list of str
         Columns that one of the two lacks.
+    advice : list of Advice
+        What the two share that should be apart, where that was looked for.
     """
 
     here: Profile
@@ -34,6 +37,7 @@ class SideBySide(Result):
     distances: dict[str, float]
     only_here: list[str]
     only_there: list[str]
+    advice: list[Advice] = field(default_factory=list)
 
 
 def compare(here: Profile, there: Profile) -> SideBySide:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from jupyter_mlops.data import Table
 from jupyter_mlops.data.sources.opening import LazySource
 from jupyter_mlops.profiling.profiles import ENGINE, Profile, Progress, profile
+from jupyter_mlops.profiling.pushdown import pushed_down
 from jupyter_mlops.profiling.records import ProfileRecord
 from jupyter_mlops.workspace.errors import NotFound
 from jupyter_mlops.workspace.records import new_id
@@ -62,7 +63,8 @@ def make(
     if known is not None:
         known.label, known.data_ref = table.label, table.ref
         return known
-    made = profile(table.scan(), target=target, progress=progress, cancel=cancel)
+    made = pushed_down(table, target)
+    made = made or profile(table.scan(), target=target, progress=progress, cancel=cancel)
     made.label = table.label
     made.data_ref = table.ref
     if not made.complete:
@@ -70,7 +72,7 @@ def make(
     if (seen := made.content) is not None and type(table.source).digest is LazySource.digest:
         # The pass has read every row: a second one would find the same digest.
         vars(table).setdefault("digest", seen)
-    made.digest = table.digest
+    made.digest = made.digest or table.digest
     made.id = new_id()
     location = f"profiles/{made.id}.json.gz"
     ws.artifacts.write_bytes(

@@ -320,7 +320,7 @@ def _scale(counted: list[str], words: set[str]) -> Meaning | None:
         spread = [re.findall(r"\d+(?:\.\d+)?", value) for value in present]
         ranges = sum(len(numbers) == 2 for numbers in spread)
         open_ended = [bool(re.match(r"(?i)\s*([<≤]|under|up to)", value)) for value in present]
-        if ranges >= 0.6 * len(present):
+        if ranges >= 0.5 * len(present):
             first = {
                 value: (float(numbers[0]), not below)
                 for value, numbers, below in zip(present, spread, open_ended, strict=True)
@@ -357,7 +357,7 @@ def _places(columns: dict[str, ColumnProfile], found: dict[str, Meaning]) -> dic
 
 def _unique(profile: ColumnProfile, distinct: int, sample: pl.Series) -> bool:
     """Whether no value repeats, as far as the sketch (within 2 %) and the sample can tell."""
-    if profile.rows < _MIN_ROWS:
+    if profile.present < _MIN_ROWS:
         return False
     if distinct < (1 if profile.values.exact else 0.98) * profile.present:
         return False

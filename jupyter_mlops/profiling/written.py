@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import polars as pl
@@ -225,8 +226,10 @@ def reading_code(name: str, kind: str, detail: dict[str, Any]) -> str:
 
 def _likely(text: pl.Series) -> list[tuple[str, str]]:
     """The formats that the first values may have, so that the others cost nothing."""
-    first = text.head(50)
-    return [(form, shape) for form, shape in _DATES if first.str.contains(shape).any()]
+    first = text.head(50).to_list()
+    if not any(value[:1].isalnum() and len(value) <= 30 for value in first):
+        return []
+    return [(form, shape) for form, shape in _DATES if any(re.match(shape, v) for v in first)]
 
 
 def _parsed(text: pl.Series, form: str) -> int:

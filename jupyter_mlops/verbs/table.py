@@ -51,8 +51,8 @@ class Parameter:
 
     @property
     def option(self) -> str:
-        """How the flag is written, e.g. ``--window``."""
-        return "--" + self.name.replace("_", "-")
+        """How the flag is written, e.g. ``--window``; `as_` is ``--as``, which Python reserves."""
+        return "--" + self.name.rstrip("_").replace("_", "-")
 
     def parse(self, text: str) -> Any:
         """Make the value that a written argument means."""

@@ -21,6 +21,7 @@ from jupyter_mlops.views.blocks import (
     Table,
     View,
 )
+from jupyter_mlops.views.cells import percent_text
 from jupyter_mlops.views.columns import LEVELS, ROWS, explorer, finding
 from jupyter_mlops.views.data import short
 from jupyter_mlops.views.registry import look
@@ -34,7 +35,7 @@ _PER_FINDING: Final = 90
 _CHOICES: Final = 6_000
 _PER_CHOICE: Final = 18
 _NAMED: Final = 6
-_NOTICES: Final = 8
+_NOTICES: Final = 5
 _FIRST: Final = (
     "leakage",
     "missing labels",
@@ -82,12 +83,12 @@ def profile_view(result: Profile) -> View:
         line=_line(result),
         blocks=[
             _facts(result),
+            *_again(result),
             *_notices(result),
             explorer(result, _interesting(result)),
             _advice(result.advice),
             *_together(result),
             *_code(result.advice),
-            *_again(result),
         ],
     )
 
@@ -110,8 +111,8 @@ def side_by_side_view(result: SideBySide) -> View:
     ]
     facts = Facts(
         items=[
-            Fact(label="Rows", value=f"{here.rows:,}", hint=short(here.label)),
-            Fact(label="Rows there", value=f"{there.rows:,}", hint=short(there.label)),
+            Fact(label="Rows", value=f"{here.rows:,}", hint=_name(here)),
+            Fact(label="Rows there", value=f"{there.rows:,}", hint=_name(there)),
             Fact(label="Columns in both", value=f"{len(names):,}"),
         ]
     )
@@ -120,8 +121,24 @@ def side_by_side_view(result: SideBySide) -> View:
         title=short(here.label.removeprefix("data:")),
         subtitle=short(f"against {there.label.removeprefix('data:')}"),
         line=f"{_line(here)} --against {there.data_ref}" if there.data_ref else "",
-        blocks=[facts, *notices, columns, *_again(here, there)],
+        blocks=[facts, *_again(here, there), *notices, *_shared(result), columns],
     )
+
+
+def _shared(result: SideBySide) -> list[Notice]:
+    """What the two tables have in common that should be apart."""
+    return [
+        Notice(
+            level=LEVELS[one.severity],
+            text=_capital(f"{one.finding}: {short(one.column)} – {one.evidence}"),
+            fix=one.action,
+        )
+        for one in result.advice[:_NOTICES]
+    ]
+
+
+def _name(result: Profile) -> str:
+    return short(result.label.removeprefix("data:"))
 
 
 def _together(result: Profile) -> list[Table]:
@@ -150,7 +167,6 @@ def _again(result: Profile, against: Profile | None = None) -> list[Form]:
         choices = []  # what can't all be listed is written
     return [
         Form(
-            title="Profile again",
             submit="Profile",
             verb="profile",
             args={"source": result.data_ref},
@@ -180,7 +196,7 @@ def _facts(result: Profile) -> Facts:
     items = [
         Fact(label="Rows", value=f"{result.rows:,}"),
         Fact(label="Columns", value=f"{len(result.columns):,}"),
-        Fact(label="Missing", value=f"{100 * missing / cells:.1f} %" if cells else "–"),
+        Fact(label="Missing", value=percent_text(missing / cells) if cells else "–"),
     ]
     analysis = result.analysis
     if analysis is not None:
@@ -214,12 +230,14 @@ def _notices(result: Profile) -> list[Notice]:
         groups.setdefault((one.severity, one.finding), []).append(one)
     notices = stopped
     ordered = sorted(groups.items(), key=lambda one: _weight(*one[0]))
-    for (severity, kind), found in ordered[:_NOTICES]:
+    pressing = [one for one in ordered if one[0][0] != "note"]
+    for (severity, kind), found in (pressing or ordered)[:_NOTICES]:
         names = _listed([one.column for one in found])
         if len(found) == 1:
             text = f"{kind}: {names} – {found[0].evidence}"
         else:
-            text = f"{kind}: {names} – {_SAYS.get(kind, '')}"
+            says = _SAYS.get(kind) or f"for one, {found[0].evidence}"
+            text = f"{kind}: {names} – {says}"
         if kind == "leakage":
             mark = "likely leakage" if severity == "likely" else "leakage to check"
             example = f"{short(found[0].column)}: {found[0].evidence}"
@@ -288,4 +306,4 @@ def _capital(text: str) -> str:
 
 
 # A contract is a record of the same room.
-from jupyter_mlops.views import contracts  # noqa: E402, F401
+from jupyter_mlops.views import contracts, pipelines  # noqa: E402, F401

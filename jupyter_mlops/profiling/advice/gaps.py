@@ -63,9 +63,7 @@ def together(case: Case) -> Iterator[Advice]:
             "note",
             f"{listed}{more} are missing in the same {missing:,} {where}",
             "one event left them empty: keep one flag for it, and ask whether it is known in time",
-            f"df['{names[0]} and others missing'] = df[{names!r}].isna().all(axis=1)"
-            if "'" not in names[0]
-            else f"df['missing together'] = df[{names!r}].isna().all(axis=1)",
+            f"df[{names[0] + ' and others missing'!r}] = df[{names!r}].isna().all(axis=1)",
             tuple(names),
         )
 

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+import polars as pl
+
 from jupyter_mlops.profiling.advice.case import Case
 from jupyter_mlops.profiling.advice.finding import Advice, Severity, percent
 from jupyter_mlops.profiling.vocabulary import NO_VALUE, WEAK_NO_VALUE
@@ -21,6 +23,8 @@ _CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _STRAY: Final = rf"[{_INVISIBLE}]|{_CONTROL}"
 #: UTF-8 that was read as Windows-1252: two of its bytes, as characters.
 _DAMAGED: Final = r"[ÂÃÄÅ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹Œ‘’“”•–—˜™š›œžŸ]|â€[™œ\u009d“”˜¢¦\u0093\u0094]"
+#: Whatever of these there may be, so that most columns are done with in one go.
+_ODD: Final = rf"{_DAMAGED}|{_STRAY}|\ufffd|\u00a0|^\s|\s$"
 _NUMBER: Final = r"^\s*[-+]?(\d+([.,]\d+)?|\.\d+)\s*$"
 _WITH_UNIT: Final = r"^\s*[-+]?\d+([.,]\d+)?\s*[A-Za-zµ°%]{1,6}\s*$"
 _FIX: Final = """\
@@ -38,7 +42,9 @@ def spelling(case: Case, name: str) -> Iterator[Advice]:
     if column.type != "text":
         return
     counts = {str(value): count for value, count in case.counts(name).items()}
-    yield from _characters(case, name, counts)
+    values = pl.Series(list(counts), dtype=pl.String)
+    odd = values.filter(values.str.contains(_ODD)).to_list()
+    yield from _characters(case, name, {value: counts[value] for value in odd})
     if column.semantic in {"category", "id", "code", "number in text"}:
         yield from _mixed(case, name, counts)
     if column.semantic in _CATEGORIES and len(counts) <= 5000:
