@@ -13,6 +13,7 @@ from typing import Any
 from jupyter_mlops.agent.processes import Known, launch
 from jupyter_mlops.serving import places
 from jupyter_mlops.serving.config import EndpointConfig
+from jupyter_mlops.serving.endpoints import contract_mode
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Workspace
 
@@ -81,6 +82,7 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int, takeover: bool) -> I
         port=port,
         key=row.key,
         time=row.time,
+        contract=contract_mode(ws, row.name),
         takeover=takeover,
         max_body=ws.settings.body_limit,
         max_rows=ws.settings.row_limit,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.serving.endpoints import (
         Endpoint,
         Endpoints,
+        contract_mode,
         declare,
         get,
         list_endpoints,
@@ -27,6 +28,7 @@ _WHERE = {
     "Feedback": "feedback",
     "Predictions": "calling",
     "call": "calling",
+    "contract_mode": "endpoints",
     "declare": "endpoints",
     "get": "endpoints",
     "list_endpoints": "endpoints",
@@ -39,6 +41,7 @@ __all__ = [
     "Feedback",
     "Predictions",
     "call",
+    "contract_mode",
     "declare",
     "feedback",
     "get",

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from jupyter_mlops.serving import inference, metrics, openapi
 from jupyter_mlops.serving.batching import Batcher, Outcome, new_request_id
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.serving.door import Door, refusal_response
+from jupyter_mlops.serving.expectations import Expectations
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.invocations import read_invocation
 from jupyter_mlops.serving.jsonbody import read_json, write_json
@@ -52,6 +54,9 @@ class Endpoint:
         self.intake = intake
         self.log = log
         self.metrics = metrics.Metrics(config.about)
+        self.expectations = Expectations.of(
+            Path(config.path), config.contract, self.metrics.violation
+        )
         self.batcher = Batcher(predictor, log, observe=self.metrics.batch)
         self.about = config.about
         self._headers = {
@@ -147,6 +152,10 @@ class Endpoint:
         decode: Callable[[bytes], Rows],
         encode: Callable[[Rows, Outcome, str], Response],
     ) -> Response:
+
+        def take(body: bytes) -> Rows:
+            return self.expectations.meet(decode(body))
+
         request_id = _request_id(request)
         rows = 0
         started = time.perf_counter()
@@ -154,7 +163,8 @@ class Endpoint:
             body = await read_body(request, self.config.max_body)
             started = time.perf_counter()
             # A large body is decoded beside the loop, so that small ones need not wait for it.
-            checked = await asyncio.to_thread(decode, body) if len(body) > _LARGE else decode(body)
+            large = len(body) > _LARGE
+            checked = await asyncio.to_thread(take, body) if large else take(body)
             outcome = await self.batcher.answer(request_id, checked)
             rows = checked.count
             response = encode(checked, outcome, request_id)

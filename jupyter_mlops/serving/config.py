@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from jupyter_mlops.workspace.errors import Invalid
 
@@ -31,6 +32,8 @@ class EndpointConfig:
         Port on 127.0.0.1; 0 takes a free one.
     key, time : str, optional
         Request columns logged as business key and event time.
+    contract : {"observe", "enforce", "off"}
+        What happens to rows that break the model's contract, when it has one.
     takeover : bool
         An older process of this endpoint has the port and will leave it to this one.
     hosts : list of str
@@ -50,6 +53,7 @@ class EndpointConfig:
     port: int = 0
     key: str | None = None
     time: str | None = None
+    contract: Literal["observe", "enforce", "off"] = "observe"
     takeover: bool = False
     hosts: list[str] = field(default_factory=list)
     max_body: int = 32 << 20

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import select
 
@@ -23,10 +23,16 @@ from jupyter_mlops.workspace import (
     Workspace,
     check_name,
     closest,
+    events,
 )
 from jupyter_mlops.workspace.records import utcnow
 
-__all__ = ["Endpoint", "Endpoints", "declare", "get", "list_endpoints", "retire"]
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from jupyter_mlops.serving.expectations import Mode
+
+__all__ = ["Endpoint", "Endpoints", "contract_mode", "declare", "get", "list_endpoints", "retire"]
 
 
 class Served(Protocol):
@@ -126,11 +132,12 @@ def declare(
     port: int | None = None,
     key: str | None = None,
     time: str | None = None,
+    contract: Mode | None = None,
 ) -> int:
     """Record that an endpoint should serve a version; the agent makes it so.
 
-    Declaring what is served already changes nothing. `key`, `time` and `port` stay as they
-    were declared before unless they are given.
+    Declaring what is served already changes nothing. `key`, `time`, `port` and `contract` stay
+    as they were declared before unless they are given.
 
     Parameters
     ----------
@@ -142,6 +149,8 @@ def declare(
         Port on 127.0.0.1; default: a free one, kept over restarts.
     key, time : str, optional
         Request columns that are logged as business key and event time.
+    contract : {"observe", "enforce", "off"}, optional
+        What happens to rows that break the model's contract; as declared before, or observe.
 
     Returns
     -------
@@ -183,8 +192,11 @@ def declare(
         }
         if port:
             _check_port(tx.session, name, port)
+        before = _declared_mode(tx.session, name)
+        mode = contract or before
         if row is not None:
             same = all(getattr(row, column) == value for column, value in wanted.items())
+            same = same and mode == before
             if same and row.failed != row.generation:
                 return row.generation
             for column, value in wanted.items():
@@ -199,10 +211,29 @@ def declare(
         tx.emit(
             "endpoint.declared",
             f"endpoint:{name}",
-            payload={"generation": row.generation, "digest": version.digest},
+            payload={
+                "generation": row.generation,
+                "digest": version.digest,
+                **({} if mode == "observe" else {"contract": mode}),
+            },
             inputs=[version.ref],
         )
         return row.generation
+
+
+def contract_mode(ws: Workspace, name: str) -> Mode:
+    """What an endpoint was last declared to do with rows that break the model's contract."""
+    with ws.read() as session:
+        return _declared_mode(session, name)
+
+
+def _declared_mode(session: Session, name: str) -> Mode:
+    # Its declarations are events, of which the last one counts.
+    last = events.read(
+        session, limit=1, kind="endpoint.declared", subject=f"endpoint:{name}", newest=True
+    )
+    told = last[0].payload.get("contract") if last else None
+    return told if told in ("enforce", "off") else "observe"
 
 
 def retire(ws: Workspace, name: str) -> str:

@@ -45,6 +45,12 @@ class Metrics:
         self._batch = Histogram(
             "mlops_batch_rows", "Rows predicted at once.", buckets=_ROWS, registry=self.registry
         )
+        self._broken = Counter(
+            "mlops_contract_violations",
+            "Rows that break a rule of the model's contract.",
+            ["column", "rule"],
+            registry=self.registry,
+        )
         self._log = Counter(
             "mlops_traffic_log_bytes", "Bytes of traffic log.", unit="bytes", registry=self.registry
         )
@@ -90,6 +96,10 @@ class Metrics:
     def batch(self, rows: int) -> None:
         """Count one call of the model."""
         self._batch.observe(rows)
+
+    def violation(self, column: str, rule: str, rows: int) -> None:
+        """Count rows that break a rule of the model's contract."""
+        self._broken.labels(column, rule).inc(rows)
 
     def _bucket(self) -> list[float]:
         now = int(time.time()) // BUCKET_SECONDS * BUCKET_SECONDS

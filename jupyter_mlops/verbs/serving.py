@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jupyter_mlops.verbs.table import Data, verb
 
@@ -20,6 +20,7 @@ def serve(
     port: int | None = None,
     key: str | None = None,
     time: str | None = None,
+    contract: Literal["observe", "enforce", "off"] | None = None,
 ) -> Endpoint:
     """Serve a registered model over HTTP, and wait until it answers.
 
@@ -39,6 +40,9 @@ def serve(
         A column of requests that identifies a row: logged, and joined with the truth later.
     time : str
         A column of requests that says when the thing predicted happens: drift is told by it.
+    contract : str
+        Rows that break the model's contract are counted (observe, when nothing is said),
+        refused where a rule has no exceptions (enforce), or not looked at (off).
 
     Examples
     --------
@@ -47,7 +51,9 @@ def serve(
     from jupyter_mlops import agent, models, serving
 
     version = models.get(ws, model)
-    generation = serving.declare(ws, version, name, port=port, key=key, time=time)
+    generation = serving.declare(
+        ws, version, name, port=port, key=key, time=time, contract=contract
+    )
     return agent.bring_up(ws, name or version.name, generation)
 
 
