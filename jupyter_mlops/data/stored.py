@@ -14,8 +14,9 @@ import polars as pl
 
 from jupyter_mlops.data.records import DatasetRecord
 from jupyter_mlops.data.sources import Source
-from jupyter_mlops.data.sources.faults import disk_fault
+from jupyter_mlops.data.sources.faults import disk_fault, reading
 from jupyter_mlops.data.sources.files import ROW_GROUP, ParquetFiles
+from jupyter_mlops.data.sources.objects import ObjectParquet, reopen_objects
 from jupyter_mlops.data.tables import Table
 from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound, Unavailable
 from jupyter_mlops.workspace.records import new_id
@@ -51,10 +52,13 @@ def keep(ws: Workspace, table: Table) -> Stored:
         The disk is full or the artifacts can't be reached.
     """
     source = table.source
-    if isinstance(source, ParquetFiles):
-        size = sum(path.stat().st_size for path in source.paths)
-        if size > ws.settings.copy_limit:
-            return Stored(table.digest, table.rows, size, table.schema, files=_marks(source.paths))
+    if isinstance(source, ParquetFiles | ObjectParquet):
+        with reading(table.label):
+            size = source.size
+            if size > ws.settings.copy_limit:
+                # The marks come first: what changes after them shows when it is opened again.
+                marks = source.marks()
+                return Stored(table.digest, table.rows, size, table.schema, files=marks)
     local = ws.artifacts.is_local
     if local:
         _sweep(ws.artifacts.local("datasets/.draft").parent)
@@ -137,7 +141,7 @@ def reopen(ws: Workspace, record: DatasetRecord, ref: str) -> Source:
         A file that was too large to copy isn't what it was.
     """
     if not record.location:
-        return _watched(record, ref)
+        return _watched(ws, record, ref)
     if not ws.artifacts.exists(record.location):
         raise NotFound(
             f"the stored rows of {ref} are gone",
@@ -164,29 +168,36 @@ def _fetched(ws: Workspace, record: DatasetRecord) -> Path:
     return path
 
 
-def _watched(record: DatasetRecord, ref: str) -> Source:
-    paths = [Path(mark["path"]) for mark in record.files]
-    gone = [path for path in paths if not path.exists()]
-    if gone:
+def _watched(ws: Workspace, record: DatasetRecord, ref: str) -> Source:
+    try:
+        source = _marked(ws, record, ref)
+        same = source.marks() == record.files
+    except (FileNotFoundError, NotFound) as error:
+        missing = error.filename if isinstance(error, FileNotFoundError) else ""
         raise NotFound(
             f"the rows of {ref} are gone",
-            f"{gone[0]} doesn't exist; it was too large to be copied",
-            "put the file back or add it anew",
+            f"{missing or _called(record.files[0])} doesn't exist any more, or a part of it; it "
+            "was too large to be copied",
+            "put it back or add it anew",
             code="E-DATA-063",
-        )
-    source = ParquetFiles(ref, paths)
-    if _marks(paths) != record.files and source.digest() != record.digest:
+        ) from None
+    if not same and source.digest() != record.digest:
         raise Conflict(
             f"the rows of {ref} have changed since it was added",
-            f"{paths[0]} was too large to be copied and now holds other rows",
+            f"{_called(record.files[0])} was too large to be copied and now holds other rows",
             "add it again for a new version",
             code="E-DATA-064",
         )
     return source
 
 
-def _marks(paths: list[Path]) -> list[dict[str, Any]]:
-    return [
-        {"path": str(p.resolve()), "size": p.stat().st_size, "changed": p.stat().st_mtime_ns}
-        for p in paths
-    ]
+def _marked(ws: Workspace, record: DatasetRecord, ref: str) -> ParquetFiles | ObjectParquet:
+    first = record.files[0]
+    if "uri" in first:
+        return reopen_objects(ref, record.files, ws.settings.allow_private_urls)
+    paths = [Path(mark["path"]) for mark in record.files]
+    return ParquetFiles(ref, paths, Path(first["root"]) if "root" in first else None)
+
+
+def _called(mark: dict[str, Any]) -> str:
+    return str(mark.get("path") or str(mark["uri"]).partition("?")[0])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from jupyter_mlops.data.digest import logical_type
 from jupyter_mlops.data.sources import Source
+from jupyter_mlops.data.sources.faults import reading
 
 if TYPE_CHECKING:
+    import dask.dataframe as dd
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = ["Table", "numpy_pandas"]
 
@@ -52,12 +55,14 @@ class Table:
     @cached_property
     def digest(self) -> str:
         """The content digest; computed in one pass when it is first asked for."""
-        return self.source.digest()
+        with reading(self.label):
+            return self.source.digest()
 
     @cached_property
     def rows(self) -> int:
         """How many rows there are."""
-        return int(self.scan().select(pl.len()).collect(engine="streaming").item())
+        with reading(self.label):
+            return int(self.scan().select(pl.len()).collect(engine="streaming").item())
 
     @cached_property
     def schema(self) -> dict[str, str]:
@@ -70,7 +75,45 @@ class Table:
 
     def pandas(self) -> pd.DataFrame:
         """The whole table as a pandas frame with NumPy dtypes."""
-        return numpy_pandas(self.scan().collect())
+        return numpy_pandas(self.polars())
+
+    def polars(self) -> pl.DataFrame:
+        """The whole table as a polars frame; `scan` gives a lazy one."""
+        with reading(self.label):
+            return self.scan().collect()
+
+    def arrow(self) -> pa.Table:
+        """The whole table as an Arrow table."""
+        return self.polars().to_arrow()
+
+    def dask(self, partitions: int | None = None) -> dd.DataFrame:
+        """The table as a Dask frame, read by its workers when they need it.
+
+        Parameters
+        ----------
+        partitions : int, optional
+            How many parts at the least; one for about 500,000 rows when not given.
+
+        Raises
+        ------
+        Unavailable
+            Dask isn't installed.
+        """
+        from jupyter_mlops.data.frames import to_dask
+
+        return to_dask(self, partitions)
+
+    def cudf(self) -> Any:
+        """The whole table as a cuDF frame on the GPU.
+
+        Raises
+        ------
+        Unavailable
+            cuDF isn't installed, or there is no GPU.
+        """
+        from jupyter_mlops.data.frames import to_cudf
+
+        return to_cudf(self)
 
 
 def numpy_pandas(frame: pl.DataFrame) -> pd.DataFrame:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
-from jupyter_mlops.data import LazySource, open_source, register
+from jupyter_mlops.data import LazySource, Table, digest, open_source, register
 from jupyter_mlops.data.sources import Request
 from jupyter_mlops.workspace import Invalid, NotFound
 
@@ -69,7 +72,15 @@ def test_packed_and_other_separators_read_the_same(tmp_path: Path) -> None:
     write(tmp_path, "semicolon.csv", text.replace(",", ";"))
     write(tmp_path, "x.jsonl", '{"a": 1, "b": "x"}\n{"a": 2, "b": "y"}\n')
     write(tmp_path, "x.json", '[{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]')
+    write(tmp_path, "x.csv.bz2", bz2.compress(text.encode()))
+    with pa.output_stream(str(tmp_path / "x.csv.zst"), compression="zstd") as file:
+        file.write(text.encode())
+    write(tmp_path, "x.jsonl.gz", gzip.compress((tmp_path / "x.jsonl").read_bytes()))
+    write(tmp_path, "utf16.csv", text.encode("utf-16"))
+    pl.read_csv(tmp_path / "x.csv").write_ipc(tmp_path / "x.feather", compression="zstd")
+    pl.read_csv(tmp_path / "x.csv").write_ipc_stream(tmp_path / "stream.arrow")
     names = ["x.csv.gz", "x.zip", "x.tsv", "semicolon.csv", "x.jsonl", "x.json"]
+    names += ["x.csv.bz2", "x.csv.zst", "x.jsonl.gz", "utf16.csv", "x.feather", "stream.arrow"]
     digests = {open_source(str(tmp_path / name)).digest() for name in names}
     assert digests == {open_source(plain).digest()} == {open_source(f"file://{plain}").digest()}
 
@@ -86,7 +97,11 @@ def test_names_with_quotes_markup_and_newlines_survive(tmp_path: Path) -> None:
     [
         ("x.csv", "a,b\n1,2\n1,2,3\n", "line 3 of x.csv has 3 fields where the header has 2"),
         ("x.csv", b"a,b\n1,2\n1,\xe9\n", "line 3 of x.csv is not UTF-8 (byte 0xe9 at column 3)"),
-        ("x.csv", "a,b\n1,é\n".encode("utf-16"), "x.csv is UTF-16 text"),
+        ("x.csv", "a,b\n1,é\n".encode("utf-16-le"), "x.csv is no UTF-8 text: it holds zero bytes"),
+        ("x.csv.bz2", b"PK", "x.csv.bz2 can't be read"),
+        ("x.csv.zst", b"PK", "x.csv.zst can't be read"),
+        ("x.json", '[{"a": 1},\n 2 3]', "line 2 of x.json is not JSON"),
+        ("x.arrow", b"PK", "can't be read as Arrow"),
         ("x.csv", 'a,b\n1,2\n"3,4\n5,6\n', "line 3 of x.csv starts a row that can't be read"),
         ("x.csv", "", "x.csv is empty"),
         ("x.csv", "a,b,a\n1,2,3\n", "two columns of x.csv are called 'a'"),
@@ -96,7 +111,7 @@ def test_names_with_quotes_markup_and_newlines_survive(tmp_path: Path) -> None:
         ("x.jsonl", "1\n", "line 1 of x.jsonl is no JSON object"),
         ("x.jsonl", "", "x.jsonl is empty"),
         ("x.parquet", b"PAR1", "can't be read as Parquet"),
-        ("x.xlsx", b"PK", "x.xlsx is in no format that is read here"),
+        ("x.docx", b"PK", "x.docx is in no format that is read here"),
     ],
 )
 def test_bad_files_get_one_sentence(
@@ -177,3 +192,134 @@ def test_a_condition_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         open_source(path, columns=["m"]).scan()
     with pytest.raises(Invalid, match="takes no --window"):
         open_source(path, window="10m")
+
+
+def test_text_of_another_encoding_is_read_when_it_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "old.csv", "name,n\ncafé,1\n".encode("cp1252"))
+    with pytest.raises(Invalid, match=r"name the encoding .* 'old\.csv#encoding=cp1252'"):
+        open_source(path).scan()
+    found = open_source(f"{path}#encoding=cp1252").scan().collect()
+    assert found.to_dicts() == [{"name": "café", "n": 1}]
+    with pytest.raises(Invalid, match="'cp125' is no encoding: did you mean 'cp1252'"):
+        open_source(f"{path}#encoding=cp125")
+    with pytest.raises(Invalid, match="is not utf-8 throughout: it can't be decoded near byte 11"):
+        open_source(f"{path}#encoding=utf8").scan()
+    mixed = write(tmp_path, "mixed.csv", "n\né\n".encode() + b"\xe9\n")
+    with pytest.raises(Invalid, match=r"line 3 of mixed\.csv .* so it mixes encodings"):
+        open_source(mixed).scan()
+
+
+def test_folders_named_after_values_are_columns_with_types(tmp_path: Path) -> None:
+    for month, kind in (("01", "a%20b"), ("12", "__HIVE_DEFAULT_PARTITION__")):
+        folder = tmp_path / "top=1" / "days" / f"month={month}" / f"kind={kind}"
+        folder.mkdir(parents=True)
+        pl.DataFrame({"v": [int(month)]}).write_parquet(folder / "x.parquet")
+        pl.DataFrame({"v": [int(month)]}).write_ipc(folder / "x.arrow")
+    for ending in ("parquet", "arrow"):
+        source = open_source(str(tmp_path / "top=1" / "days" / "**" / f"*.{ending}"))
+        assert source.schema() == {"v": pl.Int64, "month": pl.Int64, "kind": pl.String}
+        assert source.scan().collect().rows() == [(1, 1, "a b"), (12, 12, None)]
+        assert source.scan().filter(pl.col("month") > 1).collect().height == 1
+    pl.DataFrame({"v": [1]}).write_parquet(tmp_path / "top=1" / "days" / "stray.parquet")
+    with pytest.raises(Invalid, match=r"stray\.parquet is not"):
+        open_source(str(tmp_path / "top=1" / "days" / "**" / "*.parquet")).scan()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "read"),
+    [
+        (pl.Int32, pl.Int64, pl.Int64),
+        (pl.Int64, pl.Float64, pl.Float64),
+        (pl.Null, pl.String, pl.String),
+        (pl.Datetime("ms"), pl.Datetime("us"), pl.Datetime("us")),
+        (pl.Decimal(9, 2), pl.Decimal(12, 4), pl.Decimal(12, 4)),
+        (pl.Datetime("us", "Europe/Paris"), pl.Datetime("us", "UTC"), pl.Datetime("us", "UTC")),
+        (pl.List(pl.Int8), pl.List(pl.Int64), pl.List(pl.Int64)),
+        (pl.Int64, pl.String, None),
+        (pl.UInt64, pl.Int64, None),
+        (pl.Datetime("us"), pl.Datetime("us", "UTC"), None),
+        (pl.Int64, pl.Date, None),
+    ],
+)
+def test_types_that_only_widen_between_files_are_read(
+    tmp_path: Path, one: Any, other: Any, read: Any
+) -> None:
+    pl.DataFrame({"a": [1], "v": [None]}, schema={"a": pl.Int8, "v": one}).write_parquet(
+        tmp_path / "1.parquet"
+    )
+    pl.DataFrame({"v": [None], "a": [2]}, schema={"v": other, "a": pl.Int64}).write_parquet(
+        tmp_path / "2.parquet"
+    )
+    source = open_source(str(tmp_path / "*.parquet"))
+    if read is None:
+        with pytest.raises(Invalid, match=r"2\.parquet differs in 'v' from 1\.parquet: it is"):
+            source.scan()
+    else:
+        assert source.schema() == {"a": pl.Int64, "v": read}
+        assert source.scan().collect()["a"].to_list() == [1, 2]
+
+
+def test_csv_files_of_different_columns_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "1.csv", "a,b\n1,2\n")
+    write(tmp_path, "2.csv", "a,c\n1,2\n")
+    with pytest.raises(Invalid, match=r"2\.csv differs in 'c' from 1\.csv"):
+        open_source(str(tmp_path / "*.csv")).scan()
+
+
+def test_ten_thousand_columns_and_very_long_texts_are_read(tmp_path: Path) -> None:
+    wide = {f"c{i}": [None, i, i / 7][i % 3] for i in range(10_000)}
+    pl.DataFrame([wide] * 5).write_csv(tmp_path / "wide.csv")
+    started = time.process_time()
+    schema = open_source(str(tmp_path / "wide.csv")).schema()
+    assert (schema["c0"], schema["c1"], schema["c2"]) == (pl.String, pl.Int64, pl.Float64)
+    assert time.process_time() - started < 15
+    path = write(tmp_path, "long.csv", "a,b\n1," + "x" * 20_000_000 + "\n2,y\n")
+    lengths = open_source(path).scan().select(pl.col("b").str.len_bytes()).collect()
+    assert lengths["b"].to_list() == [20_000_000, 1]
+
+
+def test_unusual_values_keep_their_meaning_and_their_digest(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "empty": pl.Series([None, None], dtype=pl.Null),
+            "inf": [float("inf"), float("-inf")],
+            "money": pl.Series(["1.10", "2.25"]).cast(pl.Decimal(9, 2)),
+            "when": pl.Series([0, 10**15]).cast(pl.Datetime("us", "Asia/Tokyo")),
+            "nested": [{"x": [1, None], "y": {"z": "a"}}, None],
+            '<b>"q"</b>\n': ["a\nb", "<script>"],
+        }
+    )
+    frame.write_parquet(tmp_path / "x.parquet")
+    frame.write_ipc(tmp_path / "x.arrow")
+    for name in ("x.parquet", "x.arrow"):
+        source = open_source(str(tmp_path / name))
+        assert source.scan().collect().equals(frame)
+        assert source.digest() == digest(frame.lazy())
+
+
+def test_json_types_hold_for_every_record(tmp_path: Path) -> None:
+    lines = [f'{{"a": {i}, "n": {{"x": [{i}]}}}}' for i in range(12_000)]
+    lines += ['{"a": "text", "n": {"x": [0.5], "y": true}}', '{"late": 1, "bare": {}}']
+    source = open_source(write(tmp_path, "x.jsonl", "\n".join(lines)))
+    assert source.schema() == {
+        "a": pl.String,
+        "n": pl.Struct({"x": pl.List(pl.Float64), "y": pl.Boolean}),
+        "late": pl.Int64,
+        "bare": pl.Null,
+    }
+    assert source.scan().select(pl.len()).collect().item() == 12_002
+
+
+def test_a_file_that_goes_away_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"n": range(10)}).write_parquet(path)
+    source = open_source(str(path))
+    table = Table(source)
+    frame = source.scan()
+    path.unlink()
+    with pytest.raises(NotFound, match=r"x\.parquet is gone"):
+        source.scan()
+    source.scan = lambda: frame  # type: ignore[method-assign]
+    for read in (lambda: table.rows, lambda: table.digest, table.polars, table.pandas):
+        with pytest.raises(NotFound, match="went away while it was read"):
+            read()
