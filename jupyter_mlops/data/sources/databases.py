@@ -130,6 +130,24 @@ class Database(LazySource):
             told |= {"server": self._kept.server, "read_at": self._kept.at.isoformat()}
         return {name: value for name, value in told.items() if value is not None}
 
+    @property
+    def dialect(self) -> str:
+        """PostgreSQL, MySQL, SQLite or DuckDB: which SQL the database speaks."""
+        return _ENGINES[self.address.scheme][1]
+
+    @property
+    def fetched(self) -> bool:
+        """Whether the rows are here already."""
+        return self._kept is not None
+
+    def size(self) -> tuple[int, int] | None:
+        """The server's own estimate of rows and bytes, without reading; None without one."""
+        with self.reading() as reading:
+            return reading.size(
+                f"SELECT * FROM {self.relation(reading)}{self.condition()}",  # noqa: S608
+                self.table(reading) if self.where is None else None,
+            )
+
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """A connection in a read-only snapshot of its own, closed whatever happens.

@@ -99,8 +99,10 @@ class DuckDB(Reading):
         found: list[tuple[Any, ...]] = self._connection.execute(statement).fetchall()
         return found
 
-    def size(self, table: TableName) -> tuple[int, int] | None:
-        """The rows as DuckDB's catalogue counts them; bytes aren't kept by the table."""
+    def size(self, select: str, table: TableName | None) -> tuple[int, int] | None:
+        """The rows as DuckDB's catalogue counts them; a query's aren't known beforehand."""
+        if table is None:
+            return None
         found = self._connection.execute(
             "SELECT estimated_size FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?",
             [table.schema, table.name],

@@ -132,15 +132,6 @@ class MySQL(Reading):
             cursor.execute(statement)
             return list(cursor.fetchall())
 
-    def size(self, table: TableName) -> tuple[int, int] | None:
-        """What the storage engine estimates."""
-        literals = ", ".join(self._connection.literal(n) for n in (table.schema, table.name))
-        found = self.rows(
-            "SELECT coalesce(table_rows, 0), coalesce(data_length, 0) "  # noqa: S608
-            f"FROM information_schema.tables WHERE (table_schema, table_name) = ({literals})"
-        )
-        return (int(found[0][0]), int(found[0][1])) if found else None
-
     def close(self) -> None:
         """Close the connection; a statement that still runs is ended on the server too."""
         stream, self._stream = self._stream, None

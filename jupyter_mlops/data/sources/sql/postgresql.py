@@ -161,15 +161,11 @@ class PostgreSQL(Reading):
         """The rows of a small answer."""
         return self._connection.execute(_plain(statement)).fetchall()
 
-    def size(self, table: TableName) -> tuple[int, int] | None:
-        """What the planner knows since the last ANALYZE; partitions count into their table."""
-        named = sql.quote(self.quoted(table.schema, table.name))
-        ((rows, size),) = self.rows(
-            "SELECT sum(greatest(c.reltuples, 0))::bigint, sum(pg_table_size(c.oid))::bigint "  # noqa: S608
-            f"FROM pg_class c WHERE c.oid = {named}::regclass "
-            f"OR c.oid IN (SELECT relid FROM pg_partition_tree({named}::regclass))"
-        )
-        return (rows or 0, size or 0)
+    def size(self, select: str, table: TableName | None) -> tuple[int, int] | None:
+        """What the planner expects of the whole statement, filters included."""
+        ((explained,),) = self.rows(f"EXPLAIN (FORMAT JSON) {select}")
+        plan = explained[0]["Plan"]
+        return int(plan["Plan Rows"]), int(plan["Plan Rows"]) * int(plan["Plan Width"])
 
     def close(self) -> None:
         """Close the connection; psycopg has cancelled what was running."""

@@ -139,8 +139,8 @@ class Reading(ABC):
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """The rows of a SELECT with a small answer."""
 
-    def size(self, table: TableName) -> tuple[int, int] | None:
-        """The server's own estimate of a table's rows and bytes; None when it has none."""
+    def size(self, select: str, table: TableName | None) -> tuple[int, int] | None:
+        """The server's own estimate of the rows and bytes of a SELECT; None without one."""
         return None
 
     @abstractmethod
