@@ -58,16 +58,18 @@ def partners_table(found: Associations, name: str, number: int) -> Table | None:
 
 _FIGURES: Final = (
     Column(key="strength", label="Strength", kind="bar"),
-    Column(key="value", label="Value"),
     Column(key="measure", label="Measure"),
 )
 
 
 def _figures(one: Association) -> dict[str, Any]:
     sign = "−" if one.value < 0 else ""
+    error = f"± {one.error:.2f}" if one.error >= 0.005 else "± <0.01"
     return {
-        "strength": round(abs(one.value), 3),
-        "value": f"{sign}{abs(one.value):.2f} ± {one.error:.2f}",
+        "strength": {
+            "share": round(abs(one.value), 3),
+            "text": f"{sign}{abs(one.value):.2f} {error}",
+        },
         "measure": _MEASURES.get(one.kind, one.kind),
     }
 

@@ -91,7 +91,8 @@ class Facts(_Model):
 class Column(_Model):
     """A table's column; `kind` says how its cells are drawn.
 
-    ``percent`` and ``bar`` take fractions from 0 to 1, ``time`` ISO 8601 in UTC, ``spark``
+    ``percent`` and ``bar`` take fractions from 0 to 1 (a bar also ``{"share": …, "text": …}``,
+    whose text stands beside it), ``time`` ISO 8601 in UTC, ``spark``
     a list of numbers or ``{"values": …, "against": …, "ends": [low, high]}``, ``ref`` a
     reference, ``badge`` ``{"text": …, "level": …}``.
     """

@@ -25,6 +25,8 @@ def cell_text(column: Column, value: Any) -> str:
         values, against, ends = spark_parts(value)
         drawn = spark_text(values) + (f" / {spark_text(against)}" if against else "")
         return f"{ends[0]} {drawn} {ends[1]}" if ends else drawn
+    if column.kind == "bar" and isinstance(value, dict):
+        return str(value["text"])
     if column.kind in {"percent", "bar"}:
         return percent_text(float(value))
     if column.kind == "time":

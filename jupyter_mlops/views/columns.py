@@ -222,6 +222,8 @@ def distribution(
     bins: int = BINS,
 ) -> Distribution | None:
     """How a column's values are spread, over the other table's when there is one."""
+    if there is None and it.values.distinct() < 2:
+        return None
     both = there is not None and against is not None
     names = _sides(result, against) if both else ("", "")
     if there is not None and it.values.numeric == there.values.numeric and it.values.numeric:
@@ -335,8 +337,8 @@ def _typical(it: ColumnProfile) -> str | None:
 def _spark(it: ColumnProfile) -> dict[str, Any] | None:
     drawn = it.histogram(ROW_BINS)
     most = max(drawn.counts, default=0)
-    if not most:
-        return None
+    if not most or it.values.distinct() < 2:
+        return None  # one value is no distribution
     spark: dict[str, Any] = {"values": [round(100 * count / most) for count in drawn.counts]}
     if it.values.numeric:
         ends = _ends(it) if drawn.edges else [drawn.labels[0], drawn.labels[-1]]

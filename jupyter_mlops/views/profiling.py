@@ -38,8 +38,12 @@ _NAMED: Final = 6
 _NOTICES: Final = 5
 _FIRST: Final = (
     "leakage",
+    "time leakage",
     "missing labels",
+    "duplicate rows",
+    "wrong units",
     "imbalance",
+    "placeholder",
     "high cardinality",
     "missing",
     "duplicate column",
@@ -67,6 +71,21 @@ _SAYS: Final = {
     "imbalance": "a rare class",
     "free text": "free text",
     "nested": "lists or records",
+    "time leakage": "may lie in the future of its row",
+    "near-constant": "one value nearly everywhere",
+    "placeholder": "values that stand for none",
+    "wrong units": "a part in another unit",
+    "impossible values": "values that can't be",
+    "inconsistent categories": "one category written in several ways",
+    "mixed types": "numbers among words",
+    "stray characters": "characters that can't be seen",
+    "damaged text": "read with the wrong encoding",
+    "rare categories": "with many rare categories",
+    "personal data": "data about people",
+    "time coverage": "with gaps in time",
+    "future dates": "dates after today",
+    "redundant": "following another column closely",
+    "missing together": "missing in the same rows as others",
 }
 
 
@@ -78,7 +97,7 @@ def profile_view(result: Profile) -> View:
     return View(
         kind="profile",
         title=short(title),
-        subtitle=f"{result.rows:,} rows · {len(result.columns):,} columns{target}",
+        subtitle=f"{_count(result.rows, 'row')} · {_count(len(result.columns), 'column')}{target}",
         ref=f"profile:{result.id}" if result.id else None,
         line=_line(result),
         blocks=[
@@ -135,6 +154,10 @@ def _shared(result: SideBySide) -> list[Notice]:
         )
         for one in result.advice[:_NOTICES]
     ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _name(result: Profile) -> str:

@@ -7,6 +7,7 @@ export namespace CommandIDs {
   export const openReport = 'jupyter-mlops:open-report';
   export const insertLine = 'jupyter-mlops:insert-line';
   export const refreshViews = 'jupyter-mlops:refresh-views';
+  export const profileVariable = 'jupyter-mlops:profile-variable';
   export const stopEndpoint = 'jupyter-mlops:stop-endpoint';
 }
 

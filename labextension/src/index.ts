@@ -1,5 +1,6 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { kernels } from './plugins/kernels';
 import { launcher } from './plugins/launcher';
 import { notebook } from './plugins/notebook';
 import { panels } from './plugins/panels';
@@ -15,6 +16,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   panels,
   sidebar,
   notebook,
+  kernels,
   renderer,
   launcher,
   status

@@ -23,6 +23,9 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'profile-show': [],
   'profile-columns': [],
   'profile-column': [],
+  'contract-ls': ['contract.'],
+  'contract-show': ['contract.'],
+  'contract-diff': [],
   'label-status': ['label.'],
   'label-next': ['label.'],
   runs: ['run.', 'model.'],
@@ -39,6 +42,7 @@ const TRAFFIC = 'endpoint.traffic';
 const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   data: ['data-show', 'name'],
   profile: ['profile-show', 'ref'],
+  contract: ['contract-show', 'name'],
   run: ['runs', 'name'],
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
@@ -87,7 +91,15 @@ export function queryOf(ref: string): IQuery | null {
 }
 
 /** Kinds of views that show a record as its panel does; others show something made of it. */
-const RECORDS = ['dataset', 'run', 'model', 'endpoint', 'drift', 'label-task'];
+const RECORDS = [
+  'dataset',
+  'contract',
+  'run',
+  'model',
+  'endpoint',
+  'drift',
+  'label-task'
+];
 
 /** The query that keeps showing what a result shows; null when nothing does. */
 export function queryOfResult(view: IView): IQuery | null {

@@ -24,7 +24,14 @@ export function Cell(props: {
     case 'percent':
       return <>{typeof value === 'number' ? percentText(value) : '–'}</>;
     case 'bar':
-      return <Bar fraction={Number(value)} />;
+      return typeof value === 'object' ? (
+        <Bar
+          fraction={Number(valueOf(value as Row, 'share'))}
+          text={scalarText(valueOf(value as Row, 'text'))}
+        />
+      ) : (
+        <Bar fraction={Number(value)} />
+      );
     case 'spark':
       return <SparkCell value={value} />;
     case 'badge':
@@ -111,8 +118,11 @@ function BadgeCell(props: { value: unknown }): React.JSX.Element {
 }
 
 /** A share of a whole as a bar with its number. */
-export function Bar(props: { fraction: number }): React.JSX.Element {
-  const { fraction } = props;
+export function Bar(props: {
+  fraction: number;
+  text?: string;
+}): React.JSX.Element {
+  const { fraction, text } = props;
   if (!Number.isFinite(fraction)) {
     return <span className="jp-mlops-Cell-none">–</span>;
   }
@@ -122,7 +132,7 @@ export function Bar(props: { fraction: number }): React.JSX.Element {
       <span className="jp-mlops-Bar-track" aria-hidden="true">
         <span className="jp-mlops-Bar-fill" style={{ width: `${width}%` }} />
       </span>
-      <span className="jp-mlops-Bar-text">{percentText(fraction)}</span>
+      <span className="jp-mlops-Bar-text">{text ?? percentText(fraction)}</span>
     </span>
   );
 }

@@ -14,7 +14,7 @@ export interface ISort {
 }
 
 /** Filtering a handful of rows costs more than reading them. */
-export const WORTH_FILTERING = 8;
+export const WORTH_FILTERING = 10;
 
 /** A table that can be sorted, filtered and paged with mouse and keyboard. */
 export function TableBlock(props: { block: ITable }): React.JSX.Element {
@@ -203,6 +203,9 @@ function sortValue(value: unknown): Sortable {
   }
   if (typeof value === 'number') {
     return Number.isNaN(value) ? null : value;
+  }
+  if (typeof value === 'object' && 'share' in value) {
+    return sortValue(value.share);
   }
   return plainText(value);
 }

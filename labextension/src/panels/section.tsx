@@ -17,8 +17,10 @@ export function SectionView(props: {
   records: ITable | null;
   onOpenList: () => void;
   onInsert: ((line: string) => void) | null;
+  /** Another way to records of this kind. */
+  more?: React.ReactNode;
 }): React.JSX.Element {
-  const { section, records, onOpenList, onInsert } = props;
+  const { section, records, onOpenList, onInsert, more } = props;
   const { trans } = useHost();
   const [isOpen, setOpen] = React.useState(true);
   const count = records ? (records.total ?? records.rows.length) : null;
@@ -63,6 +65,7 @@ export function SectionView(props: {
           ) : (
             <Empty section={section} onInsert={onInsert} />
           )}
+          {more}
         </div>
       ) : null}
     </section>

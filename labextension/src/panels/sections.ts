@@ -20,6 +20,9 @@ export interface ISection {
 /** The question that the sidebar and the status bar ask. */
 export const OVERVIEW: IQuery = { verb: 'status', args: {} };
 
+/** What data must be like: a list beside the sections. */
+export const CONTRACTS: IQuery = { verb: 'contract-ls', args: {} };
+
 /** The sections, in the order of a model's life. */
 export function sections(trans: TranslationBundle): readonly ISection[] {
   return [

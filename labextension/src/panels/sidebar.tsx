@@ -107,8 +107,41 @@ function Content(props: {
             panels.openQuery(section.query);
           }}
           onInsert={insert}
+          more={
+            section.id === 'data' ? <Ways commands={commands} /> : undefined
+          }
         />
       ))}
     </>
+  );
+}
+
+/** From data to what is in it and what is expected of it. */
+function Ways(props: { commands: CommandRegistry }): React.JSX.Element {
+  const { commands } = props;
+  const { trans } = useHost();
+  return (
+    <div className="jp-mlops-Ways">
+      {commands.hasCommand(CommandIDs.profileVariable) ? (
+        <button
+          type="button"
+          className="jp-mlops-Link jp-mlops-Section-all"
+          onClick={() => {
+            void commands.execute(CommandIDs.profileVariable);
+          }}
+        >
+          {trans.__('Variables of a kernel')}
+        </button>
+      ) : null}
+      <button
+        type="button"
+        className="jp-mlops-Link jp-mlops-Section-all"
+        onClick={() => {
+          void commands.execute(CommandIDs.openList, { list: 'contracts' });
+        }}
+      >
+        {trans.__('Contracts')}
+      </button>
+    </div>
   );
 }

@@ -13,7 +13,7 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { CommandIDs, describe, textArgument } from '../commands';
 import { mlopsIcon } from '../icons';
 import { Panels } from '../panels/panels';
-import { OVERVIEW, sections } from '../panels/sections';
+import { CONTRACTS, OVERVIEW, sections } from '../panels/sections';
 import type { IQuery } from '../references';
 import { keyOf } from '../references';
 import { IPanels, IWorkspace } from '../tokens';
@@ -49,7 +49,10 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
     const opener = new Panels(app, workspace, trans, rendermime, themes);
     const { commands } = app;
     const category = trans.__('MLOps');
-    const lists = sections(trans);
+    const lists = [
+      ...sections(trans),
+      { id: 'contracts', title: trans.__('Contracts'), query: CONTRACTS }
+    ];
 
     commands.addCommand(CommandIDs.openList, {
       label: args =>
@@ -58,7 +61,9 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
       caption: trans.__('Open a list of the workspace in a panel'),
       icon: mlopsIcon,
       describedBy: describe(
-        { list: 'data, labels, experiments, models, endpoints or overview' },
+        {
+          list: 'data, contracts, labels, experiments, models, endpoints or overview'
+        },
         []
       ),
       execute: args => {
