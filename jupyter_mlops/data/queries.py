@@ -74,7 +74,8 @@ def query(
     }
     if statement.changing:
         told["changing"] = statement.changing
-    source = SqlSource("the query's result", sql, tables, told)
+    label = f"a query over {', '.join(tables)}" if tables else "a query"
+    source = SqlSource(label, sql, tables, told)
     inputs = list(dict.fromkeys(ref for table in tables.values() for ref in table.inputs))
     if name is None:
         return _preview(source, statement)

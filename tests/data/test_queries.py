@@ -257,6 +257,7 @@ def test_sql_reaches_nothing_but_its_tables(
 def test_duckdb_itself_refuses_what_the_parser_lets_through(lone: Workspace) -> None:
     from jupyter_mlops.data.sandbox import sandbox
 
+    frame_of_this_process = TRIPS
     with sandbox({"trips": data.get(lone, "trips")}) as connection:
         assert connection.sql("SELECT count(*) FROM trips").fetchall() == [(4,)]
         for sql in (
@@ -268,6 +269,9 @@ def test_duckdb_itself_refuses_what_the_parser_lets_through(lone: Workspace) -> 
         ):
             with pytest.raises(Exception, match=r"disabled by configuration|has been locked"):
                 connection.execute(sql)
+        with pytest.raises(Exception, match="does not exist"):
+            connection.execute("SELECT * FROM frame_of_this_process")
+    assert frame_of_this_process is TRIPS
 
 
 def test_a_large_result_streams_in_bounded_memory(lone: Workspace) -> None:

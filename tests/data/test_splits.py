@@ -119,6 +119,14 @@ def test_copies_of_a_row_are_never_torn_apart(lone: Workspace) -> None:
         assert data.overlap(made["train"], made["test"]).shared == 0
 
 
+def test_copies_of_a_row_go_to_the_nearer_part(lone: Workspace) -> None:
+    twins = pl.concat([ROWS.filter(pl.col("kind") == "common").head(20)] * 10)
+    data.add(lone, "twins", twins)
+    for share in (0.48, 0.52):
+        made = data.split(lone, "twins", {"train": share, "test": 1 - share}, stratify="kind")
+        assert made["train"].rows == 100
+
+
 def test_a_group_is_in_one_part_only(lone: Workspace) -> None:
     data.add(lone, "rows", ROWS.with_columns(pl.when(pl.col("id") > 9).then(pl.col("who"))))
     made = data.split(lone, "rows", THREE, group=["who"])
