@@ -134,7 +134,8 @@ def signature(verb: Verb) -> str:
 
 def chapter(verb: Verb) -> str:
     """The part of the work a command belongs to: its module."""
-    name = verb.function.__module__.rpartition(".")[2].capitalize()
+    module = verb.function.__module__.rpartition(".")[2]
+    name = {"profiling": "Data", "contracts": "Data"}.get(module, module.capitalize())
     return name if name in CHAPTERS else CHAPTERS[-1]
 
 

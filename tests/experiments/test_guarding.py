@@ -12,6 +12,7 @@ from experiments.workbench import Bench
 from jupyter_mlops import data, experiments, models
 from jupyter_mlops.experiments import sending
 from jupyter_mlops.profiling import contracts
+from jupyter_mlops.verbs.table import find
 from jupyter_mlops.workspace import Invalid
 from jupyter_mlops.workspace.tracking import tracking_client
 
@@ -65,7 +66,15 @@ def test_data_that_breaks_it_stops_before_the_body_runs(guarded: Bench) -> None:
 
 
 def test_observed_it_is_trained_on_all_the_same_and_told(guarded: Bench) -> None:
-    run = guarded.train(BODY, data=spoilt(guarded), contract="cancer", contract_mode="observe")
+    run = find("train")(
+        guarded.ws,
+        name="cancer",
+        body=BODY,
+        namespace=guarded.names,
+        data=spoilt(guarded),
+        contract="cancer",
+        contract_mode="observe",
+    )
     assert run.metrics["rows"] == 285
     assert not run.model["contract"]["kept"]
     assert "3 of 285 values lie outside" in run.notes[0]

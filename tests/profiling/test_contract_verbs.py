@@ -121,6 +121,18 @@ def test_data_without_a_contract_is_a_contract_for_other_data(ws: Workspace) -> 
     assert run(ws, [*line, "--environment", "serving"]).ok
 
 
+def test_a_name_means_the_data_to_learn_from_and_the_contract_to_check_by(
+    ws: Workspace, loans: Contract
+) -> None:
+    run(ws, ["contract", "edit", "loans", "segment", "--forbid", "c"])
+    assert run(ws, ["contract", "loans"]).ref is None
+    assert run(ws, ["contract", "contract:loans@1"]).ref == "contract:loans@1"
+    checked = run(ws, ["contract", "loans", "--check", "loans"])
+    assert (checked.contract.ref, checked.data_ref) == ("contract:loans@2", "data:loans@1")
+    contracts.save(ws, loans, "alone")
+    assert run(ws, ["contract", "alone"]).ref == "contract:alone@1"
+
+
 def test_contracts_are_listed_compared_and_carried_to_another_name(
     ws: Workspace, loans: Contract, tmp_path: Path
 ) -> None:

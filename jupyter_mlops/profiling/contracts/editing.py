@@ -128,9 +128,9 @@ def without(contract: Contract, column: str) -> Contract:
 
 
 def _again(contract: Contract, body: dict[str, Any]) -> Contract:
-    return Contract.from_dict(
-        body, name=contract.name, version=contract.version, profile=contract.profile
-    )
+    made = Contract.from_dict(body, name=contract.name, profile=contract.profile)
+    # It is that version only as long as it says the same.
+    return contract if made.digest == contract.digest else made
 
 
 def _whole(terms: Any) -> bool:

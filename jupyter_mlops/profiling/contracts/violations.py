@@ -174,10 +174,10 @@ def lazy(frame: Any) -> pl.LazyFrame:
 
 
 def repeated(key: Key) -> pl.Expr:
-    """True in the rows that share a key with another."""
+    """True in the rows that repeat the key of an earlier one."""
     columns = [named(name) for name in key.columns]
     whole = pl.all_horizontal([one.is_not_null() for one in columns])
-    return pl.struct(columns).is_duplicated() & whole
+    return ~pl.struct(columns).is_first_distinct() & whole
 
 
 def joined(key: Key) -> str:
