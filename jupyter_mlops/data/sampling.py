@@ -82,7 +82,7 @@ class RowSample:
         keys = np.concatenate(self._keys)
         if len(keys) > self.size:
             kept = np.sort(np.argpartition(keys, self.size - 1)[: self.size])
-            frame, keys = frame[kept], keys[kept]
+            frame, keys = _detached(frame[kept]), keys[kept]
             self._limit = keys.max()
         self._parts, self._keys = [frame], [keys]
 
