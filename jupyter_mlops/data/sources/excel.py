@@ -66,7 +66,7 @@ class ExcelFile(LazySource):
             frame: pl.DataFrame = book.load_sheet(sheet, schema_sample_rows=None).to_polars()
         except fastexcel.FastExcelError as error:
             raise self._damaged(error) from None
-        return frame
+        return _with_integers(frame)
 
     def _damaged(self, error: Exception) -> Invalid:
         return Invalid(
@@ -110,3 +110,11 @@ class ExcelFile(LazySource):
             f"name one as '{self.uri}#{full[0]}'",
             code="E-FILE-006",
         )
+
+
+def _with_integers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Tell whole numbers from others: in a cell both are floats."""
+    floats = [frame[name] for name, dtype in frame.schema.items() if dtype.is_float()]
+    known = [values for values in floats if values.count() and values.is_finite().all()]
+    whole = [v.name for v in known if (v == v.floor()).all() and (v.abs() < 2**53).all()]
+    return frame.with_columns(pl.col(whole).cast(pl.Int64))

@@ -209,6 +209,6 @@ def _require_av() -> None:
         raise Unavailable(
             "sound and film can't be looked into",
             "PyAV isn't installed",
-            'pip install "jupyter-mlops[media]"',
+            'pip install "jupyter_mlops[media]"',
             code="E-FILE-007",
         ) from None
