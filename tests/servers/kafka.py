@@ -81,4 +81,4 @@ class Kafka:
 
     def uri(self, topic: str, options: str = "") -> str:
         """A source's URI."""
-        return f"kafka://{self.hosts}/{topic}?timeout=2{options}"
+        return f"kafka://{self.hosts}/{topic}?timeout=5{options}"

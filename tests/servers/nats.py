@@ -85,7 +85,7 @@ class Nats:
 
     def uri(self, stream: str, options: str = "") -> str:
         """A source's URI; the password is the secret NATS_PASSWORD."""
-        return f"nats://{self.user}:secret:NATS_PASSWORD@127.0.0.1:{self.port}/{stream}?timeout=2{options}"
+        return f"nats://{self.user}:secret:NATS_PASSWORD@127.0.0.1:{self.port}/{stream}?timeout=5{options}"
 
 
 async def _ready(jetstream: Any) -> None:

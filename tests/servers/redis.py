@@ -55,7 +55,7 @@ class Redis:
 
     def uri(self, stream: str, options: str = "") -> str:
         """A source's URI; the password is the secret REDIS_PASSWORD."""
-        return f"redis://{self.user}:secret:REDIS_PASSWORD@127.0.0.1:{self.port}/0/{stream}?timeout=2{options}"
+        return f"redis://{self.user}:secret:REDIS_PASSWORD@127.0.0.1:{self.port}/0/{stream}?timeout=5{options}"
 
     def _ping(self) -> None:
         with self.connect() as connection:
