@@ -261,7 +261,10 @@ class Field(_Model):
 
 
 class Form(_Model):
-    """A verb whose arguments a person fills in; empty fields are left out."""
+    """A verb whose arguments a person fills in; empty fields are left out.
+
+    With `changes` only what differs from the fields' values is sent.
+    """
 
     type: Literal["form"] = "form"
     title: str = ""
@@ -269,6 +272,7 @@ class Form(_Model):
     verb: str
     args: dict[str, Any] = Pydantic(default_factory=dict)
     fields: list[Field]
+    changes: bool = False
 
 
 Block = Annotated[

@@ -21,6 +21,7 @@ from jupyter_mlops.views.blocks import (
     Table,
     View,
 )
+from jupyter_mlops.views.contract_forms import contract_forms, with_forms
 from jupyter_mlops.views.data import short
 from jupyter_mlops.views.registry import look
 
@@ -50,7 +51,7 @@ def contract_view(result: Contract) -> View:
         total=len(names),
     )
     blocks: list[Block] = [_facts(result), *[Notice(text=note) for note in result.notes]]
-    blocks.append(table)
+    blocks += [*contract_forms(result), with_forms(table, result)]
     text = result.text()
     if len(text) <= _TEXT:
         blocks.append(Code(title="As text", language="json", text=text))

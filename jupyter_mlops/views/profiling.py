@@ -108,6 +108,7 @@ def profile_view(result: Profile) -> View:
             _advice(result.advice),
             *_together(result),
             *_code(result.advice),
+            *_contract(result),
         ],
     )
 
@@ -209,6 +210,23 @@ def _again(result: Profile, against: Profile | None = None) -> list[Form]:
                     hint="another dataset, side by side",
                 ),
             ],
+        )
+    ]
+
+
+def _contract(result: Profile) -> list[Form]:
+    """What data like this must be like, learnt and kept."""
+    if not result.data_ref:
+        return []
+    args = {"source": result.data_ref}
+    name = result.data_ref.removeprefix("data:").partition("@")[0]
+    return [
+        Form(
+            title="Turn it into a contract",
+            submit="Save contract",
+            verb="contract",
+            args=args | ({"target": result.target} if result.target else {}),
+            fields=[Field(name="save", label="Name", value=name)],
         )
     ]
 

@@ -159,6 +159,7 @@ export interface IForm {
   verb: string;
   args?: Record<string, unknown>;
   fields: IField[];
+  changes?: boolean;
 }
 
 export type Block =

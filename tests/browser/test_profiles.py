@@ -102,7 +102,7 @@ def test_a_wide_table_is_searched_sorted_and_paged_to_its_last_column(page, axe,
     head.click()
     head.click()
     profile.get_by_text("measurement_299").wait_for()
-    profile.get_by_role("button", name="Next page").focus()
+    profile.get_by_role("button", name="Next page").first.focus()
     page.keyboard.press("Enter")
     profile.get_by_text("11–20 of 300").wait_for()
     profile.get_by_role("button", name="measurement_285", exact=True).click()
@@ -130,6 +130,36 @@ def test_the_panel_profiles_again_with_a_target_and_against_another(page, axe, s
     profile.get_by_label("Against").select_option("data:february@1")
     profile.get_by_role("button", name="Profile", exact=True).click()
     profile.get_by_text("against february@1").wait_for()
+
+
+def test_a_contract_is_saved_edited_compared_and_checked_in_its_panel(page, axe, shots):
+    page.evaluate(OPEN, "data:january@1")
+    panel(page, "dataset").get_by_role("button", name="Profile", exact=True).click()
+    panel(page, "profile").get_by_role("button", name="Save contract").click()
+    contract = panel(page, "contract")
+    contract.get_by_text("version 1").first.wait_for()
+    contract.get_by_role("button", name="distance", exact=True).focus()
+    page.keyboard.press("Enter")
+    form = contract.locator(".jp-mlops-Detail form")
+    form.get_by_label("To", exact=True).fill("4000")
+    form.get_by_label("May be missing").fill("0.25")
+    assert axe(page, PANEL) == []
+    shots(page, "contract")
+    form.get_by_role("button", name="Save as new version").click()
+    contract.get_by_text("version 2").first.wait_for()
+    row = contract.locator("tr").filter(has=page.get_by_role("button", name="distance", exact=True))
+    row.get_by_text("25.0 %").wait_for()
+    assert "4000" in row.inner_text()
+    contract.get_by_role("button", name="Compare").click()
+    changed = panel(page, "contract").get_by_text("2 rules differ")
+    changed.wait_for()
+    page.evaluate(OPEN, "contract:january@2")
+    contract.get_by_label("Dataset").select_option("data:february@1")
+    contract.get_by_role("button", name="Check", exact=True).click()
+    check = panel(page, "contract-check")
+    check.get_by_text("breaks it").wait_for()
+    assert check.get_by_role("rowheader", name="dep_delay").first.is_visible()
+    shots(page, "contract-check")
 
 
 def test_a_busy_kernel_is_asked_for_its_variables_and_not_disturbed(page, axe, shots):

@@ -178,8 +178,12 @@ export function argumentsOf(
   filled: Readonly<Record<string, string>>
 ): Record<string, unknown> {
   const found: Record<string, unknown> = {};
+  const start = startOf(block);
   for (const field of block.fields) {
     const text = (filled[field.name] ?? '').trim();
+    if (block.changes && text === start[field.name]) {
+      continue;
+    }
     if (field.kind === 'switch') {
       found[field.name] = text === 'true';
     } else if (text !== '') {
