@@ -110,18 +110,28 @@ class _Counting:
         schema = pl.Schema({one.name: one.dtype for one in self.columns})
         made = Scan.of(schema, self.target)
         made.digest = None
-        numbers = [i for i, one in enumerate(self.columns) if _number(one) is not None]
-        self._counts(made, numbers)
+        self._counts(made)
         if not made.rows:
             return made
-        self._moments(made, numbers)
         sample = self._sample(made)
+        varied = []
         for i, one in enumerate(self.columns):
             column = made.columns[one.name]
-            if _number(one) is None and column.type != "boolean":
+            if column.type == "boolean" or not column.present:
+                continue
+            if _number(one) is None:
                 column.fail(f"its values ({column.type}) can only be profiled when they are read")
-            elif column.present:
-                self._values(i, column, sample[one.name].drop_nulls())
+            elif not self._values(i, column):
+                varied.append(i)
+        self._spread(made, varied)
+        for i, one in enumerate(self.columns):
+            column = made.columns[one.name]
+            if i in varied and column.values.numeric and not column.values.exact:
+                column.values._ranks.update(np.array(self._quantiles(i), dtype=np.float64))
+            if column.temporal and column.moments.count:
+                column.times = self._times(i, column)
+            if column.texts is not None:
+                _texts(column, sample[one.name].drop_nulls())
         made.distinct = _as_many(made.rows)
         return made
 
@@ -139,67 +149,71 @@ class _Counting:
     def _ask(self, answers: Sequence[str], rest: str = "") -> list[tuple[Any, ...]]:
         return self.reading.rows(f"SELECT {', '.join(answers)} FROM {self._inner()} {rest}")  # noqa: S608
 
-    def _counts(self, made: Scan, numbers: list[int]) -> None:
-        """Rows, missing values, extremes and means, in one statement."""
+    def _counts(self, made: Scan) -> None:
+        """Rows and missing values of all columns, in one statement."""
         asked, gone = ["count(*)"], {}
         for i, one in enumerate(self.columns):
             gone[one.name] = f"c{i} IS NULL"
             if one.dtype.is_float():
                 gone[one.name] = f"(c{i} IS NULL OR c{i} = 'NaN'::float8)"
-        unlabelled = gone.get(self.target or "", "false")
+        unlabelled = gone.get(self.target or "")
         for i, one in enumerate(self.columns):
             asked.append(f"count(*) FILTER (WHERE {gone[one.name]})")
-            asked.append(f"count(*) FILTER (WHERE {gone[one.name]} AND {unlabelled})")
-            if one.dtype == pl.Boolean:
-                asked += [f"count(*) FILTER (WHERE c{i})", "0", "0", "0", "0", "0"]
-            elif i in numbers:
-                asked += [f"count(v{i})", f"count(*) FILTER (WHERE v{i} = 0)"]
-                asked += [f"count(*) FILTER (WHERE v{i} < 0)"]
-                asked += [f"min(v{i})", f"max(v{i})", f"avg(v{i})"]
-            else:
-                asked += ["0"] * 6
+            both = f"count(*) FILTER (WHERE {gone[one.name]} AND {unlabelled})"
+            asked.append(both if unlabelled else "0")
+            asked.append(f"count(*) FILTER (WHERE c{i})" if one.dtype == pl.Boolean else "0")
         ((rows, *told),) = self._ask(asked)
         made.rows = rows
         for i, one in enumerate(self.columns):
-            missing, both, count, zeros, below, low, high, mean = told[8 * i : 8 * i + 8]
             column = made.columns[one.name]
-            column.rows, column.missing, column.unlabelled = rows, missing, both
+            column.rows = rows
+            column.missing, column.unlabelled, true = told[3 * i : 3 * i + 3]
             if one.dtype == pl.Boolean:
-                yes = {True: count, False: rows - missing - count}
+                yes = {True: true, False: column.present - true}
                 column.values.counts = {value: n for value, n in yes.items() if n}
-            elif i in numbers and count:
-                column.infinite = column.present - count
-                column.zeros, column.negatives = zeros, below
-                column.low, column.high = float(low), float(high)
-                column.moments = Moments(count, float(mean))
         if self.target is not None:
             made.unlabelled = made.columns[self.target].missing
 
-    def _moments(self, made: Scan, numbers: list[int]) -> None:
-        """Central sums about the means, scaled so that no power overflows in the database."""
-        asked, scales = [], {}
-        for i in numbers:
+    def _spread(self, made: Scan, varied: list[int]) -> None:
+        """Extremes and moments of columns with many values, in two statements."""
+        if not varied:
+            return
+        asked = []
+        for i in varied:
+            asked += [f"count(v{i})", f"count(*) FILTER (WHERE v{i} = 0)"]
+            asked += [f"count(*) FILTER (WHERE v{i} < 0)"]
+            asked += [f"min(v{i})", f"max(v{i})", f"avg(v{i})"]
+        (told,) = self._ask(asked)
+        scaled, scales = [], {}
+        for place, i in enumerate(varied):
+            count, zeros, below, low, high, mean = told[6 * place : 6 * place + 6]
             column = made.columns[self.columns[i].name]
-            mean = column.moments.mean
-            far = max((column.high or 0.0) - mean, mean - (column.low or 0.0))
-            if not column.moments.count or not 0 < far < np.inf:
-                continue
-            scales[i] = far
-            z = f"((v{i} - {mean!r}::float8) / {far!r}::float8)"
-            # The fourth power of less would underflow, which PostgreSQL takes for an error.
-            z = f"CASE WHEN abs({z}) > 1e-70 THEN {z} END"
-            asked += [f"coalesce(sum(power({z}, {k})), 0)" for k in (2, 3, 4)]
+            column.infinite = column.present - count
+            column.zeros, column.negatives = zeros, below
+            column.low, column.high = float(low), float(high)
+            column.moments = Moments(count, float(mean))
+            # Scaled so that no power overflows in the database.
+            far = max(column.high - column.moments.mean, column.moments.mean - column.low)
+            if 0 < far < np.inf:
+                scales[i] = far
+                scaled.append(f"((v{i} - {float(mean)!r}::float8) / {far!r}::float8) AS z{i}")
+        # The fourth power of less would underflow, which PostgreSQL takes for an error.
+        asked = [
+            f"coalesce(sum({' * '.join([f'z{i}'] * k)}) FILTER (WHERE abs(z{i}) > 1e-70), 0)"
+            for i in scales
+            for k in (2, 3, 4)
+        ]
         if not asked:
             return
-        (told,) = self._ask(asked)
+        inner = f"(SELECT {', '.join(scaled)} FROM {self._inner()}) AS scaled"  # noqa: S608
+        (told,) = self.reading.rows(f"SELECT {', '.join(asked)} FROM {inner}")  # noqa: S608
         for place, (i, far) in enumerate(scales.items()):
             moments = made.columns[self.columns[i].name].moments
             with np.errstate(over="ignore"):
-                sums = [
+                moments.m2, moments.m3, moments.m4 = (
                     float(total * np.float64(far) ** k)
                     for k, total in enumerate(told[3 * place : 3 * place + 3], start=2)
-                ]
-            moments.m2, moments.m3, moments.m4 = sums
+                )
 
     def _sample(self, made: Scan) -> pl.DataFrame:
         """Rows from all over the table; they also become the scan's sample."""
@@ -216,12 +230,10 @@ class _Counting:
         drawn = sample.frame()
         return drawn if drawn.width else pl.DataFrame(schema=made.types)
 
-    def _values(self, i: int, column: ColumnProfile, sample: pl.Series) -> None:
-        """Distinct and frequent values, quantiles, and what texts and times look like."""
-        if column.type == "boolean":
-            return
-        exact = column.numeric and self.columns[i].dtype.is_integer()
-        name = f"v{i}" if (column.numeric or column.temporal) and not exact else f"c{i}"
+    def _values(self, i: int, column: ColumnProfile) -> bool:
+        """Ask for the frequent values; whether they are all, so that the rest follows."""
+        whole = column.numeric and self.columns[i].dtype.is_integer()
+        name = f"v{i}" if column.values.numeric and not whole else f"c{i}"
         if column.type == "text":
             # A megabyte of text isn't worth keeping as the name of a value.
             short = f"left(c{i}, {_LONG - 40}) || '…' || md5(c{i})"
@@ -231,21 +243,14 @@ class _Counting:
             [f"{name} AS value", "count(*) AS times", "count(*) OVER () AS different"],
             f"WHERE v{i} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {limit + 1}",
         )
-        if not top:
-            return
         column.values.counts = {value: int(times) for value, times, _ in top[:limit]}
         if len(top) > limit:
-            ranks = self._quantiles(i) if column.values.numeric else []
-            _sketched(column.values, top[-1][2], top[-1][1], ranks)
-        if column.temporal:
-            column.times = self._times(i, column)
-        if column.texts is not None:
-            texts, counts = sample, np.full(len(sample), column.present / max(len(sample), 1))
-            if column.values.exact:
-                texts = pl.Series(list(column.values.counts), dtype=pl.String)
-                counts = np.array(list(column.values.counts.values()))
-            column.texts.measure(texts.str.len_chars().to_numpy(), counts.round().astype(np.int64))
-            column.texts.update(texts, counts)
+            _sketched(column.values, top[-1][2], top[-1][1])
+            return False
+        if column.type == "text" and any(len(value) > _LONG for value, *_ in top):
+            return False
+        _follow(column)
+        return True
 
     def _quantiles(self, i: int) -> list[float]:
         ranks = "[" + ", ".join(f"{(k + 0.5) / _RANKS:.6f}" for k in range(_RANKS)) + "]"
@@ -283,16 +288,44 @@ def _number(column: Column) -> str | None:
     return f"length({column.expression})::float8" if column.dtype == pl.String else None
 
 
-def _sketched(values: Values, different: int, least: int, ranks: list[float]) -> None:
+def _follow(column: ColumnProfile) -> None:
+    """Extremes and moments of a column whose every value is counted."""
+    values, counts = list(column.values.counts), np.array(list(column.values.counts.values()))
+    column.infinite = column.present - int(counts.sum())
+    if not values:
+        return
+    numbers = [len(v) if isinstance(v, str) else v for v in values]
+    told = np.array(numbers, dtype=np.float64)
+    column.low, column.high = float(told.min()), float(told.max())
+    column.zeros, column.negatives = int(counts[told == 0].sum()), int(counts[told < 0].sum())
+    with np.errstate(over="ignore", invalid="ignore"):
+        # From the least value on, so that the mean of a constant is that constant.
+        mean = column.low + float(((told - column.low) * (counts / counts.sum())).sum())
+        sums = [float((counts * (told - mean) ** k).sum()) for k in (2, 3, 4)]
+    column.moments = Moments(int(counts.sum()), mean, *sums)
+
+
+def _texts(column: ColumnProfile, sample: pl.Series) -> None:
+    """What texts look like: all of them where they are counted, else those of the sample."""
+    if column.texts is None or not len(sample):
+        return
+    texts, counts = sample, np.full(len(sample), column.present / len(sample))
+    if column.values.exact:
+        texts = pl.Series(list(column.values.counts), dtype=pl.String)
+        counts = np.array(list(column.values.counts.values()))
+    column.texts.measure(texts.str.len_chars().to_numpy(), counts.round().astype(np.int64))
+    column.texts.update(texts, counts)
+
+
+def _sketched(values: Values, different: int, least: int) -> None:
     """Make values what they are once not all of them are counted one by one."""
     counts = values.counts
     values._spill()
     # What isn't listed occurs at most as often as the first one left out.
     values.counts, values.error = counts, least
     values._distinct = _as_many(different)
-    if ranks:
+    if values.numeric:
         values._ranks = type(values._ranks)(values._ranks.k)
-        values._ranks.update(np.array(ranks, dtype=np.float64))
 
 
 def _as_many(different: int) -> Distinct:
