@@ -24,7 +24,7 @@ from jupyter_mlops.workspace.results import Result
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Transaction, Workspace
 
-__all__ = ["Dataset", "Datasets", "Draft", "add", "get", "list_datasets", "record"]
+__all__ = ["Dataset", "Datasets", "Draft", "add", "draft", "get", "list_datasets", "record"]
 
 
 class Dataset(Table, Result):
@@ -141,6 +141,19 @@ def add(
     >>> add(ws, "flights", "flights.csv.zip", time="time_hour")  # doctest: +SKIP
     <Dataset data:flights@1: 336,776 rows × 19 columns>
     """
+    return record(ws, [draft(ws, name, source, key=key, time=time, **part)])[0]
+
+
+def draft(
+    ws: Workspace,
+    name: str,
+    source: Any,
+    *,
+    key: str | None = None,
+    time: str | None = None,
+    **part: Any,
+) -> Draft:
+    """Check and keep the rows of a version that is still to be recorded; see `add`."""
     from jupyter_mlops.data.resolving import resolve
 
     check_name(name, "dataset")
@@ -149,7 +162,7 @@ def add(
     if not len(schema):
         raise Invalid(f"{table.label} has no columns", fix="check the source", code="E-DATA-050")
     _check_columns(table, schema, key, time)
-    return record(ws, [Draft(name, table, keep(ws, table), key, time)])[0]
+    return Draft(name, table, keep(ws, table), key, time)
 
 
 @dataclass(frozen=True)

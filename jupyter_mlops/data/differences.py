@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from jupyter_mlops.data.rowhashes import HASH, REST, hash_rows
-from jupyter_mlops.data.sandbox import explained, quoted, sandbox
+from jupyter_mlops.data.sandbox import explained, quoted, sandbox, stoppable
 from jupyter_mlops.data.sources import LazySource
 from jupyter_mlops.data.tables import Table
 from jupyter_mlops.workspace.errors import Conflict, NotFound, closest
@@ -149,7 +150,8 @@ def diff(a: Table, b: Table, key: list[str] | None = None, examples: int = EXAMP
             fix="compare versions of one dataset",
             code="E-DATA-101",
         )
-    found = _by_key(a, b, key, common, examples) if key else _by_content(a, b, common, examples)
+    compare = partial(_by_key, a, b, key) if key else partial(_by_content, a, b)
+    found = stoppable(partial(compare, common, examples))
     return Difference(
         a,
         b,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -13,7 +14,7 @@ import polars as pl
 from jupyter_mlops.data.datasets import Dataset, Draft, record
 from jupyter_mlops.data.queries import described
 from jupyter_mlops.data.resolving import Preview, resolve
-from jupyter_mlops.data.sandbox import SqlSource, explained, quoted, sandbox
+from jupyter_mlops.data.sandbox import SqlSource, explained, quoted, sandbox, stoppable
 from jupyter_mlops.data.spans import span
 from jupyter_mlops.data.stored import keep
 from jupyter_mlops.data.tables import Table
@@ -103,7 +104,7 @@ def asof(
     )
     _check(plan)
     names = _names(plan)
-    counted, plan = _counted(plan)
+    counted, plan = stoppable(partial(_counted, plan))
     told = {
         "asof": {
             "left": here.label,
@@ -122,11 +123,11 @@ def asof(
         first = f"{source.sql} ORDER BY {quoted(pair[0])} LIMIT {SHOWN}"
         source = SqlSource(source.uri, first, tables, told)
         with source.reasons():
-            rows = source.scan().collect()
+            rows = stoppable(source.scan().collect)
         return Preview(source.uri, None, rows, here.rows, notes=_notes(plan, counted))
     table = Table(source, inputs=list(dict.fromkeys([*here.inputs, *there.inputs])))
     with source.reasons():
-        kept = keep(ws, table)
+        kept = stoppable(partial(keep, ws, table))
     # Each row of the left table is there once, so its key still identifies it.
     return record(ws, [Draft(save, table, kept, here.key, pair[0])])[0]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from jupyter_mlops.data.datasets import Dataset, Draft, add, get, list_datasets, record
+from jupyter_mlops.data.datasets import Dataset, Draft, draft, get, list_datasets, record
 from jupyter_mlops.data.resolving import Preview
-from jupyter_mlops.data.sandbox import SqlSource
+from jupyter_mlops.data.sandbox import SqlSource, stoppable
 from jupyter_mlops.data.sources.frames import FrameSource, is_frame
 from jupyter_mlops.data.statements import Statement, parse
 from jupyter_mlops.data.stored import Stored
@@ -87,7 +87,8 @@ def query(
         kept = Stored(known.digest, known.rows, known.size, known.schema)
         return record(ws, [Draft(name, table, kept, key, time)])[0]
     with source.reasons():
-        return add(ws, name, table, key=key, time=time)
+        made = stoppable(lambda: draft(ws, name, table, key=key, time=time))
+    return record(ws, [made])[0]
 
 
 def described(name: str, table: Table) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def described(name: str, table: Table) -> dict[str, Any]:
 
 def _preview(source: SqlSource, statement: Statement) -> Preview:
     with source.reasons():
-        rows = source.scan().head(SHOWN + 1).collect()
+        rows = stoppable(lambda: source.scan().head(SHOWN + 1).collect())
     whole = rows.height <= SHOWN
     return Preview(
         "Query",

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -28,10 +29,14 @@ from jupyter_mlops.workspace.errors import Invalid, MLOpsError, Unavailable
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["SqlSource", "explained", "quoted", "sandbox"]
+__all__ = ["SqlSource", "explained", "quoted", "sandbox", "stoppable"]
+
+Made = TypeVar("Made")
 
 MEMORY: Final = "1GB"
 BATCH: Final = 65_536
+#: Seconds after which an interrupt is heard at the latest.
+LISTEN: Final = 0.2
 #: What a file or frame can't hold, by the beginning of DuckDB's type; ``{}`` is the column.
 _PLAIN: Final = {
     # Sums of integers are 128 bits wide; one that doesn't fit into 64 is an error.
@@ -57,6 +62,36 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+#: The databases that are open now, for `stoppable`.
+_OPEN: Final[set[Any]] = set()
+
+
+def stoppable(work: Callable[[], Made]) -> Made:
+    """Do what DuckDB has a part in, so that a person's interrupt stops DuckDB too.
+
+    DuckDB and polars hear of an interrupt only between the batches they make, which may be
+    never. The work is done on another thread, and this one waits where Python listens.
+    """
+    import duckdb
+
+    pool = ThreadPoolExecutor(1)
+    doing = pool.submit(work)
+    try:
+        while not doing.done():
+            wait([doing], timeout=LISTEN)
+        return doing.result()
+    except KeyboardInterrupt:
+        # Only a notebook or a shell is interrupted so, and it does one thing at a time.
+        while not doing.done():
+            for connection in list(_OPEN):
+                with suppress(duckdb.ConnectionException):  # closed in this moment
+                    connection.interrupt()
+            wait([doing], timeout=LISTEN)
+        raise
+    finally:
+        pool.shutdown(wait=False)
+
+
 @contextmanager
 def sandbox(tables: Mapping[str, Table]) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a locked DuckDB in which each table is a view of its name.
@@ -79,6 +114,7 @@ def sandbox(tables: Mapping[str, Table]) -> Iterator[duckdb.DuckDBPyConnection]:
                 "allow_persistent_secrets": False,
             },
         )
+        _OPEN.add(connection)
         try:
             # Variables of this process are tables only when they were handed over.
             connection.execute("SET python_enable_replacements = false")
@@ -91,6 +127,7 @@ def sandbox(tables: Mapping[str, Table]) -> Iterator[duckdb.DuckDBPyConnection]:
                 connection.execute(_view(name, paths, tables[name].source.schema()))
             yield connection
         finally:
+            _OPEN.discard(connection)
             connection.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -285,6 +287,23 @@ def test_a_large_result_streams_in_bounded_memory(lone: Workspace) -> None:
     made = data.query(lone, "SELECT *, x * 2 AS y FROM big", "more")
     assert made.rows == 1_000_000
     assert psutil.Process().memory_info().rss - before < 350e6
+
+
+@pytest.mark.parametrize("name", [None, "never"])
+def test_a_query_that_takes_too_long_can_be_interrupted(lone: Workspace, name: str | None) -> None:
+    from jupyter_mlops.data import sandbox
+
+    def interrupt() -> None:
+        while not sandbox._OPEN:
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    hours = "SELECT sum(a.range * b.range % 7) FROM range(10_000_000) a, range(10_000_000) b"
+    with pytest.raises(KeyboardInterrupt):
+        data.query(lone, hours, name)
+    assert not sandbox._OPEN
+    assert data.query(lone, "FROM trips").total == 4  # type: ignore[union-attr]
 
 
 def test_the_parser_finds_tables_and_what_changes_by_itself() -> None:
