@@ -161,7 +161,8 @@ def _proven(draft: Contract, counted: Tally | None) -> list[Key]:
 def _terms(column: ColumnProfile, role: Role, profile: Profile) -> Terms:
     """The rules a column may have, their shares still open."""
     domain = _domain(column)
-    bounds = None if domain is not None else _bounds(column)
+    # Keys count on: those of the next table lie beyond all that were seen.
+    bounds = None if domain is not None or role == "key" else _bounds(column)
     text = column.type == "text" and domain is None and column.present > 0
     return Terms(
         type=column.type,
