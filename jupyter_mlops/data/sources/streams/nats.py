@@ -77,11 +77,11 @@ class NatsStream(StreamSource):
             if first <= end:
                 yield from self._messages(server, first, end)
 
-    def _state(self, server: Server) -> Any:
+    def _state(self, server: Server, patient: bool = False) -> Any:
         from nats.js.errors import NotFoundError
 
         try:
-            info = server.ask(lambda: server.jetstream.stream_info(self.name), patient=False)
+            info = server.ask(lambda: server.jetstream.stream_info(self.name), patient)
         except NotFoundError:
             found = server.ask(lambda: server.jetstream.streams_info(), patient=False)
             names = sorted(stream.config.name for stream in found)
@@ -198,7 +198,7 @@ class NatsStream(StreamSource):
 
     def _check_end(self, server: Server, end: int) -> None:
         """Refuse to end early because the server came back without its last messages."""
-        state = self._state(server)
+        state = self._state(server, patient=True)
         if state.last_seq < end:
             raise Conflict(
                 f"messages of {self.name!r} were lost while they were read",
@@ -209,7 +209,7 @@ class NatsStream(StreamSource):
 
     def _check_held(self, server: Server, position: int) -> None:
         """Refuse to go on when messages were removed before they could be read."""
-        state = self._state(server)
+        state = self._state(server, patient=True)
         if state.first_seq > position + 1 and (position or state.first_seq > 1):
             raise Conflict(
                 f"messages of {self.name!r} were removed while they were read",

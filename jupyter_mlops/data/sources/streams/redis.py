@@ -92,8 +92,8 @@ class RedisStream(StreamSource):
             **secure,
         )
 
-    def _info(self, server: _Patient) -> dict[str, Any]:
-        kind = _text(server.ask(lambda r: r.type(self.name), patient=False))
+    def _info(self, server: _Patient, patient: bool = False) -> dict[str, Any]:
+        kind = _text(server.ask(lambda r: r.type(self.name), patient))
         if kind == "none":
             names = sorted(_text(name) for name in server.ask(_streams, patient=False))
             raise NotFound(
@@ -114,7 +114,7 @@ class RedisStream(StreamSource):
                 "name a key that XADD writes to",
                 code="E-STREAM-042",
             )
-        found: dict[str, Any] = server.ask(lambda r: r.xinfo_stream(self.name), patient=False)
+        found: dict[str, Any] = server.ask(lambda r: r.xinfo_stream(self.name), patient)
         return {_text(key): value for key, value in found.items()}
 
     def _choose(self, server: _Patient, info: dict[str, Any], end: str) -> tuple[str, str]:
@@ -209,7 +209,7 @@ class RedisStream(StreamSource):
 
     def _check_end(self, server: _Patient, end: str) -> None:
         """Refuse to end early because the server came back without its last entries."""
-        info = self._info(server)
+        info = self._info(server, patient=True)
         if _order(_text(info["last-generated-id"])) < _order(end):
             raise self._gone(info, f"up to {end}")
 
