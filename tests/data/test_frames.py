@@ -37,7 +37,7 @@ ROWS = pl.DataFrame(
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def places(bucket: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The rows on disk, in a bucket and on a web server."""
     folder = tmp_path_factory.mktemp("rows")
     ROWS.write_parquet(folder / "x.parquet")
@@ -47,9 +47,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     ROWS.tail(3).write_parquet(folder / "parts" / "1.parquet")
     buffer = io.BytesIO()
     ROWS.write_parquet(buffer, row_group_size=2)
-    server = S3(folder)
-    server.objects = {"lake/x.parquet": buffer.getvalue()}
-    server.start()
+    bucket.put("lake/frames/x.parquet", buffer.getvalue())
     with web_server() as web, pytest.MonkeyPatch.context() as patch:
         patch.setenv("S3_ID", "x")
         patch.setenv("S3_KEY", "x")
@@ -58,10 +56,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
             "Parquet": str(folder / "x.parquet"),
             "Arrow file": str(folder / "x.arrow"),
             "many files": str(folder / "parts"),
-            "s3": f"s3://lake/x.parquet{server.options}",
+            "s3": f"s3://lake/frames/x.parquet{bucket.options}",
             "http": f"{web.url}/x.parquet",
         }
-    server.kill()
 
 
 FRAMES: dict[str, Any] = {

@@ -93,31 +93,27 @@ def test_without_its_decoder_sound_is_a_sentence_and_pictures_are_read(
 
 
 def test_pictures_in_a_bucket_are_looked_at_without_fetching_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("S3_ID", "x")
     monkeypatch.setenv("S3_KEY", "x")
     noise = np.random.default_rng(0).integers(0, 255, (600, 600, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     large = (tmp_path / "noise.png").read_bytes()
-    server = S3(tmp_path)
-    server.objects = {"lake/cat/1.png": large, "lake/dog/2.png": b"nothing"}
-    server.start()
-    try:
-        source = open_source(f"s3://lake{server.options}", allow_private=True)
-        fetched = _counted(source.store._fs, monkeypatch)
-        found = source.scan().collect()
-        assert found.select("path", "label", "width", "size").rows() == [
-            ("cat/1.png", "cat", 600, len(large)),
-            ("dog/2.png", "dog", None, 7),
-        ]
-        assert found["fault"].to_list() == [None, "it is no picture, or a damaged one"]
-        assert 0 < sum(fetched()) < len(large) / 4
-    finally:
-        server.kill()
+    bucket.put("lake/pictures/cat/1.png", large)
+    bucket.put("lake/pictures/dog/2.png", b"nothing")
+    source = open_source(f"s3://lake/pictures{bucket.options}", allow_private=True)
+    fetched = _counted(monkeypatch)
+    found = source.scan().collect()
+    assert found.select("path", "label", "width", "size").rows() == [
+        ("cat/1.png", "cat", 600, len(large)),
+        ("dog/2.png", "dog", None, 7),
+    ]
+    assert found["fault"].to_list() == [None, "it is no picture, or a damaged one"]
+    assert 0 < sum(fetched()) < len(large) / 4
 
 
-def _counted(fs: object, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
+def _counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
     from s3fs.core import S3File
 
     sizes: list[int] = []

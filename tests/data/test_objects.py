@@ -37,9 +37,8 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    server = S3(tmp_path_factory.mktemp("s3"))
-    server.objects = {
+def s3(bucket: S3) -> S3:
+    bucket.objects |= {
         "lake/wide.parquet": parquet(WIDE, row_group_size=2_000),
         "lake/days/month=1/kind=a%20b/x.parquet": parquet(pl.DataFrame({"v": [1, 2]})),
         "lake/days/month=2/kind=c/x.parquet": parquet(pl.DataFrame({"v": [3.5]})),
@@ -51,9 +50,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
         "lake/odd/b.parquet": parquet(pl.DataFrame({"v": ["x"]})),
         "lake/odd/c.parquet": b"no parquet",
     }
-    server.start()
-    yield server
-    server.kill()
+    for name, content in bucket.objects.items():
+        bucket.put(name, content)
+    return bucket
 
 
 @pytest.fixture

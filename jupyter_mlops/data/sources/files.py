@@ -106,7 +106,7 @@ def source_of(found: Found, kind: str) -> Source:
     if kind == "arrow":
         return ArrowFiles(uri, found.paths, found.root)
     if kind == "media":
-        return MediaFiles(uri, entries_of(found.paths, found.root))
+        return MediaFiles(uri, entries_of(found.paths, found.root), found.paths)
     return TextFiles(uri, found.paths, kind, encoding)
 
 

@@ -95,6 +95,8 @@ class MediaFiles(LazySource):
     ----------
     uri : str
     entries : list of Entry
+    paths : list of Path, optional
+        Where they are, when they are on this machine.
 
     Raises
     ------
@@ -102,8 +104,10 @@ class MediaFiles(LazySource):
         Sound or film can't be looked into, because PyAV isn't installed.
     """
 
-    def __init__(self, uri: str, entries: Sequence[Entry]) -> None:
+    def __init__(self, uri: str, entries: Sequence[Entry], paths: Sequence[Path] = ()) -> None:
         self.uri = uri
+        if paths:
+            self.paths = list(paths)
         self.entries = sorted(entries, key=lambda entry: entry.path)
         kinds = {entry.kind for entry in self.entries}
         if kinds - {"image"}:
