@@ -192,7 +192,7 @@ def column_blocks(
         blocks.append(drawn)
     if it.values.numeric and it.moments.count:
         quantiles = [
-            Fact(label=label, value=it.shown(it.quantile(rank)))
+            Fact(label=label, value=_shown(it, it.quantile(rank)))
             for rank, label in RANKS
             if not brief or rank in (0.05, 0.25, 0.75, 0.95)
         ]
@@ -261,7 +261,7 @@ def _common_bins(
     edges[0] = min(first, *(one.low for one in (it, there) if one.low is not None)) - 1
     edges[-1] = max(last, *(one.high for one in (it, there) if one.high is not None))
     return Distribution(
-        ends=[it.shown(inner[0]), it.shown(inner[-1])],
+        ends=[_shown(it, inner[0]), _shown(it, inner[-1])],
         series=[
             Series(label=name, shares=[round(float(one), 5) for one in side.values.shares(edges)])
             for name, side in zip(names, (it, there), strict=True)
@@ -299,8 +299,11 @@ def _row(result: Profile, it: ColumnProfile) -> dict[str, Any]:
         "missing": round(it.missing_share, 5),
         "distinct": it.values.distinct(),
         "spread": _spark(it),
-        "middle": it.shown(it.quantile(0.5)) if it.values.numeric and it.moments.count else None,
-        "top": short(it.shown(top[0][0]))[:40] + share if top else None,
+        "middle": _shown(it, it.quantile(0.5)) if it.values.numeric and it.moments.count else None,
+        # Where every value is there once, none is frequent.
+        "top": short(it.shown(top[0][0]))[:40] + share
+        if top and (top[0][1] > 1 or it.present == 1)
+        else None,
     }
     if result.analysis is not None and result.analysis.strength:
         row["strength"] = result.analysis.strength.get(it.name)
@@ -327,9 +330,16 @@ def _pair_row(result: Profile, against: Profile, name: str, distance: float) -> 
     }
 
 
+def _shown(it: ColumnProfile, value: float | None) -> str:
+    """A figure of a column, to four digits where it is measured."""
+    if value is not None and it.type in ("float", "decimal"):
+        return number_text(value)
+    return it.shown(value)
+
+
 def _typical(it: ColumnProfile) -> str | None:
     if it.values.numeric:
-        return it.shown(it.quantile(0.5)) if it.moments.count else None
+        return _shown(it, it.quantile(0.5)) if it.moments.count else None
     top = it.values.top(1)
     return short(it.shown(top[0][0]))[:40] if top else None
 
@@ -353,7 +363,7 @@ def _ends(it: ColumnProfile) -> list[str]:
         return []
     below = "≤ " if it.low is not None and it.low < first else ""
     above = "≥ " if it.high is not None and it.high > last else ""
-    return [below + it.shown(first), above + it.shown(last)]
+    return [below + _shown(it, first), above + _shown(it, last)]
 
 
 def _shares(counts: Sequence[float], present: int) -> list[float]:
@@ -369,8 +379,8 @@ def _facts(result: Profile, it: ColumnProfile) -> list[Fact]:
     ]
     if it.values.numeric and it.moments.count:
         facts += [
-            Fact(label="Min", value=it.shown(it.low)),
-            Fact(label="Max", value=it.shown(it.high)),
+            Fact(label="Min", value=_shown(it, it.low)),
+            Fact(label="Max", value=_shown(it, it.high)),
         ]
     if it.numeric and it.moments.count:
         facts += [

@@ -18,10 +18,18 @@ from jupyter_mlops.views.blocks import (
     Chart,
     Code,
     Column,
+    Distribution,
+    Explorer,
     Fact,
     Facts,
+    Field,
+    Finding,
+    Findings,
+    Form,
     Notice,
     Preview,
+    Progress,
+    Series,
     Table,
     View,
 )
@@ -112,6 +120,35 @@ blocks: st.SearchStrategy[Block] = st.one_of(
         )
     ),
     tables(),
+    tables().map(
+        lambda one: Explorer(
+            columns=one.columns, rows=one.rows, total=one.total or len(one.rows), title=one.title
+        )
+    ),
+    st.builds(
+        Findings,
+        title=words,
+        items=st.lists(
+            st.builds(Finding, level=st.just("bad"), subject=words, finding=words, evidence=words),
+            max_size=8,
+        ),
+    ),
+    st.integers(1, 30).flatmap(
+        lambda n: st.builds(
+            Distribution,
+            labels=st.one_of(st.just([]), st.lists(words, min_size=n, max_size=n)),
+            ends=st.one_of(st.just([]), st.tuples(words, words).map(list)),
+            series=st.lists(
+                st.builds(
+                    Series, label=words, shares=st.lists(st.floats(0, 1), min_size=n, max_size=n)
+                ),
+                min_size=1,
+                max_size=2,
+            ),
+        )
+    ),
+    st.builds(Progress, done=st.integers(0, 10**9), total=st.none() | st.integers(0, 10**9)),
+    st.builds(Form, title=words, submit=words, verb=words, fields=st.just([])),
 )
 views = st.builds(
     View, kind=st.just("run"), title=words, subtitle=words, blocks=st.lists(blocks, max_size=7)
@@ -151,6 +188,11 @@ def test_names_of_columns_classes_and_files_are_text(attack: str) -> None:
             Table(title=attack, columns=[column], rows=[], empty=attack),
             Preview(columns=[attack], rows=[[attack]]),
             Chart(title=attack, spec={}, alt=attack, png="iVBOR"),
+            Explorer(title=attack, columns=[column], rows=[{"x": badge}], total=1),
+            Findings(items=[Finding(level="bad", subject=attack, finding=attack, evidence=attack)]),
+            Distribution(title=attack, labels=[attack], series=[Series(label=attack, shares=[1])]),
+            Distribution(ends=[attack, attack], series=[Series(label="", shares=[1, 2])]),
+            Form(submit=attack, verb="run", fields=[Field(name="x", label=attack)]),
             Code(text=attack),
             Notice(text=attack, fix=attack),
             Actions(items=[Action(label=attack, verb="report", args={"ref": attack})]),
