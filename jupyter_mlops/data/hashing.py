@@ -246,7 +246,8 @@ def _chained(
     The first word (length and four bytes) opens both; then come the eight-byte pieces from the
     fifth byte on, the last of which ends with the text and so may overlap the one before.
     """
-    chains = [first ^ odd for odd, _ in _CHAINS]
+    # Mixed, or a change in the first bytes could be undone by one eight bytes on.
+    chains = [mix(first ^ odd) for odd, _ in _CHAINS]
     for i in np.flatnonzero(sizes > LONG):
         raw = hashlib.blake2b(data[starts[i] : starts[i] + sizes[i]].data, digest_size=16).digest()
         for chain, half in zip(chains, (raw[:8], raw[8:]), strict=True):

@@ -97,7 +97,7 @@ def test_values_that_move_between_columns_are_seen() -> None:
 
 def test_the_digest_is_a_promise_for_years() -> None:
     # These values are in people's stores: if this fails, every dataset gets a new version.
-    assert digest(MIXED.lazy()) == "9ad2b1d8a81a41a3dd62f52faecf1c15"
+    assert digest(MIXED.lazy()) == "161cf903dbcb9e486ecb599ae67d3a73"
 
 
 @settings(max_examples=50, deadline=None)
@@ -163,3 +163,15 @@ def test_values_close_to_each_other_have_words_of_their_own() -> None:
     assert set(hash_column(unsigned)) < set(hash_column(pl.Series(large)))
     when = pl.Series([0, 1, 1000, 1001, 2000]).cast(pl.Datetime("ns"))
     assert len(set(hash_column(when).tolist())) == 5
+
+
+def test_texts_that_differ_in_two_places_stay_apart() -> None:
+    # Eight bytes apart, where the pieces of one text are laid over those before.
+    texts = [f"B61{a}5-2013-{b}2-{c}7-JFK-2059" for a in range(10) for b in range(2) for c in "012"]
+    texts += [
+        t[:place] + mark + t[place + 1 :] for t in texts for place in range(24) for mark in "XY"
+    ]
+    different = sorted(set(texts))
+    first, second = words_of(pl.Series(different))
+    assert second is not None
+    assert len(np.unique(first)) == len(np.unique(second)) == len(different)
