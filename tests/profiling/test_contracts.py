@@ -139,6 +139,42 @@ def test_whole_numbers_with_gaps_may_come_as_floats_but_fractions_may_not() -> N
     assert broken(contract, pl.DataFrame({"a": [1.5, 2.0]})) == [("a", "type")]
 
 
+def test_columns_of_every_type_are_learnt_kept_and_read_back() -> None:
+    start, n = datetime(2024, 1, 1), 300
+    hours = [start + timedelta(hours=i) for i in range(n)]
+    words = pl.Series(["x", "y", "z"] * (n // 3))
+    seen = pl.DataFrame(
+        {
+            "infinite": [float("inf"), *[1.0] * (n - 1)],
+            "nan": [*[float("nan")] * 10, *[2.0] * (n - 10)],
+            "nothing": [None] * n,
+            "categorical": words.cast(pl.Categorical),
+            "zoned": pl.Series(hours).dt.replace_time_zone("UTC").cast(pl.Datetime("ns", "UTC")),
+            "date": [start.date() + timedelta(days=i) for i in range(n)],
+            "duration": [timedelta(seconds=i) for i in range(n)],
+            "clock": [one.time() for one in hours],
+            "decimal": pl.Series(range(n)).cast(pl.Decimal(10, 2)),
+            "list": [[1, 2]] * n,
+            "struct": [{"a": 1}] * n,
+            "bytes": [b"x"] * n,
+            "big": [2**62 + i for i in range(n)],
+            "huge": [1e300, -1e300] * (n // 2),
+            "tiny": [1e-300 * i for i in range(n)],
+            "small": pl.Series([i % 256 for i in range(n)], dtype=pl.UInt8),
+            "code": [0, 1] * (n // 2),
+        }
+    )
+    contract = infer(profile(seen.lazy()), seen.lazy())
+    assert broken(contract, seen) == []
+    assert Contract.from_dict(json.loads(contract.text())).digest == contract.digest
+    assert [one.rule for one in check(contract, seen.clear()).violations] == ["rows"]
+    plain = seen.drop("decimal", "duration", "clock", "struct", "list")
+    told = check(contract, plain.to_pandas()).violations
+    assert {one.rule for one in told} == {"column"}
+    with pytest.raises(Invalid, match="rows can't be a list"):
+        check(contract, [1, 2])
+
+
 def test_the_target_is_absent_at_serving_and_missed_in_training() -> None:
     seen = pl.DataFrame({"x": range(500), "late": [True, False] * 250})
     contract = infer(profile(seen.lazy(), target="late"), seen.lazy())

@@ -26,6 +26,7 @@ _LOST: dict[str, list[str]] = {
     "pandera": [
         "Rules with a share are checks of ours: a program that reads the file imports "
         "`jupyter_mlops.profiling.contracts.pandera` first.",
+        "Texts are of type String to it: a column of categoricals is cast before.",
         "Drift, roles, freshness and environments aren't enforced by pandera; they are kept "
         "under `metadata`.",
     ],

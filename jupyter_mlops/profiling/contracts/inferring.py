@@ -237,7 +237,7 @@ def _digits(size: float) -> int:
 def _outward(value: float, digits: int, way: Callable[[float], int]) -> float | int:
     step = 10.0**-digits
     moved = way(value / step) * step
-    if digits <= 0:
+    if digits <= 0 and abs(moved) < 2**53:
         return round(moved)
     return float(f"{moved:.12g}")
 

@@ -350,6 +350,8 @@ def _first(error: ValidationError | TypeError) -> str:
 
 def _ordered(value: Any, place: str = "") -> Any:
     """Plain values without what is empty, and what a rule says before where it came from."""
+    if isinstance(value, list):
+        return [_ordered(one) for one in value]
     if not isinstance(value, dict):
         return value
     names = place in ("columns", "environments", "absent")

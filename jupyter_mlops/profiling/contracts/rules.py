@@ -52,6 +52,8 @@ def misfit(terms: Terms, dtype: pl.DataType) -> str:
     found = logical_type(dtype)
     wanted = terms.type
     numbers = {"integer", "float", "decimal"}
+    if wanted == "date" and found == "datetime":
+        return ""  # pandas knows no others
     if found == wanted or "empty" in (found, wanted) or {found, wanted} <= numbers:
         return ""
     return found
@@ -102,7 +104,8 @@ def present(name: str, dtype: pl.DataType) -> pl.Expr:
 def moment(value: str | float, dtype: pl.DataType) -> Any:
     """A bound as the column's own kind of value."""
     if not isinstance(value, str):
-        return value
+        # Polars has no integer beyond 128 bits, and a person may have written one.
+        return value if abs(value) < 2**63 else float(value)
     when = datetime.fromisoformat(value)
     if dtype == pl.Date:
         return date(when.year, when.month, when.day)
