@@ -146,8 +146,9 @@ def _chosen(
     numbers: list[str] = []
     categories: list[str] = []
     left_out: dict[str, str] = {}
+    sampled = set(sample.columns)
     for name, column in columns.items():
-        if name not in sample.columns or column.type.startswith(("list", "record", "bytes")):
+        if name not in sampled or column.type.startswith(("list", "record", "bytes")):
             left_out[name] = "not a number, time or category"
         elif column.values.distinct() < 2:
             left_out[name] = "has no two different values"

@@ -296,7 +296,8 @@ def _finish(seen: Scan, seconds: float, started: float | None = None) -> Profile
     # Of a column with a fault there is nothing to be said but that.
     sound = {name: column for name, column in seen.columns.items() if not column.fault}
     sample = seen.sample.frame()
-    sample = sample.select(name for name in sound if name in sample.columns)
+    held = set(sample.columns)
+    sample = sample.select([name for name in sound if name in held])
     name_all(sound, sample)
     known = sample.width and (seen.target is None or seen.target in sound)
     made = Profile(
