@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-ROWS = 3000
+ROWS = 2400
 CITIES = ("Berlin", "Hamburg", "New York", "Los Angeles", "Chicago", "Lyon", "Osaka", "Leeds")
 WORDS = ["box", "late", "fine", "good", "torn", "nice", "slow", "fast", "blue", "left", "door"]
 TARGET = "returned"

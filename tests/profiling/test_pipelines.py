@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 import skops.io
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -112,8 +111,9 @@ def test_the_code_alone_makes_the_same_and_says_why() -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_every_clean_table_is_prepared_and_the_rows_held_out_too(name: str) -> None:
     frame, target = TABLES[name]()
+    frame = frame[:30_000]
     made = prepare(profile(frame.lazy(), target=target))
-    table = numpy_pandas(frame[:60_000])
+    table = numpy_pandas(frame)
     cut = 3 * len(table) // 4
     made.fit(table.iloc[:cut])
     held = made.transform(table.iloc[cut:].drop(columns=[target] if target else []))
@@ -175,7 +175,6 @@ def test_every_type_a_table_may_have_finds_its_place() -> None:
     x = x.toarray() if hasattr(x, "toarray") else x
     assert np.isfinite(x).all()
     assert "when month′" in group(made, "parts of times")
-    HistGradientBoostingClassifier(max_iter=3).fit(x, table["y"])
 
 
 def test_a_leak_to_check_is_said_in_the_code_and_a_sure_one_left_out() -> None:

@@ -106,8 +106,13 @@ def test_a_column_is_named_and_the_evidence_kept(
     column = made.columns[name]
     assert column.semantic == kind
     assert {key: column.meaning.get(key) for key in evidence} == evidence
+
+
+def test_the_evidence_survives_json(made: Profile) -> None:
     back = Profile.from_dict(json.loads(json.dumps(made.to_dict())))
-    assert back.columns[name].meaning == column.meaning
+    for name, column in made.columns.items():
+        assert back.columns[name].meaning == column.meaning
+    assert back.advice == made.advice
 
 
 READ: list[tuple[str, str, list[float]]] = [

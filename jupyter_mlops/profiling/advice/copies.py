@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from jupyter_mlops.data.hashing import hash_column, mix
 from jupyter_mlops.profiling.advice.case import PAIR_COLUMNS, Case
@@ -146,7 +148,7 @@ def _scaled(case: Case, known: set[str]) -> dict[str, tuple[str, float, float, b
 
 def _recoded(case: Case, known: set[str]) -> dict[str, tuple[str, int]]:
     """Columns of categories that map one to one onto an earlier one."""
-    groups: dict[tuple[int, int], list[str]] = defaultdict(list)
+    groups: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for name, column in case.columns.items():
         distinct = column.values.distinct()
         if (
@@ -162,9 +164,11 @@ def _recoded(case: Case, known: set[str]) -> dict[str, tuple[str, int]]:
         # Two values go together by accident where one of them is rare.
         least = min(column.values.counts.values())
         if distinct > 2 or least >= 20:
-            groups[distinct, column.missing].append(name)
+            # With equal counts only: thousands of columns may have as many categories.
+            counts = sorted(column.values.counts.values())
+            groups[distinct, column.missing, *counts].append(name)
     found: dict[str, tuple[str, int]] = {}
-    for (distinct, _), names in groups.items():
+    for (distinct, *_), names in groups.items():
         for place, name in enumerate(names):
             for other in names[:place]:
                 if other in found or not _same_counts(case, name, other):
@@ -204,24 +208,43 @@ def redundant(case: Case, settled: set[str]) -> Iterator[Advice]:
     # A few far values make any two columns agree; the ranks must not contradict.
     by_value[np.abs(by_rank) < 0.9] = 0
     best = np.where(np.abs(by_value) >= np.abs(by_rank), by_value, by_rank)
-    for j, name in enumerate(names):
-        i = int(np.argmax(np.abs(best[:, j])))
-        r = float(best[i, j])
-        if abs(r) < _REDUNDANT:
-            continue
-        way = "follows" if r > 0 else "runs against"
-        error = 2 * (1 - r * r) / max(1.0, rows - 3) ** 0.5
-        kind = "" if best[i, j] == by_value[i, j] else "rank "
+    close = np.abs(best) >= _REDUNDANT
+    for group in _groups(close):
+        first, *others = (names[place] for place in group)
+        some = best[np.ix_(group, group)]
+        strongest = float(some.ravel()[np.argmax(np.abs(some))])
+        error = 2 * (1 - strongest**2) / max(1.0, rows - 3) ** 0.5
+        if len(others) == 1:
+            i, j = group
+            kind = "" if best[i, j] == by_value[i, j] else "rank "
+            way = "follows" if strongest > 0 else "runs against"
+            evidence = (
+                f"{way} {first!r} with {kind}correlation {strongest:.3f} ± {error:.3f} "
+                f"({rows:,} rows looked at)"
+            )
+        else:
+            listed = ", ".join(repr(name)[:40] for name in others[1:6])
+            more = f" and {len(others) - 6:,} more" if len(others) > 6 else ""
+            evidence = (
+                f"with {first!r}, {listed}{more} one of {len(group):,} columns that follow one "
+                f"another with correlations of at least {_REDUNDANT} ({rows:,} rows looked at)"
+            )
         yield Advice(
-            name,
+            others[0],
             "redundant",
             "note",
-            f"{way} {names[i]!r} with {kind}correlation {r:.3f} ± {error:.3f} "
-            f"({rows:,} rows looked at)",
-            "a linear model is steadier without one of the two; trees don't mind",
-            drop(name),
-            (name, names[i]),
+            evidence,
+            "a linear model is steadier with one of them; trees don't mind",
+            drop(*others),
+            (*others, first),
         )
+
+
+def _groups(close: npt.NDArray[np.bool_]) -> list[list[int]]:
+    """Groups of columns in which each is close to at least one other, the first ones first."""
+    count, group = connected_components(csr_array(close), directed=False)
+    found = [np.flatnonzero(group == one).tolist() for one in range(count)]
+    return [places for places in found if len(places) > 1]
 
 
 def repeated_rows(case: Case) -> Iterator[Advice]:
@@ -239,6 +262,9 @@ def repeated_rows(case: Case) -> Iterator[Advice]:
     for place, name in enumerate(names):
         salt = np.uint64((0x9E3779B97F4A7C15 * (2 * place + 1)) % 2**64)
         parts.append(mix(hash_column(case.sample[name]) ^ salt))
+    # Rows without any content are equal for want of values, which is said of the columns.
+    full = _filled(case, names)
+    parts = [part[full] for part in parts]
     total = np.asarray(np.sum(parts, axis=0, dtype=np.uint64))
     extra = _extra(total)
     if extra < max(_REPEATED, 0.0005 * case.size):
@@ -273,6 +299,18 @@ def repeated_rows(case: Case) -> Iterator[Advice]:
         "keep one of each, and split after that: a copy in both parts flatters the model",
         code,
     )
+
+
+def _filled(case: Case, names: list[str]) -> npt.NDArray[np.bool_]:
+    """Which rows of the sample have a value in any column that varies."""
+    varying = [name for name in names if case.columns[name].semantic != "constant"]
+    empty = np.ones(case.size, dtype=bool)
+    for name in varying:
+        values = case.sample[name]
+        if values.dtype.is_float():
+            values = values.fill_nan(None)
+        empty &= values.is_null().to_numpy()
+    return ~empty
 
 
 def _extra(hashes: npt.NDArray[np.uint64]) -> int:

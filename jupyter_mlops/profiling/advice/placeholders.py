@@ -134,14 +134,16 @@ def _numbers(case: Case, name: str) -> Iterator[Advice]:
             f"0 in {case.of(int(counts[0]))}; the smallest other value is "
             f"{column.shown(float(unique[1]))}, the next ones follow closely",
             0.0,
+            # Where many values are 0, that is more often an amount of nothing than a gap.
+            "check" if counts[0] <= 0.1 * counts.sum() else "note",
         )
 
 
-def _number(name: str, evidence: str, mark: float) -> Advice:
+def _number(name: str, evidence: str, mark: float, severity: Severity = "check") -> Advice:
     return Advice(
         name,
         "placeholder",
-        "check",
+        severity,
         evidence,
         "take it as missing, unless it is a measured value",
         f"df[{name!r}] = df[{name!r}].mask(df[{name!r}] == {mark:g})",

@@ -46,7 +46,8 @@ def wrong_units(case: Case, name: str) -> Iterator[Advice]:
     values = np.sort(values)
     positive = values[values > 0]
     found = None
-    if len(positive) > 0.99 * len(values):
+    # Zero is zero in every unit.
+    if (values < 0).mean() < 0.01 and len(positive) >= _MIN_VALUES:
         found = _scaled(positive)
     found = found or _fahrenheit(values)
     if found is None:
@@ -124,5 +125,6 @@ def _alike(moved: Floats, rest: Floats) -> bool:
     both = np.sort(np.concatenate([moved, rest]))
     a = np.searchsorted(np.sort(moved), both, side="right") / len(moved)
     b = np.searchsorted(np.sort(rest), both, side="right") / len(rest)
-    limit = 1.5 * (1 / len(moved) + 1 / len(rest)) ** 0.5
+    # Eight values agree with nearly anything, so the limit has an end.
+    limit = min(0.4, 1.8 * (1 / len(moved) + 1 / len(rest)) ** 0.5)
     return bool(np.abs(a - b).max() <= max(limit, 0.08))
