@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -152,6 +153,12 @@ def wait() -> Iterator[Callable[[Callable[[], None]], None]]:
         raise errors[0]
 
 
+def _waits() -> bool:
+    time.sleep(0)
+    frame = sys._current_frames()[threading.main_thread().ident or 0]
+    return frame.f_code.co_name in {"readinto", "wait"}
+
+
 def kept() -> set[Path]:
     return set(_scratch().iterdir())
 
@@ -179,6 +186,8 @@ def test_ctrl_c_leaves_nothing_running_on_the_server(
 
     def interrupt() -> None:
         gate.until(lambda: gate.readers("Lock"))
+        # Only once the driver waits for the server: between rows Python itself would notice.
+        gate.until(lambda: all(_waits() for _ in range(1000)))
         # To the thread that waits, as a terminal's or Jupyter's interrupt comes.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
