@@ -79,7 +79,7 @@ def _profile(name: str, namespace: dict[str, Any]) -> Any:
 def _namespace() -> dict[str, Any]:
     from IPython.core.getipython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     return shell.user_ns if shell is not None else {}
 
 

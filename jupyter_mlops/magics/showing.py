@@ -42,7 +42,7 @@ class Showing:
         # Results learn there how they look.
         import_module("jupyter_mlops.views")
         if self._handle is None:
-            self._handle = DisplayHandle()
+            self._handle = DisplayHandle()  # type: ignore[no-untyped-call]
             self._handle.display(underway)  # type: ignore[no-untyped-call]
         else:
             self._handle.update(underway)  # type: ignore[no-untyped-call]

@@ -77,7 +77,10 @@ class Parameter:
             return value
         if self.kind == "list" and isinstance(value, str):
             return self.parse(value)
-        if self.kind == "list" and isinstance(value, tuple):
+        if self.kind == "list" and isinstance(value, list | tuple):
+            # JSON's lists may hold nothing, or more lists, where names are meant.
+            if not all(isinstance(one, str | int | float) for one in value):
+                raise self._misfit(value)
             return list(value)
         # NumPy's numbers register as these, and frames are full of them.
         if self.kind == "number" and isinstance(value, Real) and not isinstance(value, bool):

@@ -15,7 +15,7 @@ _OPENED: Final = 60
 
 def contract_forms(result: Contract) -> list[Form]:
     """Check a dataset, compare with another version; nothing for what isn't saved."""
-    if not result.name:
+    if not result.name or result.version is None:
         return []
     named = f"{result.name}@{result.version}"
     check = Form(

@@ -136,3 +136,9 @@ def test_every_verb_is_documented(one: Verb) -> None:
         assert parameter.help, f"{one.name} doesn't say what {parameter.label} means"
     assert "%mlops" in one.examples
     assert len(one.name.split()) <= 2
+
+
+def test_a_list_of_names_holds_names() -> None:
+    for wrong in ([None], [["a"]], [{}]):
+        with pytest.raises(Invalid, match="names separated by commas"):
+            find("data sample").bind({"source": "x", "columns": wrong})
