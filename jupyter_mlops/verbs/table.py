@@ -78,10 +78,10 @@ class Parameter:
         if self.kind == "list" and isinstance(value, str):
             return self.parse(value)
         if self.kind == "list" and isinstance(value, list | tuple):
-            # JSON's lists may hold nothing, or more lists, where names are meant.
-            if not all(isinstance(one, str | int | float) for one in value):
+            # JSON's lists may hold anything where names are meant; numbers can be names.
+            if any(isinstance(one, bool) or not isinstance(one, str | Real) for one in value):
                 raise self._misfit(value)
-            return list(value)
+            return [str(one) for one in value]
         # NumPy's numbers register as these, and frames are full of them.
         if self.kind == "number" and isinstance(value, Real) and not isinstance(value, bool):
             return float(value)

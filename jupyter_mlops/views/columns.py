@@ -332,7 +332,7 @@ def _pair_row(result: Profile, against: Profile, name: str, distance: float) -> 
 
 def _shown(it: ColumnProfile, value: float | None) -> str:
     """A figure of a column, to four digits where it is measured."""
-    if value is not None and it.type in ("float", "decimal"):
+    if value is not None and it.type in ("float", "decimal") and not value.is_integer():
         return number_text(value)
     return it.shown(value)
 

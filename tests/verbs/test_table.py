@@ -139,6 +139,7 @@ def test_every_verb_is_documented(one: Verb) -> None:
 
 
 def test_a_list_of_names_holds_names() -> None:
-    for wrong in ([None], [["a"]], [{}]):
+    for wrong in ([None], [["a"]], [{}], [False]):
         with pytest.raises(Invalid, match="names separated by commas"):
             find("data sample").bind({"source": "x", "columns": wrong})
+    assert find("data sample").bind({"source": "x", "columns": (1, "b")})["columns"] == ["1", "b"]
