@@ -8,7 +8,7 @@ memory is the process's peak, imports included. skrub, Evidently and ydata-profi
 another environment, whose Python ``--peers`` names::
 
     uv venv /tmp/peers
-    uv pip install --python /tmp/peers/bin/python skrub evidently ydata-profiling setuptools \\
+    uv pip install --python /tmp/peers/bin/python skrub evidently ydata-profiling "setuptools<81" \\
         pyarrow "pandas<3"
 """
 
