@@ -20,11 +20,11 @@ import psycopg
 import pymysql
 import pytest
 
-from conftest import PostgreSQL
 from jupyter_mlops.data import open_source
 from jupyter_mlops.data.sources.databases import _scratch
 from jupyter_mlops.workspace import Denied, Invalid, MLOpsError, NotFound, Unavailable
 from servers.mariadb import MariaDB
+from servers.postgresql import PostgreSQL
 
 #: A query that gives half of its rows, then waits for a lock that the test holds.
 GATED = {

@@ -15,12 +15,12 @@ import polars as pl
 import psycopg
 import pytest
 
-from conftest import PostgreSQL
 from jupyter_mlops.data import add, open_source
 from jupyter_mlops.data.sources.databases import Database
 from jupyter_mlops.data.sources.sql.reading import paced
 from jupyter_mlops.workspace import Invalid, MLOpsError, NotFound, Workspace
 from servers.mariadb import MariaDB
+from servers.postgresql import PostgreSQL
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import polars as pl
 import psycopg
 import pytest
 
-from conftest import PostgreSQL
 from jupyter_mlops.data import Table, open_source
 from jupyter_mlops.data.sources.databases import Database
 from jupyter_mlops.profiling import Profile, make, profile, pushdown
 from jupyter_mlops.profiling.pushdown import _as_many, pushed_down
 from jupyter_mlops.workspace import NotFound, Workspace
+from servers.postgresql import PostgreSQL
 
 ROWS = 25_000
 
