@@ -11,7 +11,6 @@ import nbformat
 import numpy as np
 import polars as pl
 import pytest
-from test_renderings import Page
 
 from jupyter_mlops import data, profiling
 from jupyter_mlops.verbs.table import find
@@ -19,6 +18,8 @@ from jupyter_mlops.views import mimebundle
 from jupyter_mlops.views.text import LINES
 from jupyter_mlops.workspace import Workspace
 from jupyter_mlops.workspace.errors import Invalid, NotFound
+
+from .test_renderings import Page
 
 LIMIT = 200_000
 

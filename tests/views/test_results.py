@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_renderings import Page
 
 from jupyter_mlops import mlops
 from jupyter_mlops.views import mimebundle
 from jupyter_mlops.views.blocks import KINDS, View
 from jupyter_mlops.views.text import LINES
+
+from .test_renderings import Page
 
 LIMIT = 200_000
 TRAIN = """
