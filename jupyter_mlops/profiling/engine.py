@@ -40,6 +40,8 @@ class Scan:
     ----------
     columns : dict of str to ColumnProfile
     target : str or None
+    key, time : str or None
+        The columns declared to identify a row and to say when it happened.
     sample : RowSample
     rows, unlabelled : int
     types : dict of str to polars.DataType
@@ -60,6 +62,8 @@ class Scan:
     digest: Digest | None = None
     distinct: Distinct = field(default_factory=Distinct)
     complete: bool = True
+    key: str | None = None
+    time: str | None = None
 
     @classmethod
     def of(cls, schema: pl.Schema, target: str | None, start: int = 0) -> Scan:
@@ -151,6 +155,8 @@ def scan(
     *,
     start: int = 0,
     threads: int | None = None,
+    key: str | None = None,
+    time: str | None = None,
 ) -> Scan:
     """Read a table once, in streaming batches, and profile its columns on all cores.
 
@@ -168,6 +174,8 @@ def scan(
         The number of the first row, for a part of a table.
     threads : int, optional
         One for each core when left out.
+    key, time : str, optional
+        The columns declared to identify a row and to say when it happened.
 
     Returns
     -------
@@ -180,6 +188,7 @@ def scan(
     """
     schema = frame.collect_schema()
     state = Scan.of(schema, target, start)
+    state.key, state.time = key, time
     threads = threads or max(1, min(os.cpu_count() or 1, 8))
     # The pool goes down with the pass, whatever ends it.
     with ThreadPoolExecutor(threads, "profile") as pool, deferred(cancel) as stop:

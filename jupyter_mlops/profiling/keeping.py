@@ -6,7 +6,7 @@ import gzip
 from collections import Counter
 from collections.abc import Callable
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from sqlalchemy import select
@@ -22,7 +22,10 @@ from jupyter_mlops.workspace.records import new_id
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["get", "make"]
+__all__ = ["get", "keep", "make"]
+
+#: Kept profiles of the same rows that are looked through for one with the same roles.
+_SEEN: Final = 5
 
 
 def make(
@@ -33,7 +36,7 @@ def make(
     progress: Callable[[Progress], None] | None = None,
     cancel: Event | None = None,
 ) -> Profile:
-    """Profile a table and keep the profile; one of the same content and target is reused.
+    """Profile a table and keep the profile; one of the same content and roles is reused.
 
     A pass that was stopped isn't kept, since it isn't the profile of that table; what it knew is
     returned all the same.
@@ -42,7 +45,7 @@ def make(
     ----------
     ws : Workspace
     table : Table
-        From `jupyter_mlops.data.resolve`.
+        From `jupyter_mlops.data.resolve`; its key and time are taken for what they are.
     target : str, optional
         The column to predict.
     progress : callable, optional
@@ -59,12 +62,15 @@ def make(
     NotFound, Invalid
         As `profile` does; nothing is kept then.
     """
-    known = _known(ws, table.digest, target) if table.ref else None
+    key, time = _declared(table)
+    known = _known(ws, table.digest, target, (key, time)) if table.ref else None
     if known is not None:
         known.label, known.data_ref = table.label, table.ref
         return known
     made = pushed_down(table, target)
-    made = made or profile(table.scan(), target=target, progress=progress, cancel=cancel)
+    if made is None:
+        roles = {"target": target, "key": key, "time": time}
+        made = profile(table.scan(), **roles, progress=progress, cancel=cancel)
     made.label = table.label
     made.data_ref = table.ref
     if not made.complete:
@@ -73,6 +79,29 @@ def make(
         # The pass has read every row: a second one would find the same digest.
         vars(table).setdefault("digest", seen)
     made.digest = made.digest or table.digest
+    return keep(ws, made, table.inputs)
+
+
+def keep(ws: Workspace, made: Profile, inputs: list[str]) -> Profile:
+    """Keep a profile that has a label and a digest.
+
+    Parameters
+    ----------
+    ws : Workspace
+    made : Profile
+    inputs : list of str
+        References of what it was made from.
+
+    Returns
+    -------
+    Profile
+        The same, which now has an id.
+
+    Examples
+    --------
+    >>> keep(ws, profile(flights.lazy()), []).id  # doctest: +SKIP
+    '01936f2e…'
+    """
     made.id = new_id()
     location = f"profiles/{made.id}.json.gz"
     ws.artifacts.write_bytes(
@@ -85,7 +114,7 @@ def make(
                 id=made.id,
                 data=made.label,
                 digest=made.digest,
-                target=target or "",
+                target=made.target or "",
                 engine=ENGINE,
                 rows=made.rows,
                 columns=len(made.columns),
@@ -99,8 +128,8 @@ def make(
         tx.emit(
             "profile.made",
             f"profile:{made.id}",
-            payload={"data": made.label, "target": target, "findings": dict(findings)},
-            inputs=[table.ref] if table.ref else [],
+            payload={"data": made.label, "target": made.target, "findings": dict(findings)},
+            inputs=inputs,
             outputs=[f"profile:{made.id}"],
         )
     return made
@@ -126,7 +155,18 @@ def get(ws: Workspace, id: str) -> Profile:
     return _read(ws, location)
 
 
-def _known(ws: Workspace, digest: str, target: str | None) -> Profile | None:
+def _declared(table: Table) -> tuple[str | None, str | None]:
+    """The table's key and time, where it was read with these columns."""
+    if table.key is None and table.time is None:
+        return None, None
+    names = table.source.schema()
+    key, time = (one if one in names else None for one in (table.key, table.time))
+    return key, time
+
+
+def _known(
+    ws: Workspace, digest: str, target: str | None, roles: tuple[str | None, str | None]
+) -> Profile | None:
     query = (
         select(ProfileRecord.location)
         .where(
@@ -135,13 +175,17 @@ def _known(ws: Workspace, digest: str, target: str | None) -> Profile | None:
             ProfileRecord.engine == ENGINE,
         )
         .order_by(ProfileRecord.created_at.desc())
-        .limit(1)
+        .limit(_SEEN)
     )
     with ws.read() as session:
-        location = session.scalar(query)
-    if location is None or not ws.artifacts.exists(location):
-        return None
-    return _read(ws, location)
+        locations = session.scalars(query).all()
+    for location in locations:
+        # The same rows may be kept under several names, with other columns for key and time.
+        if ws.artifacts.exists(location):
+            made = _read(ws, location)
+            if (made.key, made.time) == roles:
+                return made
+    return None
 
 
 def _read(ws: Workspace, location: str) -> Profile:

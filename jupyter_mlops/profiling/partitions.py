@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -19,7 +19,7 @@ from jupyter_mlops.workspace.errors import Invalid, MLOpsError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["profile_by", "profile_dask", "profile_parquet"]
+__all__ = ["profile_by", "profile_dask", "profile_parquet", "scan_by"]
 
 #: Merged at once on the way up the tree.
 _BRANCHES: Final = 8
@@ -32,7 +32,12 @@ _APART: Final = 1 << 40
 
 
 def profile_dask(
-    frame: Any, *, target: str | None = None, cluster: str | Client | None = None
+    frame: Any,
+    *,
+    target: str | None = None,
+    key: str | None = None,
+    time: str | None = None,
+    cluster: str | Client | None = None,
 ) -> Profile:
     """Profile a Dask frame partition by partition, where the partitions are.
 
@@ -42,6 +47,8 @@ def profile_dask(
         Each partition a pandas, polars or Arrow table.
     target : str, optional
         The column to predict.
+    key, time : str, optional
+        The columns that identify a row and that say when it happened.
     cluster : str or distributed.Client, optional
         A scheduler's address (``tcp://…``); otherwise where Dask computes by default.
 
@@ -60,9 +67,9 @@ def profile_dask(
     --------
     >>> profile_dask(dask.dataframe.from_pandas(flights, 8))  # doctest: +SKIP
     """
-    started = time.perf_counter()
+    started = perf_counter()
     if hasattr(frame, "to_delayed"):
-        check_target([str(name) for name in frame.columns], target)
+        check_target([str(name) for name in frame.columns], target, key=key, time=time)
         parts = frame.to_delayed()
     elif isinstance(frame, list | tuple) and all(hasattr(one, "__dask_graph__") for one in frame):
         parts = list(frame)
@@ -73,9 +80,8 @@ def profile_dask(
             "open it with `data.resolve`, or give `frame.lazy()`",
             code="E-PROFILE-040",
         )
-    return _compute(
-        _frame_part, [(part, i * _APART) for i, part in enumerate(parts)], target, cluster, started
-    )
+    tasks = [(part, i * _APART) for i, part in enumerate(parts)]
+    return _compute(_frame_part, tasks, target, cluster, started, (key, time))
 
 
 def profile_parquet(
@@ -105,7 +111,7 @@ def profile_parquet(
     """
     import pyarrow.parquet as pq
 
-    started = time.perf_counter()
+    started = perf_counter()
     check_target(pl.scan_parquet(paths[0]).collect_schema().names() if paths else [], target)
     tasks: list[tuple[Any, ...]] = []
     seen = 0
@@ -157,15 +163,40 @@ def profile_by(
     >>> [when.hour for when in profile_by(traffic, "at")]
     [0, 1]
     """
+    scans = scan_by(frame, time, every=every, target=target)
+    return {when: finished(one) for when, one in scans.items()}
+
+
+def scan_by(
+    frame: pl.LazyFrame,
+    time: str,
+    *,
+    every: str = "1h",
+    target: str | None = None,
+    columns: list[str] | None = None,
+    sample: int | None = None,
+) -> dict[Any, Scan]:
+    """What one pass has seen of each period, before anything is made of it.
+
+    Parameters
+    ----------
+    frame, time, every, target
+        As for `profile_by`.
+    columns : list of str, optional
+        The columns to profile; all when left out.
+    sample : int, optional
+        Rows kept of each period; all periods are in memory at once.
+    """
     schema = frame.collect_schema()
     check_target(schema.names(), time)
-    check_target(schema.names(), target)
+    check_target(schema.names() if columns is None else columns, target)
     if not isinstance(schema[time], pl.Datetime | pl.Date):
         raise Invalid(
             f"column {time!r} holds no times but {schema[time]}",
             fix="name a column of dates or datetimes",
             code="E-PROFILE-041",
         )
+    profiled = schema if columns is None else pl.Schema({name: schema[name] for name in columns})
     scans: dict[Any, Scan] = {}
     for batch in batches(frame, schema, row_groups(frame)):
         try:
@@ -187,9 +218,11 @@ def profile_by(
             if when is None:
                 continue
             if when not in scans:
-                scans[when] = Scan.of(schema, target)
-            scans[when].update(part)
-    return {when: finished(scans[when]) for when in sorted(scans)}
+                scans[when] = Scan.of(profiled, target, len(scans) * _APART)
+                kept = scans[when].sample
+                kept.size = min(kept.size, sample or kept.size)
+            scans[when].update(part.select(profiled.names()))
+    return {when: scans[when] for when in sorted(scans)}
 
 
 def _compute(
@@ -198,6 +231,7 @@ def _compute(
     target: str | None,
     cluster: str | Client | None,
     started: float,
+    roles: tuple[str | None, str | None] = (None, None),
 ) -> Profile:
     import dask
 
@@ -225,6 +259,7 @@ def _compute(
             seen = client.compute(level[0], sync=True)
         else:
             seen = dask.compute(level[0])[0]
+    seen.key, seen.time = roles
     return finished(seen, started)
 
 

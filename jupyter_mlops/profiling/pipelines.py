@@ -169,7 +169,7 @@ def prepare(profile: Profile) -> Preparation:
     for name, column in profile.columns.items():
         if name == profile.target:
             continue
-        reason = _reason(column, found[name])
+        reason = _OUT["identifier"] if name == profile.key else _reason(column, found[name])
         if reason:
             plan.left_out[name] = reason
         else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Event
+from time import perf_counter
 from typing import Any
 
 import polars as pl
@@ -27,7 +27,7 @@ from jupyter_mlops.workspace.results import Result
 __all__ = ["ENGINE", "Profile", "Progress", "profile"]
 
 #: Raised when profiles made by an older version can't be taken for new ones.
-ENGINE = 3
+ENGINE = 4
 
 
 @dataclass
@@ -40,6 +40,8 @@ class Profile(Result):
         In the table's order.
     rows : int
     target : str or None
+    key, time : str or None
+        The columns declared to identify a row and to say when it happened, if any.
     analysis : TargetAnalysis or None
         How each column relates to the target.
     advice : list of Advice
@@ -71,6 +73,8 @@ class Profile(Result):
     associations: Associations | None = None
     distinct_rows: int | None = None
     complete: bool = True
+    key: str | None = None
+    time: str | None = None
     _distinct: Distinct | None = field(default=None, repr=False)
     _scan: Scan | None = field(default=None, repr=False)
 
@@ -97,6 +101,8 @@ class Profile(Result):
             self.target,
             RowSample(size),
             distinct=Distinct(),
+            key=self.key,
+            time=self.time,
         )
         for place, one in enumerate((self, *others)):
             if list(self.columns) != list(one.columns) or self.target != one.target:
@@ -139,6 +145,8 @@ class Profile(Result):
             "distinct_rows": self.distinct_rows,
             "distinct": self._distinct.to_text() if self._distinct else None,
             "complete": self.complete,
+            "key": self.key,
+            "time": self.time,
         }
 
     @classmethod
@@ -163,6 +171,8 @@ class Profile(Result):
             Associations.from_dict(associations) if associations else None,
             state["distinct_rows"],
             state["complete"],
+            state["key"],
+            state["time"],
             Distinct.from_text(distinct) if distinct else None,
         )
 
@@ -207,6 +217,8 @@ def profile(
     frame: Any,
     *,
     target: str | None = None,
+    key: str | None = None,
+    time: str | None = None,
     progress: Callable[[Progress], None] | None = None,
     cancel: Event | None = None,
 ) -> Profile:
@@ -220,6 +232,10 @@ def profile(
         A Dask frame is profiled where its partitions are.
     target : str, optional
         The column to predict: every other is related to it, and leakage is looked for.
+    key : str, optional
+        The column that identifies a row: it is no feature, and nothing has to be said of that.
+    time : str, optional
+        The column that says when a row happened: what comes later is looked for from there.
     progress : callable, optional
         Called with a `Progress` after the first rows and then after each batch.
     cancel : threading.Event, optional
@@ -245,24 +261,26 @@ def profile(
     if not isinstance(frame, pl.LazyFrame):
         from jupyter_mlops.profiling.partitions import profile_dask
 
-        return profile_dask(frame, target=target)
-    started = time.perf_counter()
-    check_target(frame.collect_schema().names(), target)
+        return profile_dask(frame, target=target, key=key, time=time)
+    started = perf_counter()
+    check_target(frame.collect_schema().names(), target, key=key, time=time)
     tell = _teller(progress, started) if progress is not None else None
-    return finished(scan(frame, target, tell, cancel), started)
+    seen = scan(frame, target, tell, cancel, key=key, time=time)
+    return finished(seen, started)
 
 
-def check_target(names: list[str], target: str | None) -> None:
-    """Raise unless a table has columns and, if there is to be one, the target among them."""
+def check_target(names: list[str], target: str | None, **roles: str | None) -> None:
+    """Raise unless a table has columns, the target and those of other roles among them."""
     if not names:
         raise Invalid("the table has no columns", fix="check the source", code="E-PROFILE-003")
-    if target is not None and target not in names:
-        raise NotFound(
-            f"there is no column {target!r} to be the target",
-            f"the columns are {', '.join(names[:12])}{' …' if len(names) > 12 else ''}",
-            closest(target, names),
-            code="E-PROFILE-004",
-        )
+    for role, name in {"target": target, **roles}.items():
+        if name is not None and name not in names:
+            raise NotFound(
+                f"there is no column {name!r} to be the {role}",
+                f"the columns are {', '.join(names[:12])}{' …' if len(names) > 12 else ''}",
+                closest(name, names),
+                code="E-PROFILE-004",
+            )
 
 
 def finished(seen: Scan, started: float | None = None) -> Profile:
@@ -281,12 +299,12 @@ def _teller(
 
     def tell(seen: Scan, total: int | None) -> None:
         nonlocal due, pause
-        now = time.perf_counter()
+        now = perf_counter()
         showing = now >= due
         progress(Progress(seen.rows, total, now - started, showing, seen))
         if showing:
             pause = min(2 * pause, 8.0)
-            took = time.perf_counter() - now
+            took = perf_counter() - now
             due = now + took + max(pause, 9 * took)
 
     return tell
@@ -309,9 +327,11 @@ def _finish(seen: Scan, seconds: float, started: float | None = None) -> Profile
         associations=associate(sound, sample, seen.target) if sample.width else None,
         distinct_rows=min(seen.distinct.estimate(), seen.rows),
         complete=seen.complete,
+        key=seen.key,
+        time=seen.time,
         _distinct=seen.distinct,
         _scan=seen,
     )
     made.advice = advise(replace(made, columns=sound))
-    made.seconds = seconds if started is None else time.perf_counter() - started
+    made.seconds = seconds if started is None else perf_counter() - started
     return made

@@ -77,6 +77,7 @@ def pushed_down(table: Table, target: str | None = None, *, always: bool = False
     started = time.perf_counter()
     with source.reading() as reading:
         seen = _Counting.of(source, reading, target).scan()
+    seen.key, seen.time = (one if one in seen.columns else None for one in (table.key, table.time))
     made = finished(seen, started)
     # Whether rows repeat isn't known, and what was seen can't be merged with rows of others.
     made.distinct_rows, made._distinct, made._scan = None, None, None

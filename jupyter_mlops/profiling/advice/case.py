@@ -37,6 +37,8 @@ class Case:
         Up to 20,000 rows drawn evenly; without columns for a profile read back.
     size : int
         Rows of the sample.
+    key, time : str or None
+        The columns declared to identify a row and to say when it happened, if any.
     whole : bool
         Whether the sample is the whole table, in its order.
     """
@@ -45,6 +47,8 @@ class Case:
         self.profile = profile
         self.columns: dict[str, ColumnProfile] = profile.columns
         self.target = profile.target
+        self.key = profile.key
+        self.time = profile.time if profile.time in self.columns else None
         self.sample = pl.DataFrame() if profile.sample is None else profile.sample
         self.size = self.sample.height
         self.whole = self.size == profile.rows

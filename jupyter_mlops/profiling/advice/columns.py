@@ -47,7 +47,7 @@ def tidy(case: Case, name: str) -> Iterator[Advice]:
             "take them as missing",
             f"df[{name!r}] = df[{name!r}].replace([float('inf'), float('-inf')], float('nan'))",
         )
-    if column.semantic == "id":
+    if column.semantic == "id" and name != case.key:
         about = "" if column.values.exact else "about "
         yield Advice(
             name,

@@ -80,8 +80,8 @@ def _equal(case: Case) -> dict[str, str]:
 
 
 def _copy(name: str, other: str, case: Case) -> Advice:
-    if case.target == name:
-        # The table's order makes no difference: the feature is what has to go.
+    if name in {case.target, case.key, case.time} and other != case.target:
+        # The table's order makes no difference: the plain feature is what has to go.
         name, other = other, name
     what = "the target" if other == case.target else repr(other)
     return Advice(

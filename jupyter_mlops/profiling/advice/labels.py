@@ -16,11 +16,14 @@ _VERY_RARE: Final = 0.01
 
 
 def leaks(case: Case) -> Iterator[Advice]:
-    """Columns that know the answer."""
+    """Columns that know the answer; never those declared to be the key or the time."""
     analysis = case.profile.analysis
     if analysis is None:
         return
     for leak in find_leaks(case.columns, analysis):
+        if leak.column in {case.key, case.time}:
+            # The key is no feature, and the row's own time is known; what it tells is a trend.
+            continue
         yield Advice(
             leak.column,
             "leakage",

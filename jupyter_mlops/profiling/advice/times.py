@@ -45,12 +45,14 @@ def times(case: Case) -> Iterator[Advice]:
     """Everything that rests on dates and times."""
     for name in case.temporal:
         yield from _future(case, name)
-        yield from _coverage(case, name)
+        if case.time in {None, name}:
+            yield from _coverage(case, name)
     if case.target is None or case.profile.analysis is None:
         return
     clock = _clock(case)
     if clock is not None:
         yield from _drifting(case, clock)
+    if clock is not None and clock in case.temporal:
         yield from _later(case, clock)
     yield from _ahead(case, clock)
 
@@ -160,7 +162,12 @@ def _partial(seconds: Floats, span: float) -> tuple[str, float] | None:
 
 
 def _clock(case: Case) -> str | None:
-    """The column that says when a row happened: the earliest time that (nearly) all rows have."""
+    """The column that says when a row happened.
+
+    The one declared as the table's time, else the earliest time that (nearly) all rows have.
+    """
+    if case.time is not None:
+        return case.time if case.time in {*case.temporal, *case.numeric} else None
     named = []
     for name in case.temporal:
         words = set(words_of_name(name))
