@@ -35,8 +35,9 @@ _DEPARTURES += ["sched_dep_time", "dep_delay"]
 
 @dataclass(frozen=True)
 class Places:
-    """Where the tables are, as URIs."""
+    """Where the tables are, as URIs, and a folder that goes with the kernel."""
 
+    folder: str
     flights: str
     postgresql: str
     weather: str
@@ -62,6 +63,7 @@ def start(files: dict[str, str]) -> Places:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     flights = files["flights.csv.zip"]
     return Places(
+        str(folder),
         flights,
         _postgresql(_made(folder / "pg"), files["planes.csv"]),
         _object_storage(files["weather.csv"]),

@@ -28,6 +28,7 @@ class ModelVersionRecord(Base):
     task: Mapped[str] = mapped_column(String(16))
     target: Mapped[str | None] = mapped_column(String(255))
     data_ref: Mapped[str | None] = mapped_column(String(255))
+    contract_ref: Mapped[str | None] = mapped_column(String(255))
     features: Mapped[list[str]] = mapped_column(JSONValue)
     signature: Mapped[dict[str, Any]] = mapped_column(JSONValue)
     metrics: Mapped[dict[str, float]] = mapped_column(JSONValue)

@@ -177,6 +177,7 @@ def _create(ws: Workspace, client: MlflowClient, run: Trained, name: str) -> int
         task=run.model["task"],
         target=run.model.get("target"),
         data_ref=run.data_ref,
+        contract_ref=_contract_ref(run),
         features=run.model["features"],
         signature=run.model["signature"],
         metrics=run.metrics,
@@ -196,9 +197,12 @@ def _create(ws: Workspace, client: MlflowClient, run: Trained, name: str) -> int
     return number
 
 
+def _contract_ref(run: Trained) -> str | None:
+    return (run.model.get("contract") or {}).get("ref")
+
+
 def _learnt_from(run: Trained) -> list[str]:
-    contract = (run.model.get("contract") or {}).get("ref")
-    return [ref for ref in (run.data_ref, contract) if ref]
+    return [ref for ref in (run.data_ref, _contract_ref(run)) if ref]
 
 
 def _check_content(ws: Workspace, run: Trained, digest: str) -> None:

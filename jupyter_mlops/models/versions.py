@@ -46,8 +46,8 @@ class ModelVersion(Result):
         The columns it takes, in order.
     signature : dict
         ``inputs`` (each ``name``, ``type``, ``required``) and ``outputs``, as MLflow has them.
-    data_ref : str or None
-        The dataset it was trained on.
+    data_ref, contract_ref : str or None
+        The dataset it was trained on, and the contract that this dataset kept.
     """
 
     name: str
@@ -61,6 +61,7 @@ class ModelVersion(Result):
     task: str
     target: str | None
     data_ref: str | None
+    contract_ref: str | None
     features: tuple[str, ...]
     signature: dict[str, Any]
     metrics: dict[str, float]
@@ -79,6 +80,7 @@ class ModelVersion(Result):
             row.task,
             row.target,
             row.data_ref,
+            row.contract_ref,
             tuple(row.features),
             row.signature,
             row.metrics,

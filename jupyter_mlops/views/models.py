@@ -25,6 +25,7 @@ def model_view(result: ModelVersion) -> View:
         Fact(label="Digest", value=result.digest[:12], hint=result.digest),
         Fact(label="Run", value=f"run:{result.run_id[:8]}"),
         Fact(label="Data", value=result.data_ref or "–"),
+        Fact(label="Contract", value=result.contract_ref or "–"),
     ]
     rows = [
         {"name": one["name"], "type": one["type"], "required": "yes" if one["required"] else "no"}

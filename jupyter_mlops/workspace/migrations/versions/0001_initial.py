@@ -201,6 +201,7 @@ def upgrade() -> None:
         sa.Column("task", sa.String(length=16), nullable=False),
         sa.Column("target", sa.String(length=255), nullable=True),
         sa.Column("data_ref", sa.String(length=255), nullable=True),
+        sa.Column("contract_ref", sa.String(length=255), nullable=True),
         sa.Column("features", sa.JSON(), nullable=False),
         sa.Column("signature", sa.JSON(), nullable=False),
         sa.Column("metrics", sa.JSON(), nullable=False),
