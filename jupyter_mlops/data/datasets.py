@@ -13,6 +13,7 @@ import polars as pl
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
+from jupyter_mlops.data.digest import logical_type
 from jupyter_mlops.data.records import DatasetRecord
 from jupyter_mlops.data.stored import Stored, keep, reopen
 from jupyter_mlops.data.tables import Table
@@ -162,7 +163,7 @@ def draft(
     if not len(schema):
         raise Invalid(f"{table.label} has no columns", fix="check the source", code="E-DATA-050")
     _check_columns(table, schema, key, time)
-    return Draft(name, table, keep(ws, table), key, time)
+    return Draft(name, table, keep(ws, table, part.get("where")), key, time)
 
 
 @dataclass(frozen=True)
@@ -316,7 +317,9 @@ def get(ws: Workspace, name: str) -> Dataset:
         )
     raise NotFound(
         f"no dataset is called {ref.name!r}",
-        f"the workspace holds {', '.join(names[:8])}" if names else "the workspace holds none",
+        f"the workspace holds {', '.join(names[:8])}{' …' if len(names) > 8 else ''}"
+        if names
+        else "the workspace holds none",
         closest(ref.name, names) or "add it with `%mlops data add NAME URI`",
         code="E-DATA-001",
     )
@@ -369,7 +372,7 @@ def _check_columns(table: Table, schema: pl.Schema, key: str | None, time: str |
             )
     if time is not None and not schema[time].is_temporal():
         raise Invalid(
-            f"column {time!r} can't be the time: it holds {schema[time]}",
+            f"column {time!r} can't be the time: it holds {logical_type(schema[time])}",
             fix="convert it to dates or datetimes first",
             code="E-DATA-053",
         )

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from jupyter_mlops.data.digest import logical_type
 from jupyter_mlops.data.hashing import Hashes, hash_column, mix
 from jupyter_mlops.data.rowhashes import BATCH, row_hashes
 from jupyter_mlops.data.spans import span
@@ -118,7 +119,7 @@ def by_time(
     dtype = frame.collect_schema()[column]
     if not isinstance(dtype, pl.Date | pl.Datetime):
         raise Invalid(
-            f"column {column!r} can't split by time: it holds {dtype}",
+            f"column {column!r} can't split by time: it holds {logical_type(dtype)}",
             fix="name a column of dates or datetimes",
             code="E-DATA-085",
         )

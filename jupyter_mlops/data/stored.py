@@ -39,10 +39,11 @@ class Stored:
     files: list[dict[str, Any]] = field(default_factory=list)
 
 
-def keep(ws: Workspace, table: Table) -> Stored:
+def keep(ws: Workspace, table: Table, where: str | None = None) -> Stored:
     """Copy a table's rows into the workspace, or note where they are when they are too large.
 
     The copy appears under its digest when it is complete; nothing shows of one that failed.
+    `where` is the condition that picked the rows, to be named when it picked none.
 
     Raises
     ------
@@ -75,8 +76,10 @@ def keep(ws: Workspace, table: Table) -> Stored:
             key = f"datasets/{kept.digest}.parquet"
             if not kept.rows:
                 raise Invalid(
-                    f"{table.label} has columns but no rows",
-                    fix="check what wrote it",
+                    f"no row of {table.label} fulfils {where!r}"
+                    if where
+                    else f"{table.label} has columns but no rows",
+                    fix="check the condition" if where else "check the query or program it is of",
                     code="E-DATA-051",
                 )
             stored = Stored(kept.digest, kept.rows, draft.stat().st_size, table.schema, key)

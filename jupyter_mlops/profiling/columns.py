@@ -115,6 +115,11 @@ class ColumnProfile:
         return self.type in TIMES
 
     @property
+    def distinct(self) -> int:
+        """How many different values there are; an estimate is never more than there are values."""
+        return min(self.values.distinct(), self.present)
+
+    @property
     def present(self) -> int:
         """Rows that have a value."""
         return self.rows - self.missing

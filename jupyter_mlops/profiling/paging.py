@@ -190,7 +190,7 @@ def _ordered(
         "name": lambda it: it.name.casefold(),
         "type": lambda it: (it.semantic or it.type).casefold(),
         "missing": lambda it: it.missing_share,
-        "distinct": lambda it: it.values.distinct(),
+        "distinct": lambda it: it.distinct,
         "middle": lambda it: it.quantile(0.5),
         "top": _most,
         "strength": lambda it: strength.get(it.name),

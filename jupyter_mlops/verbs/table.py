@@ -105,7 +105,9 @@ class Parameter:
             "list": "names separated by commas",
             "choice": f"one of {', '.join(self.choices)}",
         }.get(self.kind, "text")
-        shown = repr(value)
+        # A frame's own text is a page of numbers.
+        plain = value is None or isinstance(value, str | int | float | list | tuple | dict)
+        shown = repr(value) if plain else f"of type {type(value).__name__}"
         return Invalid(
             f"{self.label} can't be {shown if len(shown) < 80 else shown[:77] + '…'}",
             f"it takes {wanted}",

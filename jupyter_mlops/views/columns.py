@@ -297,7 +297,7 @@ def _row(result: Profile, it: ColumnProfile) -> dict[str, Any]:
         "name": short(it.name),
         "type": {"text": it.semantic or it.type, "level": level},
         "missing": round(it.missing_share, 5),
-        "distinct": it.values.distinct(),
+        "distinct": it.distinct,
         "spread": _spark(it),
         "middle": _shown(it, it.quantile(0.5)) if it.values.numeric and it.moments.count else None,
         # Where every value is there once, none is frequent.
@@ -375,7 +375,7 @@ def _facts(result: Profile, it: ColumnProfile) -> list[Fact]:
     facts = [
         Fact(label="Type", value=it.semantic or it.type, hint=evidence(it)),
         Fact(label="Missing", value=percent_text(it.missing_share), hint=f"{it.missing:,} rows"),
-        Fact(label="Distinct", value=f"{it.values.distinct():,}", hint=known),
+        Fact(label="Distinct", value=f"{it.distinct:,}", hint=known),
     ]
     if it.values.numeric and it.moments.count:
         facts += [
@@ -434,7 +434,7 @@ def _top(it: ColumnProfile, there: ColumnProfile | None, count: int) -> Table | 
             row["there"] = round(there.values.counts.get(value, 0) / max(1, there.present), 5)
         rows.append(row)
     return Table(title="Most frequent values", columns=columns, rows=rows,
-                 total=it.values.distinct())  # fmt: skip
+                 total=it.distinct)  # fmt: skip
 
 
 def _names(columns: Sequence[str] | dict[str, Any]) -> str:

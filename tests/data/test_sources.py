@@ -15,7 +15,7 @@ import pytest
 
 from jupyter_mlops.data import LazySource, Table, digest, open_source, register
 from jupyter_mlops.data.sources import Request
-from jupyter_mlops.workspace import Invalid, NotFound
+from jupyter_mlops.workspace import Invalid, NotFound, Unavailable
 
 
 def write(folder: Path, name: str, text: str | bytes) -> str:
@@ -323,3 +323,28 @@ def test_a_file_that_goes_away_is_one_sentence(tmp_path: Path) -> None:
     for read in (lambda: table.rows, lambda: table.digest, table.polars, table.pandas):
         with pytest.raises(NotFound, match="went away while it was read"):
             read()
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("a.sqlite", "sqlite"), ("b.DuckDB", "duckdb")])
+def test_a_database_s_file_is_told_how_to_be_named(tmp_path: Path, name: str, scheme: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(Invalid) as told:
+        open_source(str(tmp_path / name))
+    assert f"{scheme}:///{name}#TABLE" in told.value.fix
+
+
+def test_a_folder_that_may_not_be_read_through_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+
+    def denied(path: Path) -> bool:
+        if path == tmp_path:
+            return True
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", lambda path: path == tmp_path)
+    # root, who runs the tests in CI's containers, may read every folder.
+    monkeypatch.setattr(Path, "is_file", lambda path: path != tmp_path and denied(path))
+    with pytest.raises(Unavailable, match="can't be read: Permission denied"):
+        open_source(str(tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +165,31 @@ def test_mistakes_are_told_with_the_way_out(ws: Workspace, loans: Contract) -> N
         run(ws, ["contract", "edit", "loans"], "columns: {income: [}")
     with pytest.raises(NotFound, match="no column 'incme'"):
         run(ws, ["contract", "edit", "loans"], "columns: {incme: {null: null}}")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("segment --pattern [", "can't be used: '\\['"),
+        ("segment --pattern (?=x)", "look-around"),
+        ("segment --min 1", "it is of type text"),
+        ("income --since 2024-01-01", "with --min and --max"),
+        ("at --min 3", "with --since and --until"),
+        ("at --since 2024-13-01", "it is no time"),
+    ],
+)
+def test_a_rule_that_no_check_could_use_is_never_kept(ws: Workspace, line: str, said: str) -> None:
+    timed = table().with_columns(at=pl.datetime(2024, 1, 1) + pl.duration(hours=pl.int_range(400)))
+    run(ws, ["contract", timed, "--save", "timed"])
+    with pytest.raises(Invalid, match=said):
+        run(ws, ["contract", "edit", "timed", *line.split()])
+    assert run(ws, ["contract", "show", "timed"]).version == 1
+
+
+def test_a_time_of_the_day_is_a_bound(ws: Workspace) -> None:
+    clock = pl.DataFrame({"at": [time(n % 24) for n in range(240)]})
+    run(ws, ["contract", clock, "--save", "clock"])
+    edited = run(ws, ["contract", "edit", "clock", "at", "--since", "06:00"])
+    assert edited.notes == ["Not tried: the frame it was learnt from isn't kept."]
+    checked = run(ws, ["contract", "clock", "--check", clock])
+    assert [(one.rule, one.rows) for one in checked.violations] == [("bounds", 60)]

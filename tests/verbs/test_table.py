@@ -78,6 +78,7 @@ def test_values_that_fit(name: str, value: Any, expected: Any) -> None:
     [
         ({"dihs": "x"}, "E-VERB-001", "did you mean 'dish'?"),
         ({"dish": 3}, "E-VERB-003", "DISH can't be 3: it takes text"),
+        ({"dish": object()}, "E-VERB-003", "DISH can't be of type object: it takes text"),
         ({"minutes": "3"}, "E-VERB-003", "a whole number"),
         ({"minutes": True}, "E-VERB-003", "a whole number"),
         ({"minutes": 1.5}, "E-VERB-003", "a whole number"),

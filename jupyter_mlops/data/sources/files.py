@@ -17,7 +17,7 @@ from jupyter_mlops.data.sources.opening import Request, Source
 from jupyter_mlops.data.sources.plain import check_encoding
 from jupyter_mlops.data.sources.scratch import ROW_GROUP
 from jupyter_mlops.data.sources.texts import TextFiles
-from jupyter_mlops.workspace.errors import Invalid, NotFound
+from jupyter_mlops.workspace.errors import Invalid, NotFound, Unavailable
 
 __all__ = [
     "ROW_GROUP",
@@ -28,6 +28,9 @@ __all__ = [
     "open_files",
     "source_of",
 ]
+
+
+_DATABASES = {"sqlite": (".sqlite", ".sqlite3", ".db"), "duckdb": (".duckdb", ".ddb")}
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def one_format(uri: str, names: list[str]) -> str:
             f"{kinds['']} is in no format that is read here",
             f"known endings are {', '.join(list(ENDINGS)[:15])} and those of pictures, sound and "
             "film; text also with .gz, .bz2, .zst or .zip",
-            "convert it, or read it yourself and pass the data frame as {frame}",
+            _instead(kinds[""]),
             code="E-DATA-030",
         )
     if len(kinds) > 1:
@@ -136,6 +139,15 @@ def one_format(uri: str, names: list[str]) -> str:
         )
     (kind,) = kinds
     return kind
+
+
+def _instead(name: str) -> str:
+    """What to do with a file that isn't read as it is."""
+    ending = Path(name).suffix.lower()
+    for scheme, endings in _DATABASES.items():
+        if ending in endings:
+            return f"name a table of it, as in {scheme}:///{name}#TABLE, if it is a database"
+    return "convert it, or read it yourself and pass the data frame as {frame}"
 
 
 def _find(uri: str) -> Found:
@@ -152,7 +164,15 @@ def _find(uri: str) -> Found:
         return Found(uri, [path], path.parent, fragment)
     if path.is_dir():
         root = path
-        below = ((p, p.relative_to(path).as_posix()) for p in path.rglob("*") if p.is_file())
+        try:
+            below = [(p, p.relative_to(path).as_posix()) for p in path.rglob("*") if p.is_file()]
+        except OSError as error:
+            raise Unavailable(
+                f"the folder {uri} can't be read",
+                f"{error.strerror}: {error.filename}",
+                "name a folder or glob that holds the data alone, such as folder/*.parquet",
+                code="E-FILE-010",
+            ) from None
         paths = sorted(p for p, name in below if format_of(name) and not hidden(name))
     else:
         # pathlib's own glob takes no absolute pattern.

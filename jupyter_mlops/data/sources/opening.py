@@ -279,7 +279,8 @@ def _opener(scheme: str) -> Callable[[Request], Source]:
         raise Invalid(
             f"nothing here reads {scheme}:// URIs",
             f"known schemes are {', '.join(known_schemes())}",
-            closest(scheme, known_schemes()) or f"install a package with an {ENTRY_POINTS} entry",
+            closest(scheme, known_schemes())
+            or f"install a package that adds it (entry point {ENTRY_POINTS})",
             code="E-DATA-011",
         )
     return _OPENERS[scheme]

@@ -108,7 +108,9 @@ def explain(error: Exception, location: Location) -> MLOpsError:
             code="E-OBJECT-007",
         )
     if status == 404 or any(isinstance(one, FileNotFoundError) for one in chain):
-        return NotFound(f"there is no {uri}", said, "check the name", code="E-OBJECT-004")
+        return NotFound(
+            f"there is no {uri}", "" if said == uri else said, "check the name", code="E-OBJECT-004"
+        )
     if names & _UNKNOWN_HOST or transient(error):
         where = location.options.get("endpoint_url") or _host(location)
         return Unavailable(

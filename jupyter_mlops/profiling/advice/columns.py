@@ -24,6 +24,7 @@ def tidy(case: Case, name: str) -> Iterator[Advice]:
     if column.semantic == "constant":
         only = column.shown(next(iter(column.values.counts)))
         gaps = f", {column.missing:,} rows have none" if column.missing else ""
+        gaps = ", one row has none" if column.missing == 1 else gaps
         text = f"every value is {only[:40]!r}{gaps}"
         yield Advice(name, "constant", "likely", text, "leave it out", drop(name))
         return

@@ -100,7 +100,7 @@ def merged(contract: Contract, change: Mapping[str, Any], by: str = "") -> Contr
     if not isinstance(change, Mapping):
         raise Invalid(
             "the text describes no contract",
-            f"it is a {type(change).__name__}",
+            "it names no rules",
             "write what changes, such as `columns: {income: {null: {max_fraction: 0.1}}}`",
             code="E-CONTRACT-022",
         )
@@ -202,6 +202,20 @@ def _set_terms(
     if "max_missing" in told:
         _update(body, "null", {"max_fraction": told["max_missing"]}, mark)
     ends: dict[str, Any] = {end: _end(told[end]) for end in ("lo", "hi") if end in told}
+    if ends and body["type"] in ("text", "boolean"):
+        raise Invalid(
+            f"column {column!r} can't have a least or largest value: it is of type {body['type']}",
+            fix="say how long texts are with --max-length, or which values there are with --allow",
+            code="E-CONTRACT-009",
+        )
+    for end in ends.values():
+        if isinstance(end, str) is not body["type"].startswith(("date", "time")):
+            flags = "--min and --max" if isinstance(end, str) else "--since and --until"
+            raise Invalid(
+                f"column {column!r} can't be bounded by {end}: it is of type {body['type']}",
+                fix=f"give its bounds with {flags}",
+                code="E-CONTRACT-009",
+            )
     _update(body, "bounds", ends, mark)
     sizes = {"lo": told.get("min_length"), "hi": told.get("max_length")}
     _update(body, "length", {k: v for k, v in sizes.items() if v is not None}, mark)

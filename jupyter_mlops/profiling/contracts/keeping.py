@@ -221,6 +221,8 @@ def _edited(ws: Workspace, name: str, change: Callable[[Contract], Contract]) ->
 def _tried(ws: Workspace, contract: Contract) -> list[str]:
     """What the data that a contract was learnt from says to it."""
     source = contract.origin.data
+    if not source or source.startswith(("a ", "an ")):  # a frame, which nothing can give again
+        return ["Not tried: the frame it was learnt from isn't kept."] if source else []
     try:
         table = resolve(ws, source)
         found = check(contract, table.scan(), label=table.label)

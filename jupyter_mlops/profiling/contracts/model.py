@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from jupyter_mlops.profiling.contracts.legible import legible
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.results import Result
 
@@ -42,7 +43,7 @@ class _Part(BaseModel):
 
 
 class _Rule(_Part):
-    # Where it came from: "observed", "q0.001–q0.999 widened by 10 %", "edited by ada".
+    # Where it came from: "observed", "the middle 99.8 %, widened by 10 %", "edited by ada".
     source: str = Field(default="", alias="from")
 
 
@@ -313,6 +314,10 @@ class Contract(_Part, Result):
                 code="E-CONTRACT-003",
             ) from None
         made._consistent()
+        if made.created_at is None:
+            # What was kept once can always be read: it was looked at then.
+            for name, terms in made.columns.items():
+                legible(name, terms)
         return made
 
     def _consistent(self) -> None:

@@ -46,8 +46,9 @@ class Probe:
 def misfit(terms: Terms, dtype: pl.DataType) -> str:
     """Why a column of this type can't be what the contract expects; empty when it can.
 
-    Widths don't matter, whole numbers may come as floats (pandas stores integers with gaps so;
-    that they are whole is checked row by row), and a column without any value has no type.
+    Widths don't matter, whole numbers may come as floats (pandas stores integers with gaps so) or
+    decimals (databases compute them so); that they are whole is checked row by row. A column
+    without any value has no type.
     """
     found = logical_type(dtype)
     wanted = terms.type
@@ -106,11 +107,11 @@ def moment(value: str | float, dtype: pl.DataType) -> Any:
     if not isinstance(value, str):
         # Polars has no integer beyond 128 bits, and a person may have written one.
         return value if abs(value) < 2**63 else float(value)
+    if dtype == pl.Time:
+        return time.fromisoformat(value)
     when = datetime.fromisoformat(value)
     if dtype == pl.Date:
         return date(when.year, when.month, when.day)
-    if dtype == pl.Time:
-        return time.fromisoformat(value)
     zoned = isinstance(dtype, pl.Datetime) and bool(dtype.time_zone)
     if zoned:
         return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
@@ -123,8 +124,8 @@ def _of_column(name: str, terms: Terms, dtype: pl.DataType) -> Iterator[Probe]:
         yield Probe(name, "null", column.is_null(), terms.null.max_fraction, "a value")
     if logical_type(dtype) == "empty":
         return
-    if terms.type == "integer" and dtype.is_float():
-        # Of whole numbers none may be broken, however few have come as floats.
+    if terms.type == "integer" and (dtype.is_float() or dtype.is_decimal()):
+        # Of whole numbers none may be broken, however few have come as floats or decimals.
         yield Probe(name, "type", column != column.floor(), 0.0, "a whole number")
     bounds = terms.bounds
     if bounds is not None and (dtype.is_numeric() or dtype.is_temporal()):
