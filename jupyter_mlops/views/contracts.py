@@ -93,7 +93,11 @@ def check_view(result: CheckResult) -> View:
                 Fact(label="Verdict", value="keeps it" if result.ok else "breaks it"),
                 Fact(label="Rows", value=f"{result.count:,}"),
                 Fact(label="Rules", value=f"{result.checked:,}"),
-                Fact(label="Broken", value=f"{len(errors):,}", hint=f"{warnings:,} warnings"),
+                Fact(
+                    label="Broken",
+                    value=f"{len(errors):,}",
+                    hint=f"{warnings:,} warnings" if warnings else "",
+                ),
                 Fact(label="Environment", value=result.environment),
                 Fact(label="Took", value=f"{result.seconds:.2f} s"),
             ]

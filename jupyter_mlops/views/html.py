@@ -42,7 +42,7 @@ ROWS = 100
 LARGEST = 40_000
 """Characters of one table: names may hold anything, and a quote takes six."""
 _MARKS: dict[Level, tuple[str, str]] = {
-    "info": ("ⓘ", "#1a6fb5"),
+    "info": ("i", "#1a6fb5"),
     "good": ("✓", "#2a7d3b"),
     "warn": ("⚠", "#9a5b00"),
     "bad": ("✗", "#b3261e"),

@@ -8,6 +8,7 @@ from jupyter_mlops.profiling.advice import Advice
 from jupyter_mlops.profiling.comparing import SideBySide
 from jupyter_mlops.profiling.paging import by_interest
 from jupyter_mlops.profiling.profiles import Profile
+from jupyter_mlops.profiling.scope import scope
 from jupyter_mlops.views.associations import associations_table
 from jupyter_mlops.views.blocks import (
     Code,
@@ -216,10 +217,10 @@ def _again(result: Profile, against: Profile | None = None) -> list[Form]:
 
 def _contract(result: Profile) -> list[Form]:
     """What data like this must be like, learnt and kept."""
-    if not result.data_ref:
+    if not (result.data_ref or "").startswith("data:"):
         return []
     args = {"source": result.data_ref}
-    name = result.data_ref.removeprefix("data:").partition("@")[0]
+    name = str(result.data_ref).removeprefix("data:").partition("@")[0]
     return [
         Form(
             title="Turn it into a contract",
@@ -269,7 +270,7 @@ def _notices(result: Profile) -> list[Notice]:
     groups: dict[tuple[str, str], list[Advice]] = {}
     for one in result.advice:
         groups.setdefault((one.severity, one.finding), []).append(one)
-    notices = stopped
+    notices = stopped + [Notice(level="info", text=text) for text in scope(result)]
     ordered = sorted(groups.items(), key=lambda one: _weight(*one[0]))
     pressing = [one for one in ordered if one[0][0] != "note"]
     for (severity, kind), found in (pressing or ordered)[:_NOTICES]:
@@ -347,4 +348,4 @@ def _capital(text: str) -> str:
 
 
 # A contract is a record of the same room.
-from jupyter_mlops.views import contracts, pipelines  # noqa: E402, F401
+from jupyter_mlops.views import contracts, periods, pipelines  # noqa: E402, F401

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from os.path import commonpath
 from typing import Any, Final
 
 from jupyter_mlops.views.blocks import Code, Column, Fact, Notice, Table
 from jupyter_mlops.views.cells import number_text
+from jupyter_mlops.views.rows import size_text
 
 __all__ = ["provenance_blocks", "provenance_facts", "split_sentence"]
 
@@ -13,7 +15,7 @@ SQL: Final = 4000
 LONG: Final = 200
 FEW: Final = 4
 _NAMES: Final = {"where": "Only rows where", "columns": "Columns taken", "window": "Window"}
-_SPECIAL: Final = {"query", "dialect", "inputs", "changing", "split", "asof"}
+_SPECIAL: Final = {"query", "dialect", "inputs", "changing", "split", "asof", "objects"}
 
 
 def provenance_facts(told: dict[str, Any]) -> list[Fact]:
@@ -24,6 +26,8 @@ def provenance_facts(told: dict[str, Any]) -> list[Fact]:
         if name not in _SPECIAL
     ]
     inputs = told.get("inputs")
+    if told.get("objects"):
+        facts.append(_objects(told["objects"]))
     if "query" in told:
         facts.append(Fact(label="Made by", value="SQL", hint=str(told.get("dialect", ""))))
     if inputs and len(inputs) <= FEW:
@@ -87,6 +91,20 @@ def split_sentence(split: dict[str, Any]) -> str:
         )
         how += f" ({shares})"
     return how
+
+
+def _objects(objects: dict[str, dict[str, Any]]) -> Fact:
+    names = list(objects)
+    size = size_text(sum(one.get("size") or 0 for one in objects.values()))
+    newest = max(
+        (str(one["modified"]) for one in objects.values() if one.get("modified")), default=""
+    )
+    hint = f"the newest of {_moment(newest)}" if newest else ""
+    if len(names) == 1:
+        return Fact(label="Object", value=f"{names[0][:LONG]}, {size}", hint=hint)
+    folder = commonpath(names)
+    where = f" under {folder[:LONG]}" if folder else ""
+    return Fact(label="Objects", value=f"{len(names):,}{where}, {size}", hint=hint)
 
 
 def _asof(told: dict[str, Any]) -> list[Fact]:

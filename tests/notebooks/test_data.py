@@ -52,7 +52,7 @@ def test_each_place_gives_a_dataset_that_knows_where_it_came_from(
 ) -> None:
     assert "Only rows where: day <= 2" in shown(executed, "%mlops data add flights")
     assert "Server: PostgreSQL" in shown(executed, "%mlops data add planes")
-    assert "airports/weather/month=1/part.parquet" in shown(executed, "%mlops data add weather")
+    assert "Objects: 12 under airports/weather" in shown(executed, "%mlops data add weather")
     stream = shown(executed, "%mlops data add departures")
     assert "2,000 rows" in stream
     assert "Offsets:" in stream
@@ -81,6 +81,7 @@ def test_honest_rows_keep_the_contract_and_changed_ones_break_it(
     changed = shown(executed, "%mlops contract plan --check changed")
     assert "Verdict: breaks it" in changed
     assert "--allow UAL" in changed
+    assert "Column 'distance'" in changed
 
 
 def test_the_model_is_registered_with_its_contract(executed: nbformat.NotebookNode) -> None:

@@ -139,6 +139,16 @@ def test_whole_numbers_with_gaps_may_come_as_floats_but_fractions_may_not() -> N
     assert broken(contract, pl.DataFrame({"a": [1.5, 2.0]})) == [("a", "type")]
 
 
+def test_whole_numbers_may_come_as_decimals_but_fractions_may_not() -> None:
+    contract = infer(profile(pl.LazyFrame({"miles": range(500)})))
+    kilometres = pl.DataFrame({"miles": range(500)}).select(
+        pl.col("miles").cast(pl.Decimal(18, 3)) * pl.lit("1.609").cast(pl.Decimal(18, 3))
+    )
+    assert ("miles", "type") in broken(contract, kilometres)
+    whole = pl.DataFrame({"miles": range(500)}).cast(pl.Decimal(18, 3))
+    assert broken(contract, whole) == []
+
+
 def test_columns_of_every_type_are_learnt_kept_and_read_back() -> None:
     start, n = datetime(2024, 1, 1), 300
     hours = [start + timedelta(hours=i) for i in range(n)]

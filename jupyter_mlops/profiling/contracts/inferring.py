@@ -202,7 +202,8 @@ def _domain(column: ColumnProfile) -> Domain | None:
     once = sum(1 for count in column.values.counts.values() if count == 1)
     share = upper_limit(once, column.present)
     ordered = sorted(values, key=lambda one: (isinstance(one, str), one))
-    source = f"the {len(values):,} values seen, {once:,} of them once"
+    rare = f", {once:,} of them once" if once else ""
+    source = f"the {len(values):,} values seen{rare}"
     return Domain(values=ordered, max_outside=rounded_up(max(share, LEAST)), source=source)
 
 
@@ -212,7 +213,7 @@ def _bounds(column: ColumnProfile) -> Bounds | None:
     first, last = column.quantile(0.001), column.quantile(0.999)
     if first is None or last is None or not math.isfinite(last - first):
         return None
-    source = f"q0.001–q0.999 widened by {100 * _WIDENED:.0f} %"
+    source = f"the middle 99.8 %, widened by {100 * _WIDENED:.0f} %"
     if last <= first and column.high > column.low:
         first, last, source = column.low, column.high, "the range seen, widened by 10 %"
     spread = last - first

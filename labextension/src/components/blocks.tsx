@@ -51,7 +51,7 @@ function isDigest(hint: string | undefined): boolean {
   return /^[0-9a-f]{32,}$/.test(hint ?? '');
 }
 
-const MARKS = { info: 'ⓘ', good: '✓', warn: '⚠', bad: '✗' };
+const MARKS = { info: 'i', good: '✓', warn: '⚠', bad: '✗' };
 
 /** A sentence that matters, and what to do about it. */
 export function NoticeBlock(props: {
