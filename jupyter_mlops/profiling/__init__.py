@@ -9,6 +9,7 @@ from jupyter_mlops.profiling.columns import ColumnProfile, Histogram
 from jupyter_mlops.profiling.comparing import SideBySide, compare
 from jupyter_mlops.profiling.keeping import get, make
 from jupyter_mlops.profiling.partitions import profile_by, profile_dask, profile_parquet
+from jupyter_mlops.profiling.periods import Period, Periods, by_period
 from jupyter_mlops.profiling.pipelines import Preparation, prepare
 from jupyter_mlops.profiling.profiles import Profile, Progress, profile
 from jupyter_mlops.profiling.target import TargetAnalysis
@@ -19,12 +20,15 @@ __all__ = [
     "Associations",
     "ColumnProfile",
     "Histogram",
+    "Period",
+    "Periods",
     "Preparation",
     "Profile",
     "Progress",
     "SideBySide",
     "TargetAnalysis",
     "advise",
+    "by_period",
     "compare",
     "get",
     "make",

@@ -63,7 +63,9 @@ def make(
         As `profile` does; nothing is kept then.
     """
     key, time = _declared(table)
-    known = _known(ws, table.digest, target, (key, time)) if table.ref else None
+    # A dataset's digest is recorded; that of other tables would take a pass of its own.
+    recorded = table.ref is not None and table.ref.startswith("data:")
+    known = _known(ws, table.digest, target, (key, time)) if recorded else None
     if known is not None:
         known.label, known.data_ref = table.label, table.ref
         return known

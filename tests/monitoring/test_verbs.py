@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from jupyter_mlops import profiling, serving
+from jupyter_mlops.verbs.line import parse
 from jupyter_mlops.verbs.table import find
+from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Invalid, MLOpsError, NotFound, Unavailable, Workspace
 
 BODY = """
@@ -78,6 +83,69 @@ def test_a_month_like_the_training_data_is_stable(desk):
     assert listed.total == len(listed) >= 1
     assert found.ref in {one.ref for one in listed}
     assert desk("checks", name="nobody").total == 0
+
+
+def test_traffic_is_profiled_week_by_week_and_the_weeks_merge(desk):
+    found = desk("profile", source="endpoint:delay", every="1w")
+    log = serving.traffic.read(desk.ws, "delay").collect()
+    assert list(found.whole.columns) == ["x", "carrier"]
+    assert (found.whole.rows, sum(one.rows for one in found.periods)) == (4000, 4000)
+    whole = profiling.profile(log.select(x="in.x", carrier="in.carrier").lazy())
+    merged = found.whole.columns
+    assert merged["x"].moments.mean == pytest.approx(whole.columns["x"].moments.mean)
+    assert merged["carrier"].values.top() == whole.columns["carrier"].values.top()
+    # March is colder and April warmer than both together: whole weeks differ, and only in x.
+    weeks = [list(one.apart) for one in found.periods if one.rows > 400]
+    assert weeks == [["x"]] * 6
+    assert found.periods[0].start == datetime(2013, 2, 25, tzinfo=UTC)
+    # What they merge to is kept like any profile.
+    assert profiling.get(desk.ws, found.whole.id).rows == 4000
+    made = desk.ws.events(kind="profile.made")[-1]
+    assert list(made.inputs) == ["endpoint:delay"]
+
+
+def test_the_newest_traffic_is_profiled_hour_by_hour_and_shown_everywhere(desk):
+    line = "profile endpoint:delay --window 7d --every 1h"
+    asked = parse(line.split())
+    found = asked.verb(desk.ws, **asked.arguments)
+    days = {one.start.date().isoformat() for one in found.periods}
+    assert max(days) == "2013-04-30"
+    assert len(days) in (7, 8)
+    # Hours of a few rows each differ by chance alone.
+    assert sum(bool(one.apart) for one in found.periods) == 0
+    bundle = mimebundle(found)
+    text = bundle["text/plain"]
+    assert len(text.splitlines()) <= 15
+    assert "No period differs from the whole by more than chance." in text
+    assert "Periods" in bundle["text/html"]
+    shown = bundle["application/vnd.jupyter-mlops.profile.v1+json"]
+    assert shown["line"] == f"%mlops {line}"
+    assert max(len(str(one)) for one in bundle.values()) < 200_000
+    alone = desk("profile", source="endpoint:delay", window="7d")
+    assert (alone.rows, alone.label) == (found.whole.rows, "endpoint:delay · last 7d")
+
+
+def test_traffic_stands_beside_what_the_model_was_trained_on(desk):
+    found = desk("profile", source="endpoint:delay", against="winter")
+    assert found.only_here == []
+    assert found.only_there == ["late"]
+    assert found.distances["x"] > 0.15 > found.distances["carrier"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "message"),
+    [
+        ({"source": "endpoint:dely"}, NotFound, "did you mean 'delay'"),
+        ({"source": "winter", "every": "1h"}, Invalid, "no column of times is known"),
+        ({"source": "winter", "window": "7d"}, Invalid, "no column of times is known"),
+        ({"source": "endpoint:delay", "every": "soon"}, Invalid, "'soon' is no length of time"),
+        ({"source": "endpoint:delay", "window": "soon"}, Invalid, "'soon' is no length of time"),
+        ({"source": "endpoint:delay", "every": "1h", "against": "winter"}, Invalid, "periods are"),
+    ],
+)
+def test_what_cant_be_profiled_by_time_is_one_sentence(desk, given, kind, message):
+    with pytest.raises(kind, match=message):
+        desk("profile", **given)
 
 
 def test_the_warmer_month_moved_and_its_report_has_the_same_verdict(desk):
