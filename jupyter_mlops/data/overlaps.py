@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
 import polars as pl
 
-from jupyter_mlops.data.rowhashes import HASH, REST, hash_rows
+from jupyter_mlops.data.hashing import hash_column
+from jupyter_mlops.data.rowhashes import BATCH, HASH, REST, hash_rows
 from jupyter_mlops.data.tables import Table
 from jupyter_mlops.workspace.errors import NotFound, closest
 
 __all__ = ["Overlap", "overlap"]
+
+#: Rows by which the column is chosen that parts a table too large to be compared whole.
+_LOOK: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -25,15 +32,24 @@ class Overlap:
         Distinct values of these columns that both tables hold.
     rows_a, rows_b : int
         Rows of either table that carry one of them.
+    repeated : float
+        The greater share of rows, in one table, that repeat another row of that table: as many
+        meet in two tables by having few values.
+    part : int
+        One row in so many was compared, the same ones in both tables; all when it is 1.
     """
 
     by: list[str]
     shared: int
     rows_a: int
     rows_b: int
+    repeated: float = 0.0
+    part: int = 1
 
 
-def overlap(a: Table, b: Table, by: list[str] | None = None) -> Overlap:
+def overlap(
+    a: Table, b: Table, by: list[str] | None = None, *, cells: int | None = None
+) -> Overlap:
     """Count what two tables share, for example training and test data.
 
     Parameters
@@ -42,6 +58,9 @@ def overlap(a: Table, b: Table, by: list[str] | None = None) -> Overlap:
     by : list of str, optional
         The columns that make rows the same; without it the key that both have, or all columns
         that both have. Missing values count as equal.
+    cells : int, optional
+        About how many values to compare at most; of larger tables one row in `part` is taken,
+        by its content, so that rows which both have are taken or left in both.
 
     Raises
     ------
@@ -62,11 +81,33 @@ def overlap(a: Table, b: Table, by: list[str] | None = None) -> Overlap:
                     fix=closest(name, table.schema) or "name columns that both tables have",
                     code="E-DATA-080",
                 )
+    part, lead = 1, columns[0]
+    if cells is not None:
+        part = max(1, -(-(a.rows + b.rows) * len(columns) // cells))
+    if part > 1:
+        seen = b.scan().select(columns).head(_LOOK).collect()
+        lead = max(columns, key=lambda name: len(np.unique(hash_column(seen[name]))))
     here, there = (
-        pl.concat(list(hash_rows(one.scan(), columns))).group_by(HASH, REST).len() for one in (a, b)
+        pl.concat(list(_hashes(one.scan(), columns, lead, part))).group_by(HASH, REST).len()
+        for one in (a, b)
     )
     both = here.join(there, on=[HASH, REST], suffix="_b")
-    return Overlap(columns, both.height, int(both["len"].sum()), int(both["len_b"].sum()))
+    repeated = max(1 - one.height / max(1, int(one["len"].sum())) for one in (here, there))
+    return Overlap(
+        columns, both.height, int(both["len"].sum()), int(both["len_b"].sum()), repeated, part
+    )
+
+
+def _hashes(
+    frame: pl.LazyFrame, columns: list[str], lead: str, part: int
+) -> Iterator[pl.DataFrame]:
+    if part == 1:
+        yield from hash_rows(frame, columns)
+        return
+    yield pl.DataFrame(schema={HASH: pl.UInt64, REST: pl.UInt64})
+    for batch in frame.select(columns).collect_batches(chunk_size=BATCH):
+        kept = batch.filter(pl.Series(hash_column(batch[lead]) % np.uint64(part) == 0))
+        yield from hash_rows(kept.lazy(), columns)
 
 
 def _columns(a: Table, b: Table) -> list[str]:

@@ -8,7 +8,7 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
@@ -16,7 +16,11 @@ from jupyter_mlops.experiments.body import Body
 from jupyter_mlops.experiments.guarding import Guard, agree
 from jupyter_mlops.experiments.portrait import parameters, portray, to_pandas
 from jupyter_mlops.experiments.scoring import Scores, score
+from jupyter_mlops.experiments.sharing import shared_rows
 from jupyter_mlops.workspace import Denied, Invalid, Workspace
+
+if TYPE_CHECKING:
+    from jupyter_mlops.data import Table
 
 __all__ = ["Found", "Freeze", "Frozen", "Plan", "gather"]
 
@@ -51,6 +55,7 @@ class Plan:
     data_ref: str | None = None
     inputs: tuple[str, ...] = ()
     guard: Guard | None = None
+    table: Table | None = None
 
 
 @dataclass
@@ -87,6 +92,12 @@ def gather(plan: Plan) -> Found:
         metrics.update(scores.metrics)
         model["task"] = scores.task
         validation = {**where, "rows": len(scores.rows), "file": _store_rows(plan, scores)}
+        # As it was given: what is recorded says which split it is a part of.
+        given = valid if isinstance(plan.valid, str) else plan.valid
+        shared = shared_rows(plan.ws, plan.table, given)
+        notes += [shared.note] if shared.note else []
+        if shared.count:
+            validation["shared"] = {"rows": shared.count, "by": shared.by}
     try:
         frozen = plan.freeze(estimator)
     except Denied as error:

@@ -255,8 +255,15 @@ def _tags(trial: TrialRecord, cell: CellRecord) -> dict[str, str]:
         "jupyter_mlops.data": cell.data_ref or "",
         "jupyter_mlops.environment": cell.environment,
         "jupyter_mlops.seed": str(cell.seed),
+        "jupyter_mlops.shared_rows": _shared(trial),
         "jupyter_mlops.error": trial.error[:500],
     }
+
+
+def _shared(trial: TrialRecord) -> str:
+    """How many of the validation rows the training data has too."""
+    shared = (trial.validation or {}).get("shared")
+    return f"{shared['rows']} of {trial.validation['rows']}" if shared else ""
 
 
 def _experiment(ws: Workspace, client: MlflowClient, name: str) -> str:

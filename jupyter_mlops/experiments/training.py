@@ -114,7 +114,7 @@ def train(
     if contract is not None:
         plan.guard, rows = guard(ws, contract, table, contract_mode)
     if table is not None:
-        plan.data_ref = table.ref
+        plan.table, plan.data_ref = table, table.ref
         names["data"] = table.pandas() if rows is None else rows
     try:
         _start(plan, table, seed, checkout)
