@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from jupyter_mlops.verbs.doctor import Diagnosis
 from jupyter_mlops.verbs.help import Commands, Help, help_on
 from jupyter_mlops.verbs.line import Line, parse
 from jupyter_mlops.verbs.place import workspace_for
@@ -94,8 +95,8 @@ def _shown(result: Any, line: Line) -> str:
     shown = view(result)
     if line.json:
         return shown.model_dump_json()
-    if isinstance(result, Commands | Help):
-        # A terminal scrolls: all the commands, and not the fifteen lines of a cell.
+    if isinstance(result, Commands | Help | Diagnosis):
+        # A terminal scrolls: all of it, and not the fifteen lines of a cell.
         return render_text(shown, limit=1000)
     return render_text(shown)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
+from jupyter_mlops.magics.columns import columns
 from jupyter_mlops.verbs.table import Parameter, Verb, all_verbs
 from jupyter_mlops.workspace.errors import MLOpsError
 
@@ -30,9 +31,11 @@ _REFERS = {
     "b": "run",
     "task": "label",
     "ref": "drift",
+    "contract": "contract",
 }
 # And what a plain NAME is, in the commands that show a record.
 _SHOWS = {"data show": "data", "runs": "run", "models": "model", "endpoints": "endpoint"}
+_SHOWS |= {"data split": "data"}
 
 
 def add_completion(shell: InteractiveShell) -> None:
@@ -91,8 +94,10 @@ def candidates(words: list[str], current: str, namespace: dict[str, Any]) -> lis
         return _heads(words)
     more = [] if rest else _heads([verb.name])
     flags = {one.option: one for one in verb.arguments if one.flag}
+    taken = _positions(rest, flags)
     if rest and rest[-1] in flags and flags[rest[-1]].kind != "switch":
-        return _values(verb, flags[rest[-1]], namespace)
+        flag = flags[rest[-1]]
+        return _values(verb, flag, namespace) or columns(verb, flag, taken, current, namespace)
     if current.startswith("-"):
         option, equals, _ = current.partition("=")
         if equals and option in flags:
@@ -100,9 +105,10 @@ def candidates(words: list[str], current: str, namespace: dict[str, Any]) -> lis
         face = (*_FACE, "--file") if verb.body is not None else _FACE
         return [one for one in (*flags, *face) if one not in rest]
     positions = [one for one in verb.arguments if not one.flag]
-    taken = _positions_taken(rest, flags)
-    if taken < len(positions):
-        return [*more, *_values(verb, positions[taken], namespace)]
+    if len(taken) < len(positions):
+        place = positions[len(taken)]
+        found = _values(verb, place, namespace)
+        return [*more, *(found or columns(verb, place, taken, current, namespace))]
     return more
 
 
@@ -122,8 +128,9 @@ def _heads(words: list[str]) -> list[str]:
     return sorted({name.split()[0] for name in names})
 
 
-def _positions_taken(rest: list[str], flags: dict[str, Parameter]) -> int:
-    taken = 0
+def _positions(rest: list[str], flags: dict[str, Parameter]) -> list[str]:
+    """The words that stand for arguments."""
+    taken = []
     skip = False
     for word in rest:
         if skip:
@@ -133,7 +140,7 @@ def _positions_taken(rest: list[str], flags: dict[str, Parameter]) -> int:
         elif word in {"-o", "--out"}:
             skip = True
         elif not word.startswith("-"):
-            taken += 1
+            taken.append(word)
     return taken
 
 
@@ -146,10 +153,16 @@ def _values(verb: Verb, parameter: Parameter, namespace: dict[str, Any]) -> list
             for name, value in namespace.items()
             if type(value).__name__ in _FRAMES and not name.startswith("_")
         ]
-        return [*_names("data"), *sorted(frames)]
+        both = _names("contract") if verb.name == "contract" and not parameter.flag else []
+        return list(dict.fromkeys([*_names("data"), *both, *sorted(frames)]))
     kind = _REFERS.get(parameter.name)
+    group = verb.name.partition(" ")[0]
     if parameter.name == "name":
         kind = _SHOWS.get(verb.name)
+    if group == "contract" and parameter.name in {"name", "a", "b", "save"}:
+        kind = "contract"
+    if group == "profile" and parameter.name in {"ref", "against"}:
+        kind = "profile"
     return _names(kind) if kind else []
 
 

@@ -30,7 +30,21 @@ NEEDED = ("mlflow", "evidently", "scikit-learn", "pandas", "polars", "sqlalchemy
 OPTIONAL = {
     "jupyterlab": "panels in JupyterLab: pip install jupyterlab",
     "notebook": "panels in Notebook 7: pip install notebook",
-    "psycopg": "a store in PostgreSQL: pip install jupyter_mlops[postgresql]",
+    "psycopg": "a store or tables in PostgreSQL: pip install jupyter_mlops[postgresql]",
+}
+# What each extra reads or does, and the package whose presence shows it.
+EXTRAS = {
+    "s3": ("s3fs", "s3://"),
+    "gcs": ("gcsfs", "gs://"),
+    "azure": ("adlfs", "az://"),
+    "mysql": ("pymysql", "mysql:// and mariadb://"),
+    "kafka": ("confluent-kafka", "kafka://"),
+    "redis": ("redis", "redis://"),
+    "nats": ("nats-py", "nats://"),
+    "dask": ("dask", "Dask's frames"),
+    "media": ("av", "sound and film"),
+    "pandera": ("pandera", "contracts for pandera"),
+    "keyring": ("keyring", "secrets in the keyring"),
 }
 
 
@@ -127,6 +141,19 @@ def _installed() -> Iterator[Check]:
     if shutil.which("git") is None:
         absent.append("git's state with each run: install git")
     yield Check("optional", "info", "; ".join([", ".join(found) or "none", *absent]))
+    yield _extras()
+
+
+def _extras() -> Check:
+    """Which sources can be read, by what is installed: importing the clients takes seconds."""
+    versions = {extra: _version(package) for extra, (package, _) in EXTRAS.items()}
+    found = [f"{EXTRAS[one][0]} {number}" for one, number in versions.items() if number]
+    missing = [extra for extra, number in versions.items() if number is None]
+    text = ", ".join(found) or "none"
+    if missing:
+        lacks = ", ".join(EXTRAS[one][1] for one in missing)
+        text = f'pip install "jupyter_mlops[{",".join(missing)}]" adds {lacks}; there: {text}'
+    return Check("sources", "info" if missing else "good", text)
 
 
 def _front() -> Iterator[Check]:

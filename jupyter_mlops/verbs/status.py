@@ -175,9 +175,16 @@ class _Log:
 
 def _data(log: _Log) -> Section:
     entries: dict[str, Entry] = {}
-    for event in log.newest("dataset.added"):
+    splits = {event.subject: event for event in reversed(log.newest("dataset.split"))}
+    # A contract is named with its kind; it may be called as its data is.
+    for event in log.newest("dataset.added", "contract.saved"):
         name, _, version = event.subject.partition("@")
-        entries.setdefault(name, Entry(name, f"version {version}", "info", event.at))
+        state = f"version {version}"
+        split = splits.get(event.subject)
+        parts = split.payload.get("rows") if split is not None else None
+        if isinstance(parts, dict):
+            state += f", split in {', '.join(parts)}"
+        entries.setdefault(name, Entry(name, state, "info", event.at))
     return Section(
         "Data", tuple(entries.values()), len(entries), "nothing yet: %mlops data add NAME FILE"
     )

@@ -74,3 +74,47 @@ def test_no_workspace_is_made_by_a_tab(shell: InteractiveShell, folder: Path) ->
 def test_other_lines_are_left_alone(shell: InteractiveShell) -> None:
     for line in ("mlops audi", "print('%mlops au", "%mlopsx au", "# %mlops au"):
         assert not any(one.endswith("audit") for one in complete(shell, line))
+
+
+@pytest.fixture
+def kept(folder: Path, shell: InteractiveShell) -> None:
+    import polars as pl
+
+    shell.user_ns["frame"] = pl.DataFrame(
+        {"delay": [3, 5], "late": [0, 1], "flight number": [1, 2], "tail": ["a", "b"]}
+    )
+    for line in ("data add flights {frame}", "contract flights --save punctual"):
+        shell.run_line_magic("mlops", line + " --quiet")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("%mlops contract show pu", "%mlops contract show punctual"),
+        ("%mlops contract show punctual@", "%mlops contract show punctual@1"),
+        ("%mlops contract diff pu", "%mlops contract diff punctual"),
+        ("%mlops contract pu", "%mlops contract punctual"),
+        ("%mlops contract edit punctual de", "%mlops contract edit punctual delay"),
+        ("%%mlops train late --contract ", "%%mlops train late --contract punctual"),
+        ("%mlops data diff fl", "%mlops data diff flights"),
+        ("%mlops data split fl", "%mlops data split flights"),
+        ("%mlops data split flights --stratify ", "%mlops data split flights --stratify late"),
+        ("%mlops profile flights --target la", "%mlops profile flights --target late"),
+        ("%mlops profile {frame} --target la", "%mlops profile {frame} --target late"),
+        ("%mlops profile flights@1 --target fl", ""),
+        (
+            '%mlops profile flights --target "fl',
+            '%mlops profile flights --target "flight number"',
+        ),
+        (
+            "%mlops data sample flights --columns delay,la",
+            "%mlops data sample flights --columns delay,late",
+        ),
+        ("%mlops profile nothing --target la", ""),
+    ],
+)
+def test_contracts_and_columns(
+    shell: InteractiveShell, kept: None, line: str, offered: str
+) -> None:
+    found = complete(shell, line)
+    assert offered in found if offered else not any("mlops" in one for one in found if one > line)
