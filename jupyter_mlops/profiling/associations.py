@@ -24,6 +24,8 @@ __all__ = ["Association", "Associations", "associate"]
 
 ROWS: Final = 10_000
 COLUMNS: Final = 48
+#: Why a column that could be compared isn't.
+CUT: Final = f"only {COLUMNS} columns are compared"
 CATEGORIES: Final = 50
 _MIN_ROWS: Final = 30
 _KEPT: Final = 2000
@@ -168,7 +170,7 @@ def _chosen(
     of_numbers = max(half, COLUMNS - len(categories))
     of_categories = max(half, COLUMNS - len(numbers))
     for name in numbers[of_numbers:] + categories[of_categories:]:
-        left_out[name] = f"only {COLUMNS} columns are compared"
+        left_out[name] = CUT
     return numbers[:of_numbers], categories[:of_categories], left_out
 
 

@@ -36,6 +36,7 @@ class Distinct:
 
     def __init__(self, registers: npt.NDArray[np.uint8] | None = None) -> None:
         self.registers = np.zeros(_SIZE, dtype=np.uint8) if registers is None else registers
+        self._estimate: int | None = None
 
     def update(self, hashes: Hashes) -> None:
         """Add the hashes of values; repeats change nothing."""
@@ -46,13 +47,20 @@ class Distinct:
         # Once the sketch has seen much, hardly any value raises a register.
         raised = np.flatnonzero(rank > self.registers[place])
         np.maximum.at(self.registers, place[raised], rank[raised])
+        self._estimate = None
 
     def merge(self, other: Distinct) -> None:
         """Add the values another has seen."""
         np.maximum(self.registers, other.registers, out=self.registers)
+        self._estimate = None
 
     def estimate(self) -> int:
         """About how many different values there were."""
+        if self._estimate is None:
+            self._estimate = self._estimated()
+        return self._estimate
+
+    def _estimated(self) -> int:
         q = 64 - BITS
         counts = np.bincount(self.registers, minlength=q + 2)
         z = _SIZE * _tau(1 - counts[q + 1] / _SIZE)
@@ -63,7 +71,7 @@ class Distinct:
 
     def to_text(self) -> str:
         """The registers, packed."""
-        return base64.b64encode(zlib.compress(self.registers.tobytes(), 6)).decode()
+        return base64.b64encode(zlib.compress(self.registers.tobytes(), 1)).decode()
 
     @classmethod
     def from_text(cls, text: str) -> Distinct:

@@ -56,6 +56,10 @@ class Profile(Result):
         About how many different rows there are (within 2 %); exact while there are few.
     complete : bool
         False when the pass was stopped: then `rows` says how far it came.
+    counted_by : str
+        The database that did the counting, where the rows weren't read.
+    sampled : int
+        Rows of the sample that pairs of columns, whole rows and the target were looked at in.
     """
 
     columns: dict[str, ColumnProfile]
@@ -75,6 +79,8 @@ class Profile(Result):
     complete: bool = True
     key: str | None = None
     time: str | None = None
+    counted_by: str = ""
+    sampled: int = 0
     _distinct: Distinct | None = field(default=None, repr=False)
     _scan: Scan | None = field(default=None, repr=False)
 
@@ -147,6 +153,8 @@ class Profile(Result):
             "complete": self.complete,
             "key": self.key,
             "time": self.time,
+            "counted_by": self.counted_by,
+            "sampled": self.sampled,
         }
 
     @classmethod
@@ -173,6 +181,8 @@ class Profile(Result):
             state["complete"],
             state["key"],
             state["time"],
+            state["counted_by"],
+            state["sampled"],
             Distinct.from_text(distinct) if distinct else None,
         )
 
@@ -329,6 +339,7 @@ def _finish(seen: Scan, seconds: float, started: float | None = None) -> Profile
         complete=seen.complete,
         key=seen.key,
         time=seen.time,
+        sampled=sample.height,
         _distinct=seen.distinct,
         _scan=seen,
     )

@@ -25,7 +25,6 @@ from jupyter_mlops.profiling.engine import Scan
 from jupyter_mlops.profiling.moments import Moments
 from jupyter_mlops.profiling.profiles import Profile, check_target, finished
 from jupyter_mlops.profiling.times import LIMIT, PERIODS, Times
-from jupyter_mlops.profiling.values import Values
 from jupyter_mlops.workspace.records import new_id
 
 if TYPE_CHECKING:
@@ -79,6 +78,7 @@ def pushed_down(table: Table, target: str | None = None, *, always: bool = False
         seen = _Counting.of(source, reading, target).scan()
     seen.key, seen.time = (one if one in seen.columns else None for one in (table.key, table.time))
     made = finished(seen, started)
+    made.counted_by = source.dialect
     # Whether rows repeat isn't known, and what was seen can't be merged with rows of others.
     made.distinct_rows, made._distinct, made._scan = None, None, None
     # No digest of content: the content was not read.
@@ -128,7 +128,7 @@ class _Counting:
         for i, one in enumerate(self.columns):
             column = made.columns[one.name]
             if i in varied and column.values.numeric and not column.values.exact:
-                column.values._ranks.update(np.array(self._quantiles(i), dtype=np.float64))
+                column.values.rank(self._quantiles(i))
             if column.temporal and column.moments.count:
                 column.times = self._times(i, column)
             if column.texts is not None:
@@ -246,7 +246,8 @@ class _Counting:
         )
         column.values.counts = {value: int(times) for value, times, _ in top[:limit]}
         if len(top) > limit:
-            _sketched(column.values, top[-1][2], top[-1][1])
+            # What isn't listed occurs at most as often as the first one left out.
+            column.values.take(column.values.counts, _as_many(top[-1][2]), top[-1][1])
             return False
         if column.type == "text" and any(len(value) > _LONG for value, *_ in top):
             return False
@@ -316,17 +317,6 @@ def _texts(column: ColumnProfile, sample: pl.Series) -> None:
         counts = np.array(list(column.values.counts.values()))
     column.texts.measure(texts.str.len_chars().to_numpy(), counts.round().astype(np.int64))
     column.texts.update(texts, counts)
-
-
-def _sketched(values: Values, different: int, least: int) -> None:
-    """Make values what they are once not all of them are counted one by one."""
-    counts = values.counts
-    values._spill()
-    # What isn't listed occurs at most as often as the first one left out.
-    values.counts, values.error = counts, least
-    values._distinct = _as_many(different)
-    if values.numeric:
-        values._ranks = type(values._ranks)(values._ranks.k)
 
 
 def _as_many(different: int) -> Distinct:

@@ -97,8 +97,9 @@ def name_all(columns: dict[str, ColumnProfile], sample: pl.DataFrame) -> None:
         Some rows of the table, or a frame without columns.
     """
     found = {}
+    held = frozenset(sample.columns)
     for name, column in columns.items():
-        values = sample[name] if name in sample.columns else pl.Series(name, [], pl.String)
+        values = sample[name] if name in held else pl.Series(name, [], pl.String)
         found[name] = understand(column, values)
     for name, kind in _places(columns, found).items():
         found[name] = Meaning(kind, detail=found[name].detail)

@@ -166,6 +166,34 @@ class Values:
         self._add(unique.to_list(), counts.tolist())
         self._prune()
 
+    def take(self, counts: dict[Value, int], distinct: Distinct, error: int) -> None:
+        """Become the values of a whole column that was counted elsewhere, by a database.
+
+        Parameters
+        ----------
+        counts : dict
+            The frequent values.
+        distinct : Distinct
+            Of all values.
+        error : int
+            How often any other value may occur.
+
+        Examples
+        --------
+        >>> made = Values(True)
+        >>> made.take({7.0: 90}, Distinct(), 2)
+        >>> made.rank([1.0, 7.0, 7.0, 9.0])
+        >>> made.exact, made.top(), made.quantiles([0.5])
+        (False, [(7.0, 90)], [7.0])
+        """
+        self.counts, self.error, self._distinct = dict(counts), error, distinct
+        if self.numeric:
+            self._ranks = datasketches.kll_doubles_sketch(_KLL)
+
+    def rank(self, evenly: Sequence[float]) -> None:
+        """Give the quantile sketch numbers that lie evenly among all of a column's."""
+        self._ranks.update(np.array(evenly, dtype=np.float64))
+
     def _frequent(self, counts: Array) -> npt.NDArray[np.intp]:
         """Which of a batch's values are frequent enough to keep; counts what the rest may lose."""
         if len(counts) <= BATCH_TOP:

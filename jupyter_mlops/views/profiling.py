@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Final
 
 from jupyter_mlops.profiling.advice import Advice
@@ -271,6 +272,7 @@ def _notices(result: Profile) -> list[Notice]:
     for one in result.advice:
         groups.setdefault((one.severity, one.finding), []).append(one)
     notices = stopped + [Notice(level="info", text=text) for text in scope(result)]
+    notices += _faults(result)
     ordered = sorted(groups.items(), key=lambda one: _weight(*one[0]))
     pressing = [one for one in ordered if one[0][0] != "note"]
     for (severity, kind), found in (pressing or ordered)[:_NOTICES]:
@@ -292,9 +294,21 @@ def _notices(result: Profile) -> list[Notice]:
                 fix=found[0].action if kind == "leakage" else "",
             )
         )
-    if not result.advice:
+    if not result.advice and not any(one.fault for one in result.columns.values()):
         notices.append(Notice(level="good", text="Nothing found that needs preparation."))
     return notices
+
+
+def _faults(result: Profile) -> list[Notice]:
+    """The columns of which nothing is known, and why."""
+    names: dict[str, list[str]] = {}
+    for column in result.columns.values():
+        if column.fault:
+            names.setdefault(column.fault, []).append(column.name)
+    return [
+        Notice(level="bad", text=f"Not profiled: {_listed(some)} – {short(fault)}.")
+        for fault, some in list(names.items())[:_NOTICES]
+    ]
 
 
 def _weight(severity: str, finding: str) -> tuple[bool, int, str]:
@@ -334,8 +348,13 @@ def _code(found: list[Advice]) -> list[Code]:
 def _line(result: Profile) -> str:
     if not result.data_ref:
         return ""
-    target = f" --target {result.target}" if result.target else ""
-    return f"%mlops profile {result.data_ref.removeprefix('data:')}{target}"
+    line = f"%mlops profile {result.data_ref.removeprefix('data:')}"
+    if not result.target:
+        return line
+    if len(result.target.splitlines()) > 1:
+        return ""  # a line can't hold such a name
+    between = "=" if result.target.startswith("-") else " "
+    return f"{line} --target{between}{quote(result.target)}"
 
 
 def _listed(names: list[str]) -> str:

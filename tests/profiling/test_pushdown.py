@@ -11,10 +11,12 @@ import polars as pl
 import psycopg
 import pytest
 
+from jupyter_mlops import profiling
 from jupyter_mlops.data import Table, open_source
 from jupyter_mlops.data.sources.databases import Database
 from jupyter_mlops.profiling import Profile, make, profile, pushdown
 from jupyter_mlops.profiling.pushdown import _as_many, pushed_down
+from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import NotFound, Workspace
 from servers.postgresql import PostgreSQL
 
@@ -136,6 +138,11 @@ def test_only_large_tables_stay_where_they_are(
     assert not large.source.fetched  # type: ignore[attr-defined]
     assert made.digest.startswith("unread-")
     assert made.columns["origin"].values.top(1)[0][0] == "EWR"
+    dialect = "DuckDB" if "duckdb" in uri else "PostgreSQL"
+    told = mimebundle(made)["text/plain"]
+    assert f"Counts are {dialect}'s own" in told
+    assert "sample of 20,000 rows" in " ".join(told.split())
+    assert profiling.get(ws, made.id).counted_by == dialect
     assert pushed_down(small) is None
 
 

@@ -80,7 +80,7 @@ def _column(case: Case, name: str) -> list[Advice]:
         return found
     found += gaps(case, name)
     found += worded(case, name)
-    if name not in case.sample.columns:
+    if name not in case.held:
         return found + list(spread(case, name))
     held = list(placeholders(case, name))
     found += held

@@ -35,6 +35,8 @@ class Case:
     ----------
     sample : polars.DataFrame
         Up to 20,000 rows drawn evenly; without columns for a profile read back.
+    held : frozenset of str
+        The columns of the sample.
     size : int
         Rows of the sample.
     key, time : str or None
@@ -50,6 +52,8 @@ class Case:
         self.key = profile.key
         self.time = profile.time if profile.time in self.columns else None
         self.sample = pl.DataFrame() if profile.sample is None else profile.sample
+        # Asked for once for every rule and column: a frame makes its list of names anew each time.
+        self.held = frozenset(self.sample.columns)
         self.size = self.sample.height
         self.whole = self.size == profile.rows
         self._numbers: dict[str, Floats] = {}
@@ -85,7 +89,7 @@ class Case:
     def counts(self, name: str) -> dict[Any, int]:
         """How often each value occurs: in all rows where that was counted, else in the sample."""
         values = self.columns[name].values
-        if values.exact or name not in self.sample.columns:
+        if values.exact or name not in self.held:
             return dict(values.counts)
         counted = self.sample[name].drop_nulls().value_counts(name="n")
         return dict(zip(counted.to_series(0).to_list(), counted["n"].to_list(), strict=True))
@@ -115,7 +119,7 @@ class Case:
             name
             for name, column in self.columns.items()
             if column.numeric
-            and name in self.sample.columns
+            and name in self.held
             and column.semantic not in {"constant", "empty"}
             and name != self.target
         ]
@@ -126,7 +130,7 @@ class Case:
         return [
             name
             for name, column in self.columns.items()
-            if column.temporal and name in self.sample.columns and column.semantic == "datetime"
+            if column.temporal and name in self.held and column.semantic == "datetime"
         ]
 
     @cached_property
@@ -136,7 +140,7 @@ class Case:
             name
             for name, column in self.columns.items()
             if column.type == "text"
-            and name in self.sample.columns
+            and name in self.held
             and column.semantic not in {"constant", "empty"}
         ]
 

@@ -61,21 +61,23 @@ def duplicates(case: Case) -> Iterator[Advice]:
 
 def _equal(case: Case) -> dict[str, str]:
     """Columns that equal an earlier one in every sampled row and in all that was counted."""
-    seen: dict[tuple[Any, ...], list[str]] = {}
-    copies: dict[str, str] = {}
+    alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for name, column in case.columns.items():
         distinct = column.values.distinct()
-        if distinct < 2 or name not in case.sample.columns:
+        if distinct < 2 or name not in case.held:
             continue
         counts = (column.missing, column.zeros, column.negatives, distinct)
-        mark = (column.type, column.low, column.high, *counts)
-        for other in seen.get(mark, []):
-            values = case.sample[name]
-            if values.rename(other).equals(case.sample[other], null_equal=True):
-                copies[name] = other
-                break
-        else:
-            seen.setdefault(mark, []).append(name)
+        alike[column.type, column.low, column.high, *counts].append(name)
+    copies: dict[str, str] = {}
+    for names in alike.values():
+        if len(names) < 2:
+            continue
+        # By what is in them and not two by two: thousands of flags have the same counts.
+        seen: dict[bytes, str] = {}
+        for name in names:
+            first = seen.setdefault(hash_column(case.sample[name]).tobytes(), name)
+            if first != name:
+                copies[name] = first
     return copies
 
 
@@ -154,7 +156,7 @@ def _recoded(case: Case, known: set[str]) -> dict[str, tuple[str, int]]:
         if (
             name in known
             or name == case.target
-            or name not in case.sample.columns
+            or name not in case.held
             or not column.values.exact
             or column.type.startswith(("list", "record"))
             or distinct < 2
@@ -169,23 +171,28 @@ def _recoded(case: Case, known: set[str]) -> dict[str, tuple[str, int]]:
             groups[distinct, column.missing, *counts].append(name)
     found: dict[str, tuple[str, int]] = {}
     for (distinct, *_), names in groups.items():
-        for place, name in enumerate(names):
-            for other in names[:place]:
-                if other in found or not _same_counts(case, name, other):
-                    continue
-                pairs = case.sample.select(other, name).n_unique()
-                gaps = int(case.sample[name].null_count() > 0)
-                single = case.sample[name].n_unique(), case.sample[other].n_unique()
-                if pairs == single[0] == single[1] and pairs >= min(distinct, 2) + gaps:
-                    found[name] = (other, distinct)
-                    break
+        if len(names) < 2:
+            continue
+        seen: dict[bytes, str] = {}
+        for name in names:
+            codes, kinds = _order_of_first(case.sample[name])
+            if kinds < min(distinct, 2) + int(case.sample[name].null_count() > 0):
+                continue
+            first = seen.setdefault(codes.tobytes(), name)
+            if first != name:
+                found[name] = (first, distinct)
     return found
 
 
-def _same_counts(case: Case, first: str, second: str) -> bool:
-    """Whether the values of two columns occur equally often: free to ask, and rarely so."""
-    a, b = (sorted(case.columns[name].values.counts.values()) for name in (first, second))
-    return a == b
+def _order_of_first(values: pl.Series) -> tuple[npt.NDArray[np.intp], int]:
+    """Each value as its place among the different ones, by where these first occur.
+
+    Columns that map one to one have the same places, so nothing is compared two by two.
+    """
+    _, first, codes = np.unique(hash_column(values), return_index=True, return_inverse=True)
+    places = np.empty(len(first), dtype=np.intp)
+    places[np.argsort(first)] = np.arange(len(first))
+    return places[codes], len(first)
 
 
 def redundant(case: Case, settled: set[str]) -> Iterator[Advice]:

@@ -44,7 +44,7 @@ def together(case: Case) -> Iterator[Advice]:
     """Columns that are missing in the very same rows."""
     groups: dict[tuple[int, bytes], list[str]] = defaultdict(list)
     for name, column in case.columns.items():
-        if name not in case.sample.columns or not 3 <= column.missing < column.rows:
+        if name not in case.held or not 3 <= column.missing < column.rows:
             continue
         values = case.sample[name]
         if values.dtype.is_float():

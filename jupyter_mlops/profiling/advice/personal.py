@@ -54,7 +54,7 @@ _SURE: Final = 0.98
 def personal(case: Case) -> Iterator[Advice]:
     """Columns that hold data about people, each with the reason."""
     for name, column in case.columns.items():
-        if name not in case.sample.columns or column.semantic in {"empty", "constant"}:
+        if name not in case.held or column.semantic in {"empty", "constant"}:
             continue
         evidence = _evidence(case, name)
         if evidence:
