@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import select
 
 from jupyter_mlops.data import Table
+from jupyter_mlops.data.sources.faults import reading
 from jupyter_mlops.data.sources.opening import LazySource
 from jupyter_mlops.profiling.profiles import ENGINE, Profile, Progress, profile
 from jupyter_mlops.profiling.pushdown import pushed_down
@@ -72,7 +73,8 @@ def make(
     made = pushed_down(table, target)
     if made is None:
         roles = {"target": target, "key": key, "time": time}
-        made = profile(table.scan(), **roles, progress=progress, cancel=cancel)
+        with reading(table.label):
+            made = profile(table.scan(), **roles, progress=progress, cancel=cancel)
     made.label = table.label
     made.data_ref = table.ref
     if not made.complete:

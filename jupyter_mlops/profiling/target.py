@@ -109,10 +109,7 @@ def analyse(scan: Scan) -> TargetAnalysis | None:
     top = target.values.top(CLASSES) if task in {"binary", "multiclass"} else []
     classes = [(target.shown(value), count) for value, count in top]
     frame = scan.sample.frame()
-    labels = frame[scan.target] if frame.width else pl.Series([])
-    if labels.dtype.is_float():
-        labels = labels.fill_nan(None)
-    known = frame.filter(labels.is_not_null()) if frame.width else frame
+    known = frame.filter(_labelled(frame[scan.target])) if frame.width else frame
     empty = TargetAnalysis(
         scan.target, task, metric, target.rows, target.missing, known.height, classes
     )
@@ -170,15 +167,14 @@ def one_strength(values: Floats, labels: pl.Series, analysis: TargetAnalysis) ->
     float or None
         In the analysis' metric; None where there is too little to tell.
     """
-    if labels.dtype.is_float():
-        labels = labels.fill_nan(None)
-    known = labels.is_not_null().to_numpy()
+    marked = _labelled(labels)
+    known = marked.to_numpy()
     if analysis.task == "none" or known.sum() < _MIN_ROWS:
         return None
     codes = _binned(values[known])
     if codes is None:
         return None
-    truths = _truths(labels.drop_nulls(), analysis.task)
+    truths = _truths(labels.filter(marked), analysis.task)
     fold = np.arange(len(codes), dtype=np.int64) % FOLDS
     return round(_strength(codes, values[known], truths, fold, analysis.task), 4)
 
@@ -201,9 +197,14 @@ def auc(truth: Floats, score: Floats) -> float:
     return float((below + upto) / (2.0 * ours.size * others.size))
 
 
+def _labelled(labels: pl.Series) -> pl.Series:
+    """Which rows have a label: neither a gap nor infinity, of which there is no mean."""
+    return labels.is_finite().fill_null(False) if labels.dtype.is_float() else labels.is_not_null()
+
+
 def _task(target: ColumnProfile) -> str:
     distinct = target.values.distinct()
-    if distinct < 2:
+    if distinct < 2 or not _usable(target):
         return "none"
     if distinct == 2:
         return "binary"
@@ -246,7 +247,9 @@ def _binned(numbers: Floats) -> Integers | None:
     finite = numbers[np.isfinite(numbers)]
     if not finite.size:
         return None
-    edges = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Between numbers near the largest there is there may be no number halfway.
+        edges = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1]))
     codes = np.searchsorted(edges, numbers, side="right").astype(np.int64) + 1
     codes[np.isnan(numbers)] = 0
     return codes

@@ -41,7 +41,18 @@ def labels(case: Case) -> Iterator[Advice]:
         return
     name = analysis.column
     if analysis.task == "none":
-        different = case.columns[name].values.distinct()
+        column = case.columns[name]
+        different = column.values.distinct()
+        if different > 1 and column.type.startswith(("list", "record", "bytes")):
+            yield Advice(
+                name,
+                "nested",
+                "likely",
+                f"the target holds values of type {column.type}, to which nothing can be related",
+                "make numbers or classes of it first, and take these as the target",
+                f"df[{name!r}].map(type).value_counts()",
+            )
+            return
         yield Advice(
             name,
             "constant" if different < 2 else "high cardinality",
