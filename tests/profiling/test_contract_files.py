@@ -18,7 +18,7 @@ from jupyter_mlops.profiling.contracts import Contract, infer
 from jupyter_mlops.profiling.contracts.exporting import read, write
 from jupyter_mlops.profiling.contracts.jsonschema import to_json_schema
 from jupyter_mlops.profiling.contracts.pandera import to_pandera
-from jupyter_mlops.workspace.errors import Invalid
+from jupyter_mlops.workspace.errors import Conflict, Invalid
 from profiling.test_contracts import population
 
 
@@ -141,3 +141,15 @@ def test_files_that_hold_no_contract_are_refused_in_a_sentence(tmp_path: Path, t
         read(str(path))
     with pytest.raises(Invalid, match="can't be read"):
         read(str(tmp_path / "missing.json"))
+
+
+def test_only_contracts_are_written_over(contract: Contract, tmp_path: Path) -> None:
+    precious = tmp_path / "loans.csv"
+    precious.write_text("a,b\n1,2\n")
+    with pytest.raises(Conflict, match="is there already and holds no contract"):
+        write(contract, str(precious))
+    assert precious.read_text() == "a,b\n1,2\n"
+    file = tmp_path / "loans.json"
+    for to in ("json", "json-schema"):
+        write(contract, str(file), to)
+        assert read(str(file)).digest == contract.digest

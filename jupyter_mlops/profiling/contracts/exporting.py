@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from jupyter_mlops.profiling.contracts.jsonschema import from_json_schema, to_json_schema
 from jupyter_mlops.profiling.contracts.model import Contract
-from jupyter_mlops.workspace.errors import Invalid
+from jupyter_mlops.workspace.errors import Conflict, Invalid, MLOpsError
 from jupyter_mlops.workspace.results import Result
 
 __all__ = ["Exported", "Format", "read", "write"]
@@ -56,6 +56,8 @@ def write(contract: Contract, file: str, to: Format = "json") -> Exported:
     ------
     Invalid
         The file can't be written, or pandera isn't installed.
+    Conflict
+        The file is there and holds something else.
     """
     if to == "pandera":
         from jupyter_mlops.profiling.contracts.pandera import to_yaml
@@ -66,6 +68,12 @@ def write(contract: Contract, file: str, to: Format = "json") -> Exported:
     else:
         text = contract.text()
     path = Path(file).expanduser()
+    if path.is_file() and path.stat().st_size and not _is_contract(path):
+        raise Conflict(
+            f"{path} is there already and holds no contract",
+            fix="name another file, or remove that one first",
+            code="E-CONTRACT-054",
+        )
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
@@ -76,6 +84,14 @@ def write(contract: Contract, file: str, to: Format = "json") -> Exported:
             code="E-CONTRACT-050",
         ) from None
     return Exported(contract, str(path), to, list(_LOST[to]))
+
+
+def _is_contract(path: Path) -> bool:
+    try:
+        read(str(path))
+    except MLOpsError:
+        return False
+    return True
 
 
 def read(file: str) -> Contract:
@@ -107,6 +123,12 @@ def read(file: str) -> Contract:
         return from_serialized(body)
     if isinstance(body, dict) and ("properties" in body or "$schema" in body):
         return from_json_schema(body)
+    if not isinstance(body, dict) or "columns" not in body:
+        raise Invalid(
+            f"{path} holds no contract",
+            fix="give a file that `contract export` or pandera wrote",
+            code="E-CONTRACT-055",
+        )
     return Contract.from_dict(body)
 
 
