@@ -178,6 +178,15 @@ def test_a_server_killed_in_the_middle_of_a_read_costs_one_sentence(
     assert source.scan().collect().height == 20_000
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Listen to interrupts also where the tests were started in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_nothing_running_on_the_server(
     gate: Gate, wait: Callable[[Callable[[], None]], None]
 ) -> None:
