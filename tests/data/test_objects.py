@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
+import socket
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,7 +162,11 @@ def test_what_is_wrong_in_a_bucket_is_one_sentence(
         ("az://b/x.parquet", 'adlfs isn\'t installed: pip install "jupyter_mlops[azure]"'),
     ],
 )
-def test_credentials_and_missing_clients_are_told_without_a_secret(uri: str, says: str) -> None:
+def test_credentials_and_missing_clients_are_told_without_a_secret(
+    uri: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for client in ("gcsfs", "adlfs"):  # as where they aren't installed
+        monkeypatch.setitem(sys.modules, client, None)
     with pytest.raises((Invalid, Unavailable)) as caught:
         open_source(uri)
     assert says in str(caught.value)
@@ -326,3 +335,44 @@ def test_private_addresses_are_refused_also_behind_redirects(
     assert not web.queries
     web.redirects["/r.csv"] = f"{web.url}/y.csv"
     assert open_source(f"{web.url}/r.csv", allow_private=True).scan().collect().height == 1
+
+
+def test_ctrl_c_ends_the_fetch_from_a_server_that_stopped_in_the_middle() -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def answer(listener: socket.socket) -> None:
+        # A look, and then the read, of which only the beginning is sent.
+        for _ in range(2):
+            connection, _ = listener.accept()
+            request = connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\na\n1\n")
+            if b"bytes=0-0" not in request:
+                begun.set()
+                over.wait(100)
+            connection.close()
+
+    sent: list[float] = []
+
+    def interrupt() -> None:
+        begun.wait(60)
+        sent.append(time.monotonic())
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # As polars does it: then a waiting system call goes on after a signal.
+    signal.siginterrupt(signal.SIGINT, False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for work, given in ((answer, (listener,)), (interrupt, ())):
+            threading.Thread(target=work, args=given, daemon=True).start()
+        source = open_source(
+            f"http://127.0.0.1:{listener.getsockname()[1]}/x.csv", allow_private=True
+        )
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                source.scan()
+            waited = time.monotonic() - sent[0]
+        finally:
+            over.set()
+            signal.signal(signal.SIGINT, before)
+    # The client's own time-out is a minute.
+    assert waited < 30

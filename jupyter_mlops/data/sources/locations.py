@@ -26,6 +26,7 @@ _OPTIONS: Final[dict[str, dict[str, bool]]] = {
     },
     "gs": {"endpoint_url": False, "project": False, "anon": False, "token": True},
     "az": {
+        "endpoint_url": False,
         "account_name": False,
         "account_host": False,
         "tenant_id": False,
@@ -106,6 +107,9 @@ class Location:
             # abfs://container@account.dfs.core.windows.net/key
             host = path.partition("/")[0].partition("@")[2]
             options.setdefault("account_name", host.partition(".")[0])
+            if "." in host and not host.endswith(".core.windows.net"):
+                # Another of Azure's clouds, or a name of the account's own.
+                options.setdefault("account_host", host.replace(".dfs.", ".blob.", 1))
             path = path.replace(f"@{host}", "", 1)
         known = _OPTIONS[kind]
         for name, value in options.items():
@@ -160,6 +164,9 @@ class Location:
         """All secrets that it names, to keep them out of messages."""
         named = [self.password, *self.options.values()]
         found = [reveal(text) for text in named if text and is_secret(text)]
+        # Connection strings and signed URLs are several values, which may be repeated one by one.
+        parts = [p.partition("=")[2] for s in found for p in re.split("[;&?]", s) if "=" in p]
+        found += [text for part in parts if len(part) > 15 for text in (part, unquote(part))]
         return [form for secret in found for form in (secret, quote(secret), quote(secret, ""))]
 
     def at(self, path: str) -> str:

@@ -18,6 +18,7 @@ _BUSY: Final = {408, 425, 429, 500, 502, 503, 504}
 # The clients have no common ancestor, and naming theirs must not import them.
 _LOST: Final = {
     "ClientConnectionError",
+    "ChunkedEncodingError",
     "ClientPayloadError",
     "ConnectionClosedError",
     "ConnectTimeoutError",
@@ -25,34 +26,49 @@ _LOST: Final = {
     "FSTimeoutError",
     "HTTPClientError",
     "IncompleteRead",
+    "ProxyError",
     "ReadTimeoutError",
     "ResponseParserError",
     "ServerDisconnectedError",
     "ServiceRequestError",
     "ServiceResponseError",
+    "TransportError",
 }
 _UNKNOWN_HOST: Final = {"ClientConnectorDNSError", "gaierror"}
 _WRONG: Final = {
+    "AuthenticationFailed",
     "AuthorizationHeaderMalformed",
     "ExpiredToken",
     "InvalidAccessKeyId",
+    "InvalidAuthenticationInfo",
     "InvalidClientTokenId",
     "InvalidToken",
+    "NoAuthenticationInformation",
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
 }
-# Some calls of s3fs keep only the server's words.
+# Some calls keep only the server's words.
 _WRONG_WORDS: Final = re.compile(
     r"access key id you provided does not exist|signature we calculated does not match|"
-    r"token (has expired|is expired|.*is invalid)",
+    r"token (has expired|is expired|.*is invalid)|failed to authenticate the request",
     re.IGNORECASE,
 )
 _NONE: Final = {
+    "ClientAuthenticationError",
     "DefaultCredentialsError",
     "NoCredentialsError",
     "PartialCredentialsError",
     "ProfileNotFound",
     "RefreshError",
+}
+
+
+#: How each kind of store is told who asks.
+_WAYS: Final = {
+    "http": "USER:secret:NAME@ before the host, or bearer=secret:NAME",
+    "s3": "the client's own configuration, or key=secret:NAME&secret=secret:NAME",
+    "gs": "the client's own configuration, or token=secret:NAME",
+    "az": "the client's own configuration, or account_key=secret:NAME or sas_token=secret:NAME",
 }
 
 
@@ -89,18 +105,15 @@ def explain(error: Exception, location: Location) -> MLOpsError:
         host = urlsplit(location.options.get("endpoint_url") or location.path).hostname
         return refused(f"{host} (or what it leads to)")
     if code in _WRONG or _WRONG_WORDS.search(said) or status == 401 or names & _NONE:
-        way = (
-            "USER:secret:NAME@ before the host, or bearer=secret:NAME"
-            if location.kind == "http"
-            else "the client's own configuration, or key=secret:NAME&secret=secret:NAME"
-        )
         return Denied(
             f"the credentials for {uri} are missing or wrong",
             said,
-            f"give them by {way}",
+            f"give them by {_WAYS[location.kind]}",
             code="E-OBJECT-006",
         )
-    if status == 403 or any(isinstance(one, PermissionError) for one in chain):
+    # gcsfs keeps no status of it.
+    forbidden = location.kind == "gs" and said.startswith("Forbidden")
+    if status == 403 or forbidden or any(isinstance(one, PermissionError) for one in chain):
         return Denied(
             f"access to {uri} is denied",
             said,
@@ -145,8 +158,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _code(error: BaseException) -> str:
     response: Any = getattr(error, "response", None)
-    found = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
-    return str(found)
+    if isinstance(response, dict):
+        return str(response.get("Error", {}).get("Code", ""))
+    return str(getattr(error, "error_code", None) or "")  # Azure's
 
 
 def _status(chain: list[BaseException]) -> int | None:
