@@ -7,6 +7,7 @@ import gzip
 import io
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import files
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def _of_sklearn(name: str) -> Callable[[], tuple[pl.DataFrame, str | None]]:
         frame = getattr(known, f"load_{name}")(as_frame=True).frame
         return pl.from_pandas(frame), "target" if "target" in frame.columns else None
 
-    return load
+    return cache(load)
 
 
 def _path(package: str, name: str) -> Path:
@@ -40,9 +41,10 @@ def _of_river(
                 raw = archive.read(archive.namelist()[0])
         return pl.read_csv(io.BytesIO(raw), infer_schema_length=10_000, **how), target  # type: ignore[arg-type]
 
-    return load
+    return cache(load)
 
 
+@cache
 def _bananas() -> tuple[pl.DataFrame, str | None]:
     """River keeps these in the sparse format of libsvm."""
     with zipfile.ZipFile(_path("river", "banana.zip")) as archive:
@@ -67,9 +69,10 @@ def _of_nyc(name: str, target: str | None) -> Callable[[], tuple[pl.DataFrame, s
         frame = pl.read_csv(io.BytesIO(raw), infer_schema_length=10_000, **how)  # type: ignore[arg-type]
         return frame, target
 
-    return load
+    return cache(load)
 
 
+# Read once: a frame of polars doesn't change.
 TABLES: dict[str, Callable[[], tuple[pl.DataFrame, str | None]]] = {
     **{
         name: _of_sklearn(name)

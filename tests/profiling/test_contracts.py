@@ -44,12 +44,15 @@ def population(seed: int, rows: int) -> pl.DataFrame:
             "city": rng.choice(cities, rows, p=weights / weights.sum()),
             "grade": rng.choice(["a", "b", "c"], rows),
             "flag": rng.random(rows) < 0.2,
-            "mail": [f"user{n}@example.org" for n in rng.integers(0, 10**9, rows)],
+            "mail": pl.Series(rng.integers(0, 10**9, rows)).cast(pl.String),
             "day": pl.Series(days).cast(pl.Int32).cast(pl.Date) + timedelta(days=18_000),
-            "text": [" ".join(w) for w in rng.choice(["rain", "fog", "ice"], (rows, 6))],
+            "text": pl.Series(rng.integers(0, 3, (rows, 6))),
         }
     )
+    words = pl.element().replace_strict({0: "rain", 1: "fog", 2: "ice"}, return_dtype=pl.String)
     return frame.with_columns(
+        pl.format("user{}@example.org", "mail").alias("mail"),
+        pl.col("text").arr.to_list().list.eval(words).list.join(" "),
         pl.when(pl.Series(~gaps[0])).then("income").alias("income"),
         pl.when(pl.Series(~gaps[1])).then("grade").alias("grade"),
     )
