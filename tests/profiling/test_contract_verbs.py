@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from jupyter_mlops import profiling
 from jupyter_mlops.data import add
 from jupyter_mlops.profiling import contracts
-from jupyter_mlops.profiling.contracts import CheckResult, Contract
+from jupyter_mlops.profiling.contracts import CheckResult, Contract, keeping
 from jupyter_mlops.verbs.line import parse
 from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Workspace
@@ -193,3 +195,17 @@ def test_a_time_of_the_day_is_a_bound(ws: Workspace) -> None:
     assert edited.notes == ["Not tried: the frame it was learnt from isn't kept."]
     checked = run(ws, ["contract", "clock", "--check", clock])
     assert [(one.rule, one.rows) for one in checked.violations] == [("bounds", 60)]
+
+
+def test_no_contract_is_learnt_from_a_pass_that_was_stopped(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(ws, "loans", table())
+
+    def stopped(*given: Any, **named: Any) -> Any:
+        return replace(profiling.profile(table().lazy()), complete=False)
+
+    monkeypatch.setattr(keeping, "make", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(ws, ["contract", "loans", "--save", "loans"])
+    assert list(run(ws, ["contract", "ls"])) == []

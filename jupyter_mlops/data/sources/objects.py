@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -22,6 +21,7 @@ from jupyter_mlops.data.sources.ranges import Footer, RowGroups, read_footers
 from jupyter_mlops.data.sources.schemas import one_schema
 from jupyter_mlops.data.sources.scratch import new_folder
 from jupyter_mlops.data.sources.stores import Object, Store
+from jupyter_mlops.data.sources.together import together
 
 __all__ = ["ObjectParquet", "open_objects", "reopen_objects"]
 
@@ -75,8 +75,7 @@ def reopen_objects(uri: str, marks: list[dict[str, Any]], allow_private: bool) -
     location = Location.parse(marks[0]["uri"])
     store = Store(location, allow_private)
     paths = [Location.parse(mark["uri"]).path for mark in marks]
-    with ThreadPoolExecutor(16) as pool:
-        objects = list(pool.map(store.look, paths))
+    objects = together(store, 16, store.look, paths)
     return ObjectParquet(uri, store, objects, marks[0]["root"])
 
 
@@ -159,8 +158,7 @@ class ObjectFiles(_Objects):
             target = folder.joinpath(*parts, f"{place:06d}" if len(self.objects) > 1 else "")
             target.mkdir(parents=True, exist_ok=True)
             paths.append(target / (PurePosixPath(one.name).name or "data"))
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(self.store.download, self.objects, paths))
+        together(self.store, 4, self.store.download, self.objects, paths)
         self.store.check(self.objects)
         found = Found(self.uri, paths, folder, self.store.location.fragment)
         return source_of(found, self.kind)

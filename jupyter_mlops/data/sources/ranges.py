@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ import polars as pl
 from jupyter_mlops.data.sources.partitions import Partitions
 from jupyter_mlops.data.sources.schemas import fitted
 from jupyter_mlops.data.sources.stores import Object, Store
+from jupyter_mlops.data.sources.together import result_of, together, workers
 from jupyter_mlops.workspace.errors import Invalid
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ def read_footers(store: Store, objects: list[Object]) -> list[Footer]:
     Invalid
         One is no Parquet.
     """
-    with ThreadPoolExecutor(min(16, len(objects))) as pool:
-        return list(pool.map(lambda one: _footer(store, one), objects))
+    return together(store, min(16, len(objects)), lambda one: _footer(store, one), objects)
 
 
 def _footer(store: Store, found: Object) -> Footer:
@@ -196,7 +196,7 @@ class RowGroups:
     ) -> Iterator[tuple[Footer, pl.DataFrame]]:
         waiting: deque[tuple[Footer, int, int, Future[list[tuple[int, bytes]]]]] = deque()
         groups = self._groups(predicate)
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        with workers(self.store, _WORKERS) as pool:
             try:
                 exhausted = False
                 while True:
@@ -216,7 +216,7 @@ class RowGroups:
                     if not waiting:
                         return
                     footer, group, _, task = waiting.popleft()
-                    for frame in self._decoded(footer, group, needed, task.result()):
+                    for frame in self._decoded(footer, group, needed, result_of(task)):
                         yield footer, frame
             finally:
                 for *_, task in waiting:

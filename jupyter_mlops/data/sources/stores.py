@@ -6,7 +6,9 @@ connections, time-outs, servers that are busy or being restarted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +19,7 @@ from jupyter_mlops.data.sources.clients import client_of
 from jupyter_mlops.data.sources.formats import format_of, hidden
 from jupyter_mlops.data.sources.locations import Location
 from jupyter_mlops.data.sources.refusals import explain, transient
+from jupyter_mlops.data.sources.together import result_of
 from jupyter_mlops.workspace.errors import Conflict, Denied, NotFound, closest
 
 __all__ = ["Object", "Store"]
@@ -89,6 +92,8 @@ class Store:
     def __init__(self, location: Location, allow_private: bool = False) -> None:
         self.location = location
         self._fs = client_of(location, allow_private)
+        self._asked: set[Future[Any]] = set()
+        self._abandoned = False
 
     def __repr__(self) -> str:
         return f"<Store {self.location.uri}>"
@@ -111,9 +116,31 @@ class Store:
             reraise=True,
         )
         try:
-            return trying(call, *args, **named)
+            found: T = trying(self._once, call, *args, **named)
         except Exception as error:
             raise explain(error, self.location) from None
+        return found
+
+    def _once(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
+        if self._abandoned:
+            raise CancelledError
+        return call(*args, **named)
+
+    def _waited(self, call: Callable[..., Coroutine[Any, Any, T]], *args: Any, **named: Any) -> T:
+        """What a coroutine of the client gives; `abandon` ends it from another thread."""
+        task = asyncio.run_coroutine_threadsafe(call(*args, **named), self._fs.loop)
+        self._asked.add(task)
+        try:
+            return result_of(task)
+        finally:
+            task.cancel()
+            self._asked.discard(task)
+
+    def abandon(self) -> None:
+        """End every request that is under way, and begin no other."""
+        self._abandoned = True
+        for task in list(self._asked):
+            task.cancel()
 
     def find(self) -> tuple[str, list[Object]]:
         """The objects that the location means, in the order of their names, and their root.
@@ -210,13 +237,13 @@ class Store:
         pieces = _pieces(ranges)
         starts, ends = [a for a, _ in pieces], [b for _, b in pieces]
         paths = [self._called(path)] * len(pieces)
-        read = partial(self._fs.cat_ranges, paths, starts, ends, on_error="raise")
+        read = partial(self._waited, self._fs._cat_ranges, paths, starts, ends, on_error="raise")
         return list(zip(starts, self.ask(read), strict=True))
 
     def download(self, found: Object, target: Path) -> None:
         """Copy a whole object; nothing is left of a copy that failed."""
         try:
-            self.ask(self._fs.get_file, self._called(found.path), str(target))
+            self.ask(self._waited, self._fs._get_file, self._called(found.path), str(target))
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -271,7 +298,7 @@ class Store:
         if self._names(bucket) is None:
             known = self._names("") or []
             return NotFound(
-                f"there is no bucket {bucket!r}",
+                f"there is no {'container' if self.location.kind == 'az' else 'bucket'} {bucket!r}",
                 f"there are {', '.join(known[:8])}" if known else "",
                 closest(bucket, known) or "check its name and the endpoint",
                 code="E-OBJECT-005",

@@ -64,6 +64,9 @@ def learn(
         As `infer` takes them.
     """
     profile = make(ws, table, target=target)
+    if not profile.complete:
+        # What was seen until an interrupt is worth a look, and no promise about all rows.
+        raise KeyboardInterrupt
     named = key or ([table.key] if table.key else None)
     return infer(profile, table.scan(), key=named, time=time or table.time)
 
