@@ -17,6 +17,7 @@ from jupyter_mlops.profiling.moments import Moments
 from jupyter_mlops.profiling.texts import Texts
 from jupyter_mlops.profiling.times import Times
 from jupyter_mlops.profiling.values import EXACT, VARIED, Value, Values, runs
+from jupyter_mlops.profiling.vocabulary import words_of_name
 from jupyter_mlops.workspace.errors import Invalid
 
 __all__ = ["ColumnProfile", "Histogram"]
@@ -24,6 +25,11 @@ __all__ = ["ColumnProfile", "Histogram"]
 NUMBERS: Final = ("integer", "float", "decimal", "duration")
 TIMES: Final = ("date", "datetime", "datetime UTC")
 _LONG: Final = 200
+#: From here on thousands are separated; up to there numbers are written out.
+_SEPARATED: Final = 10_000
+_READ: Final = 1e15
+#: Numbers that are names.
+_NAMES: Final = ("id", "code", "postal code")
 #: Bytes of text worked on at once: what is made of them takes a few times as much.
 _TEXT_BYTES: Final = 1 << 25
 
@@ -224,8 +230,19 @@ class ColumnProfile:
         counts = self.values.shares(edges) * self.moments.count
         return Histogram([float(e) for e in edges], [float(c) for c in counts], [])
 
-    def shown(self, value: Value | float | None) -> str:
-        """A value of this column as text; times from seconds since 1970."""
+    def shown(self, value: Value | float | None, digits: int = 5) -> str:
+        """A value of this column as text; times from seconds since 1970.
+
+        Numbers of one size are written alike whatever their type: whole ones in full, others to
+        `digits` significant digits, thousands separated from 10,000 on. Years, keys and codes are
+        names rather than amounts and never separated.
+
+        Examples
+        --------
+        >>> paid = ColumnProfile.of("paid", pl.Float64())
+        >>> paid.shown(1359.0), paid.shown(1402.26), paid.shown(1402260.5), paid.shown(0.25)
+        ('1359', '1402.3', '1,402,260', '0.25')
+        """
         if value is None:
             return "–"
         if self.temporal:
@@ -234,11 +251,10 @@ class ColumnProfile:
             return f"{value:.5g} s"
         if isinstance(value, bool):
             return str(value).lower()
-        if isinstance(value, float) and not (self.type == "integer" and value.is_integer()):
-            return f"{value:.5g}" if abs(value) < 1e6 else f"{value:,.0f}"
-        if isinstance(value, int | float):
-            return str(int(value))
-        return value
+        if isinstance(value, str):
+            return value
+        name = self.semantic in _NAMES or "year" in words_of_name(self.name)
+        return _number_text(value, digits, separated=not name)
 
     def to_dict(self) -> dict[str, Any]:
         """The profile as JSON, sketches included."""
@@ -378,6 +394,18 @@ def _least(a: float | None, b: float | None) -> float | None:
 
 def _most(a: float | None, b: float | None) -> float | None:
     return max((x for x in (a, b) if x is not None), default=None)
+
+
+def _number_text(value: float, digits: int, *, separated: bool) -> str:
+    if not math.isfinite(value):
+        return f"{value:g}"
+    size = abs(round(value))
+    # Of so many digits as a large float has most would be made up.
+    if isinstance(value, float) and (
+        size >= _READ or (not value.is_integer() and size < 10 ** (digits - 1))
+    ):
+        return f"{value:.{digits}g}"
+    return f"{round(value):,}" if separated and size >= _SEPARATED else str(round(value))
 
 
 def _time_text(seconds: float, kind: str) -> str:

@@ -332,9 +332,7 @@ def _pair_row(result: Profile, against: Profile, name: str, distance: float) -> 
 
 def _shown(it: ColumnProfile, value: float | None) -> str:
     """A figure of a column, to four digits where it is measured."""
-    if value is not None and it.type in ("float", "decimal") and not value.is_integer():
-        return number_text(value)
-    return it.shown(value)
+    return it.shown(value, 4)
 
 
 def _typical(it: ColumnProfile) -> str | None:
@@ -384,8 +382,8 @@ def _facts(result: Profile, it: ColumnProfile) -> list[Fact]:
         ]
     if it.numeric and it.moments.count:
         facts += [
-            Fact(label="Mean", value=number_text(it.moments.mean)),
-            Fact(label="Standard deviation", value=number_text(it.moments.deviation or 0.0)),
+            Fact(label="Mean", value=_shown(it, it.moments.mean)),
+            Fact(label="Standard deviation", value=_shown(it, it.moments.deviation or 0.0)),
         ]
         for label, count in (
             ("Zero", it.zeros), ("Negative", it.negatives), ("Infinite", it.infinite),

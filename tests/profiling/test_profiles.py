@@ -158,3 +158,43 @@ def test_distinct_values_are_never_more_than_there_are_rows() -> None:
     column = profiling.profile(pl.LazyFrame({"id": range(2990)})).columns["id"]
     assert not column.values.exact
     assert 2900 < column.distinct <= 2990 < column.values.distinct()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1359, "1359"),
+        (1402.4, "1402"),
+        (9999.7, "10,000"),
+        (12345, "12,345"),
+        (-12345.0, "-12,345"),
+        (0.25, "0.25"),
+        (-0.0, "0"),
+        (1e300, "1e+300"),
+    ],
+)
+def test_numbers_of_one_size_are_written_alike_whatever_their_type(value: float, text: str) -> None:
+    for kind in (pl.Int64(), pl.Float64(), pl.Decimal(38, 2)):
+        assert profiling.ColumnProfile.of("x", kind).shown(value, 4) == text
+
+
+def test_keys_years_and_codes_are_written_as_the_names_they_are() -> None:
+    rows = {
+        "order": np.arange(20_000),
+        "year": np.arange(20_000) % 2 + 12_013,
+        "zip": np.arange(20_000) % 2 + 70_173,
+        "paid": np.arange(20_000) * 1.5,
+    }
+    made = profiling.profile(pl.LazyFrame(rows))
+    assert made.columns["order"].shown(19_999) == "19999"
+    assert made.columns["year"].shown(12_013) == "12013"
+    assert made.columns["zip"].shown(70_173) == "70173"
+    assert made.columns["paid"].shown(19_999) == "19,999"
+
+
+def test_the_ends_of_a_histogram_are_written_as_the_values_are() -> None:
+    values = np.arange(4000) % 1000 * 8
+    made = profiling.profile(pl.LazyFrame({"whole": values, "real": values + 0.0}))
+    blocks = [block for block in view(made).blocks if block.type == "explorer"]
+    ends = {row["name"]: row["spread"]["ends"] for block in blocks for row in block.rows}
+    assert ends["whole"] == ends["real"] == ["0", "≥ 7984"]
