@@ -70,6 +70,8 @@ class VerbHandler(MLOpsHandler):
                         code="E-VERB-008",
                     )
                 given[one.name] = await self.in_thread(self.app.served.source, given[one.name])
+            if one.kind == "file" and isinstance(given.get(one.name), str):
+                given[one.name] = await self.in_thread(self.app.served.file, given[one.name])
         bound = self.verb.bind(given)
         if self.verb.isolated:
             child = run_isolated(self.verb, given, self.app.served.place(), self.actor)

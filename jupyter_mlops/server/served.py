@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
 
 from jupyter_mlops.workspace.errors import Denied, Invalid
 from jupyter_mlops.workspace.references import KINDS, NAME
@@ -21,6 +22,8 @@ __all__ = ["ServedWorkspace"]
 
 HOME = ".mlops"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
+# Databases that are files of this machine.
+_LOCAL = re.compile(r"(sqlite|duckdb)(\+\w+)?://", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z][A-Za-z0-9_\-]*:")
 
 
@@ -122,6 +125,8 @@ class ServedWorkspace:
             raise Invalid("a path holds a zero byte", code="E-SERVER-011")
         if text.partition(":")[0] in KINDS:
             return text
+        if _LOCAL.match(text):
+            return self._database(text)
         if _SCHEME.match(text) and not text.lower().startswith("file://"):
             return text
         if text.lower().startswith("file://"):
@@ -130,21 +135,31 @@ class ServedWorkspace:
                 fix="give the path as the file browser shows it",
                 code="E-SERVER-002",
             )
-        root = getattr(self.contents, "root_dir", None)
-        path = _DRIVE.sub("", text, count=1).replace("\\", "/")
         plain = NAME.fullmatch(text.partition("@")[0]) is not None
-        if not root:
-            if plain:
-                return text
+        if plain and not (self._base() and os.path.lexists(self._full(text))):
+            return text
+        return self.file(text)
+
+    def file(self, text: str) -> str:
+        """The file on disk that a path of the file browser means, there already or not.
+
+        Raises
+        ------
+        Denied
+            The path leaves the server's root.
+        Invalid
+            The server's files aren't in a folder.
+        """
+        if "\0" in text:
+            raise Invalid("a path holds a zero byte", code="E-SERVER-011")
+        base = self._base()
+        if base is None:
             raise Invalid(
-                f"{text!r} can't be read: this server's files aren't in a folder",
-                fix="add the data from a notebook",
+                f"{text!r} can't be reached: this server's files aren't in a folder",
+                fix="do it from a notebook",
                 code="E-SERVER-003",
             )
-        base = Path(root).expanduser().resolve()
-        full = path if Path(path).is_absolute() else str(base / path)
-        if plain and not os.path.lexists(full):
-            return text
+        full = self._full(text)
         for found in glob.glob(full) or [full]:  # noqa: PTH207  an absolute pattern
             if os.path.commonpath([os.path.realpath(found), base]) != str(base):
                 raise Denied(
@@ -153,6 +168,22 @@ class ServedWorkspace:
                     code="E-SERVER-004",
                 )
         return full
+
+    def _database(self, uri: str) -> str:
+        """A database file of the file browser, as a URI that doesn't depend on where we run."""
+        parts = urlsplit(uri)
+        path = self.file(unquote(parts.netloc + parts.path.removeprefix("/")))
+        query = f"?{parts.query}" if parts.query else ""
+        fragment = f"#{parts.fragment}" if parts.fragment else ""
+        return f"{parts.scheme}:///{quote(path)}{query}{fragment}"
+
+    def _base(self) -> Path | None:
+        root = getattr(self.contents, "root_dir", None)
+        return Path(root).expanduser().resolve() if root else None
+
+    def _full(self, text: str) -> str:
+        path = _DRIVE.sub("", text, count=1).replace("\\", "/")
+        return path if Path(path).is_absolute() else str(self._base() / path)  # type: ignore[operator]
 
 
 def _inode(path: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from jupyter_mlops.verbs.table import Body, Data, verb
+from jupyter_mlops.verbs.table import Body, Data, File, verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.profiling.contracts import CheckResult, Contract, ContractDiff, Contracts
@@ -59,8 +59,15 @@ def contract(
     """
     from jupyter_mlops import data
     from jupyter_mlops.profiling import contracts
+    from jupyter_mlops.workspace.errors import Invalid
 
     __tracebackhide__ = True
+    if check is None and (strict or environment != "training"):
+        raise Invalid(
+            f"{'--strict' if strict else '--environment'} goes with --check",
+            fix="name the table to check: --check DATA",
+            code="E-CONTRACT-056",
+        )
     made = _named(ws, source, first=check is not None)
     if made is None:
         table = data.resolve(ws, source)
@@ -271,7 +278,7 @@ def contract_edit(
 def contract_export(
     ws: Workspace,
     name: str,
-    file: str,
+    file: File,
     *,
     to: Literal["json", "json-schema", "pandera"] = "json",
 ) -> Exported:
@@ -300,7 +307,7 @@ def contract_export(
 
 
 @verb("contract import", writes=True)
-def contract_import(ws: Workspace, name: str, file: str) -> Contract:
+def contract_import(ws: Workspace, name: str, file: File) -> Contract:
     """Read a contract from a file: our own JSON or YAML, JSON Schema, or pandera's YAML.
 
     Parameters

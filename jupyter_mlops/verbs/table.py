@@ -20,16 +20,20 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from jupyter_mlops.workspace.errors import Invalid, closest
 
-__all__ = ["Body", "Data", "Namespace", "Parameter", "Verb", "all_verbs", "find", "verb"]
+__all__ = ["Body", "Data", "File", "Namespace", "Parameter", "Verb", "all_verbs", "find", "verb"]
 
 Data = Annotated[Any, "data"]
 """A dataset's name or reference, a URI, or a pandas or polars frame."""
+File = Annotated[str, "file"]
+"""A file that is read or written; over HTTP one of those that the file browser shows."""
 Body = Annotated[str, "body"]
 """The cell below the magic, ``--file`` or standard input of the command."""
 Namespace = Annotated[dict[str, Any], "namespace"]
 """The kernel's variables: handed in by the magic, never an argument."""
 
-Kind = Literal["text", "integer", "number", "switch", "choice", "list", "data", "body", "namespace"]
+Kind = Literal[
+    "text", "integer", "number", "switch", "choice", "list", "data", "file", "body", "namespace"
+]
 _KINDS: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "switch"}
 _INFRASTRUCTURE = {"table", "line", "facade", "place", "progress", "reference"}
 _VERBS: dict[str, Verb] = {}

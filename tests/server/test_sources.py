@@ -130,3 +130,23 @@ def test_a_workspace_made_anew_is_another(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / ".mlops")
     assert served.look().events() == []
     assert served.open("bob").events() == []
+
+
+def test_database_files_are_paths_like_any_other(served: ServedWorkspace) -> None:
+    inside = served.source("sqlite:///data/shop.db#orders")
+    assert inside == f"sqlite:///{served.root}/data/shop.db#orders"
+    for outside in (
+        "sqlite:////etc/shop.db#orders",
+        "duckdb:///../root2/x.duckdb#t",
+        "SQLite:///out/x.db#t",
+        "duckdb:///%2e%2e/root2/x.duckdb#t",
+    ):
+        with pytest.raises(MLOpsError, match="outside the server's root"):
+            served.source(outside)
+
+
+def test_files_that_are_written_lie_below_the_root(served: ServedWorkspace) -> None:
+    assert served.file("data/new.json") == str(served.root / "data" / "new.json")
+    for outside in ("../new.json", "/etc/new.json", "out/new.json"):
+        with pytest.raises(MLOpsError, match="outside the server's root"):
+            served.file(outside)
