@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from jupyter_mlops.data.sources.faults import reading
+from jupyter_mlops.data.sources.files.faults import reading
 from jupyter_mlops.workspace.errors import Unavailable
 
 if TYPE_CHECKING:

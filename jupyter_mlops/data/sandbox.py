@@ -21,8 +21,8 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from jupyter_mlops.data.sources import LazySource
-from jupyter_mlops.data.sources.faults import disk_fault
-from jupyter_mlops.data.sources.files import ROW_GROUP, ParquetFiles
+from jupyter_mlops.data.sources.files.faults import disk_fault
+from jupyter_mlops.data.sources.files.opening import ROW_GROUP, ParquetFiles
 from jupyter_mlops.data.tables import Table
 from jupyter_mlops.workspace.errors import Invalid, MLOpsError, Unavailable
 

@@ -14,9 +14,9 @@ import polars as pl
 
 from jupyter_mlops.data.records import DatasetRecord
 from jupyter_mlops.data.sources import Source
-from jupyter_mlops.data.sources.faults import disk_fault, reading
-from jupyter_mlops.data.sources.files import ROW_GROUP, ParquetFiles
-from jupyter_mlops.data.sources.objects import ObjectParquet, reopen_objects
+from jupyter_mlops.data.sources.files.faults import disk_fault, reading
+from jupyter_mlops.data.sources.files.opening import ROW_GROUP, ParquetFiles
+from jupyter_mlops.data.sources.objects.opening import ObjectParquet, reopen_objects
 from jupyter_mlops.data.tables import Table
 from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound, Unavailable
 from jupyter_mlops.workspace.records import new_id

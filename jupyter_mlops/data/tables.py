@@ -9,7 +9,7 @@ import polars as pl
 
 from jupyter_mlops.data.digest import logical_type
 from jupyter_mlops.data.sources import Source
-from jupyter_mlops.data.sources.faults import reading
+from jupyter_mlops.data.sources.files.faults import reading
 
 if TYPE_CHECKING:
     import dask.dataframe as dd

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import select
 
 from jupyter_mlops.data import Table
-from jupyter_mlops.data.sources.faults import reading
+from jupyter_mlops.data.sources.files.faults import reading
 from jupyter_mlops.data.sources.opening import LazySource
 from jupyter_mlops.profiling.profiles import ENGINE, Profile, Progress, profile
 from jupyter_mlops.profiling.pushdown import pushed_down

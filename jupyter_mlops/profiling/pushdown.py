@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from jupyter_mlops.data.sampling import RowSample
-from jupyter_mlops.data.sources.databases import Database
+from jupyter_mlops.data.sources.sql.opening import Database
 from jupyter_mlops.profiling.columns import ColumnProfile
 from jupyter_mlops.profiling.distinct import Distinct
 from jupyter_mlops.profiling.engine import Scan

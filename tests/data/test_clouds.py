@@ -22,8 +22,8 @@ from PIL import Image
 
 from jupyter_mlops import data
 from jupyter_mlops.data import open_source
-from jupyter_mlops.data.sources import clients, stores
-from jupyter_mlops.data.sources.locations import Location
+from jupyter_mlops.data.sources.objects import clients, stores
+from jupyter_mlops.data.sources.objects.locations import Location
 from jupyter_mlops.workspace import Workspace
 from jupyter_mlops.workspace.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from servers.clouds import Azurite, FakeGCS

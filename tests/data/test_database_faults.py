@@ -21,7 +21,7 @@ import pymysql
 import pytest
 
 from jupyter_mlops.data import open_source
-from jupyter_mlops.data.sources.databases import _scratch
+from jupyter_mlops.data.sources.sql.opening import _scratch
 from jupyter_mlops.workspace import Denied, Invalid, MLOpsError, NotFound, Unavailable
 from servers.mariadb import MariaDB
 from servers.postgresql import PostgreSQL

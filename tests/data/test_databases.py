@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from jupyter_mlops.data import add, open_source
-from jupyter_mlops.data.sources.databases import Database
+from jupyter_mlops.data.sources.sql.opening import Database
 from jupyter_mlops.data.sources.sql.reading import paced
 from jupyter_mlops.workspace import Invalid, MLOpsError, NotFound, Workspace
 from servers.mariadb import MariaDB

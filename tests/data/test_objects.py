@@ -20,7 +20,7 @@ import pytest
 from data.storage import S3, Web, web_server
 from jupyter_mlops import data
 from jupyter_mlops.data import open_source
-from jupyter_mlops.data.sources import stores
+from jupyter_mlops.data.sources.objects import stores
 from jupyter_mlops.workspace import Workspace
 from jupyter_mlops.workspace.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 
@@ -325,7 +325,7 @@ def test_private_addresses_are_refused_also_behind_redirects(
     with pytest.raises(Denied, match="is a private address"):
         open_source(f"s3://b/x.parquet?anon=true&endpoint_url={web.url}")
     # The name was public when it was looked at, and leads elsewhere when it is used.
-    from jupyter_mlops.data.sources import clients
+    from jupyter_mlops.data.sources.objects import clients
 
     monkeypatch.setattr(clients, "check_host", lambda url: None)
     web.redirects["/r.csv"] = "http://127.0.0.1:1/y.csv"

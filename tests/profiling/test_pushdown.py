@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_mlops import profiling
 from jupyter_mlops.data import Table, open_source
-from jupyter_mlops.data.sources.databases import Database
+from jupyter_mlops.data.sources.sql.opening import Database
 from jupyter_mlops.profiling import Profile, make, profile, pushdown
 from jupyter_mlops.profiling.pushdown import _as_many, pushed_down
 from jupyter_mlops.views import mimebundle

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from jupyter_mlops.data.sources.columnar import ParquetFiles
+from jupyter_mlops.data.sources.files.columnar import ParquetFiles
 from jupyter_mlops.data.sources.opening import LazySource
 from jupyter_mlops.data.sources.scratch import ROW_GROUP, new_folder
 from jupyter_mlops.workspace.errors import Invalid

@@ -39,12 +39,13 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 _IN: Final = "jupyter_mlops.data.sources"
 #: Imported when a URI of theirs is opened: clients of databases and brokers are heavy.
 _BUILT_IN: Final = {
-    "file": f"{_IN}.files:open_files",
+    "file": f"{_IN}.files.opening:open_files",
     **dict.fromkeys(
-        ("postgresql", "mysql", "mariadb", "sqlite", "duckdb"), f"{_IN}.databases:open_database"
+        ("postgresql", "mysql", "mariadb", "sqlite", "duckdb"), f"{_IN}.sql.opening:open_database"
     ),
     **dict.fromkeys(
-        ("s3", "gs", "gcs", "az", "abfs", "abfss", "http", "https"), f"{_IN}.objects:open_objects"
+        ("s3", "gs", "gcs", "az", "abfs", "abfss", "http", "https"),
+        f"{_IN}.objects.opening:open_objects",
     ),
     "kafka": f"{_IN}.streams.kafka:open_kafka",
     **dict.fromkeys(("redis", "rediss"), f"{_IN}.streams.redis:open_redis"),

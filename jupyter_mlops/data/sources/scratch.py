@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from jupyter_mlops.data.sources.faults import disk_fault
+from jupyter_mlops.data.sources.files.faults import disk_fault
 from jupyter_mlops.workspace.errors import Unavailable
 from jupyter_mlops.workspace.records import new_id
 

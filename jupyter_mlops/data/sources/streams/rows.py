@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from jupyter_mlops.data.sources.delimited import MISSING, fit_types
+from jupyter_mlops.data.sources.files.delimited import MISSING, fit_types
 from jupyter_mlops.data.sources.scratch import ROW_GROUP
 from jupyter_mlops.data.sources.streams.payloads import Payloads
 from jupyter_mlops.workspace.errors import Conflict

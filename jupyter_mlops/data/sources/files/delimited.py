@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from jupyter_mlops.data.sources.faults import check_header, delimited_fault
+from jupyter_mlops.data.sources.files.faults import check_header, delimited_fault
 
 if TYPE_CHECKING:
     from polars._typing import PolarsTemporalType

@@ -9,14 +9,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from jupyter_mlops.data.sources.columnar import ArrowFiles, ParquetFiles
-from jupyter_mlops.data.sources.excel import ExcelFile
-from jupyter_mlops.data.sources.formats import ENDINGS, format_of, hidden
-from jupyter_mlops.data.sources.media import MediaFiles, entries_of
+from jupyter_mlops.data.sources.files.columnar import ArrowFiles, ParquetFiles
+from jupyter_mlops.data.sources.files.excel import ExcelFile
+from jupyter_mlops.data.sources.files.formats import ENDINGS, format_of, hidden
+from jupyter_mlops.data.sources.files.media import MediaFiles, entries_of
+from jupyter_mlops.data.sources.files.plain import check_encoding
+from jupyter_mlops.data.sources.files.texts import TextFiles
 from jupyter_mlops.data.sources.opening import Request, Source
-from jupyter_mlops.data.sources.plain import check_encoding
 from jupyter_mlops.data.sources.scratch import ROW_GROUP
-from jupyter_mlops.data.sources.texts import TextFiles
 from jupyter_mlops.workspace.errors import Invalid, NotFound, Unavailable
 
 __all__ = [

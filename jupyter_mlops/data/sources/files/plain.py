@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
-from jupyter_mlops.data.sources.formats import packing_of
+from jupyter_mlops.data.sources.files.formats import packing_of
 from jupyter_mlops.data.sources.scratch import new_folder, no_room
 from jupyter_mlops.workspace.errors import Invalid, closest
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
+from jupyter_mlops.data.sources.files.partitions import Partitions
+from jupyter_mlops.data.sources.files.schemas import fitted, one_schema
 from jupyter_mlops.data.sources.opening import LazySource
-from jupyter_mlops.data.sources.partitions import Partitions
-from jupyter_mlops.data.sources.schemas import fitted, one_schema
 from jupyter_mlops.workspace.errors import Invalid, NotFound
 
 __all__ = ["ArrowFiles", "ParquetFiles"]

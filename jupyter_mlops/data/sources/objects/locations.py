@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from jupyter_mlops.data.sources.formats import format_of
+from jupyter_mlops.data.sources.files.formats import format_of
 from jupyter_mlops.workspace.errors import Invalid, closest
 from jupyter_mlops.workspace.secrets import is_secret, reveal
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from jupyter_mlops.data.sources.faults import check_names
+from jupyter_mlops.data.sources.files.faults import check_names
 from jupyter_mlops.data.sources.opening import LazySource
 from jupyter_mlops.data.sources.scratch import parsed, write
 from jupyter_mlops.workspace.errors import Invalid, NotFound, closest

@@ -11,17 +11,17 @@ from typing import Any, Final
 
 import polars as pl
 
-from jupyter_mlops.data.sources.columnar import ParquetFiles
-from jupyter_mlops.data.sources.files import Found, one_format, source_of
-from jupyter_mlops.data.sources.locations import Location
-from jupyter_mlops.data.sources.media import Entry, MediaFiles
+from jupyter_mlops.data.sources.files.columnar import ParquetFiles
+from jupyter_mlops.data.sources.files.media import Entry, MediaFiles
+from jupyter_mlops.data.sources.files.opening import Found, one_format, source_of
+from jupyter_mlops.data.sources.files.partitions import Partitions
+from jupyter_mlops.data.sources.files.schemas import one_schema
+from jupyter_mlops.data.sources.objects.locations import Location
+from jupyter_mlops.data.sources.objects.ranges import Footer, RowGroups, read_footers
+from jupyter_mlops.data.sources.objects.stores import Object, Store
+from jupyter_mlops.data.sources.objects.together import together
 from jupyter_mlops.data.sources.opening import LazySource, Request, Source
-from jupyter_mlops.data.sources.partitions import Partitions
-from jupyter_mlops.data.sources.ranges import Footer, RowGroups, read_footers
-from jupyter_mlops.data.sources.schemas import one_schema
 from jupyter_mlops.data.sources.scratch import new_folder
-from jupyter_mlops.data.sources.stores import Object, Store
-from jupyter_mlops.data.sources.together import together
 
 __all__ = ["ObjectParquet", "open_objects", "reopen_objects"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from jupyter_mlops.data.sources.faults import json_fault
+from jupyter_mlops.data.sources.files.faults import json_fault
 from jupyter_mlops.workspace.errors import Invalid
 
 __all__ = ["read_json"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from jupyter_mlops.data.sources import delimited, records
-from jupyter_mlops.data.sources.faults import delimited_fault, json_fault
+from jupyter_mlops.data.sources.files import delimited, records
+from jupyter_mlops.data.sources.files.faults import delimited_fault, json_fault
+from jupyter_mlops.data.sources.files.plain import plain
 from jupyter_mlops.data.sources.opening import LazySource
-from jupyter_mlops.data.sources.plain import plain
 from jupyter_mlops.data.sources.scratch import parsed, write
 from jupyter_mlops.workspace.errors import NotFound
 

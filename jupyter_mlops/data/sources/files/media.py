@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 
 import polars as pl
 
-from jupyter_mlops.data.sources.formats import AUDIO, IMAGES
+from jupyter_mlops.data.sources.files.formats import AUDIO, IMAGES
 from jupyter_mlops.data.sources.opening import LazySource
 from jupyter_mlops.data.sources.scratch import parsed, write
 from jupyter_mlops.workspace.errors import Unavailable

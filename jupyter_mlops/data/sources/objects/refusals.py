@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from jupyter_mlops.data.sources.locations import Location
-from jupyter_mlops.data.sources.outgoing import PrivateAddressError, refused
+from jupyter_mlops.data.sources.objects.locations import Location
+from jupyter_mlops.data.sources.objects.outgoing import PrivateAddressError, refused
 from jupyter_mlops.workspace.errors import Denied, MLOpsError, NotFound, Unavailable
 
 __all__ = ["explain", "transient"]

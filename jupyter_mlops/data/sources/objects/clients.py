@@ -9,9 +9,9 @@ from importlib import import_module
 from types import MethodType
 from typing import Any
 
-from jupyter_mlops.data.sources.locations import Location
-from jupyter_mlops.data.sources.outgoing import check_host, public_socket
-from jupyter_mlops.data.sources.refusals import explain
+from jupyter_mlops.data.sources.objects.locations import Location
+from jupyter_mlops.data.sources.objects.outgoing import check_host, public_socket
+from jupyter_mlops.data.sources.objects.refusals import explain
 from jupyter_mlops.workspace.errors import Invalid, Unavailable
 from jupyter_mlops.workspace.secrets import reveal
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from jupyter_mlops.data.sources.partitions import Partitions
-from jupyter_mlops.data.sources.schemas import fitted
-from jupyter_mlops.data.sources.stores import Object, Store
-from jupyter_mlops.data.sources.together import result_of, together, workers
+from jupyter_mlops.data.sources.files.partitions import Partitions
+from jupyter_mlops.data.sources.files.schemas import fitted
+from jupyter_mlops.data.sources.objects.stores import Object, Store
+from jupyter_mlops.data.sources.objects.together import result_of, together, workers
 from jupyter_mlops.workspace.errors import Invalid
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
-from jupyter_mlops.data.sources.clients import client_of
-from jupyter_mlops.data.sources.formats import format_of, hidden
-from jupyter_mlops.data.sources.locations import Location
-from jupyter_mlops.data.sources.refusals import explain, transient
-from jupyter_mlops.data.sources.together import result_of
+from jupyter_mlops.data.sources.files.formats import format_of, hidden
+from jupyter_mlops.data.sources.objects.clients import client_of
+from jupyter_mlops.data.sources.objects.locations import Location
+from jupyter_mlops.data.sources.objects.refusals import explain, transient
+from jupyter_mlops.data.sources.objects.together import result_of
 from jupyter_mlops.workspace.errors import Conflict, Denied, NotFound, closest
 
 __all__ = ["Object", "Store"]

@@ -1,0 +1,1 @@
+"""Object storage and the web, through fsspec."""
