@@ -10,7 +10,9 @@ settings: DuckDB itself refuses, whatever the statement.
 from __future__ import annotations
 
 import re
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -74,6 +76,9 @@ def stoppable(work: Callable[[], Made]) -> Made:
     """
     import duckdb
 
+    if threading.current_thread() is threading.main_thread():
+        # While it works, polars keeps interrupts to itself; here Python must hear of them.
+        signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
     pool = ThreadPoolExecutor(1)
     doing = pool.submit(work)
     try:

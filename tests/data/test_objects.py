@@ -376,3 +376,14 @@ def test_ctrl_c_ends_the_fetch_from_a_server_that_stopped_in_the_middle() -> Non
             signal.signal(signal.SIGINT, before)
     # The client's own time-out is a minute.
     assert waited < 30
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
+    from aiohttp import ClientPayloadError
+    from aiohttp.http_exceptions import ContentLengthError
+
+    from jupyter_mlops.data.sources.objects.refusals import transient
+
+    broken = ClientPayloadError("Response payload is not completed")
+    broken.__cause__ = ContentLengthError("received 0 of 15398 bytes")
+    assert transient(broken)

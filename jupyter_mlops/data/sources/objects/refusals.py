@@ -34,6 +34,8 @@ _LOST: Final = {
     "ServiceResponseError",
     "TransportError",
 }
+# An answer that broke off; aiohttp gives it a status of its own making.
+_BROKEN_OFF: Final = {"ClientPayloadError", "IncompleteRead"}
 _UNKNOWN_HOST: Final = {"ClientConnectorDNSError", "gaierror"}
 _WRONG: Final = {
     "AuthenticationFailed",
@@ -80,6 +82,8 @@ def transient(error: BaseException) -> bool:
     names = {cls.__name__ for one in chain for cls in type(one).__mro__}
     if any(isinstance(one, PrivateAddressError) for one in chain) or names & _UNKNOWN_HOST:
         return False
+    if names & _BROKEN_OFF:
+        return True
     status = _status(chain)
     if status is not None:
         return status in _BUSY
