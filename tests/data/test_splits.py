@@ -183,8 +183,10 @@ def test_time_is_cut_where_the_shares_say_or_where_told(lone: Workspace) -> None
 def test_what_training_would_see_again_is_counted(lone: Workspace) -> None:
     a = data.resolve(lone, pl.DataFrame({"k": [1, 1, 2, 3, None], "x": [1, 1, 2, 3, 4]}))
     b = data.resolve(lone, pl.DataFrame({"x": [1.0, 9, 4], "k": [1.0, 2, None]}))
-    assert data.overlap(a, b) == data.Overlap(["k", "x"], 2, 3, 2)
-    assert data.overlap(a, b, ["k"]) == data.Overlap(["k"], 3, 4, 3)
+    by_row, by_key = data.overlap(a, b), data.overlap(a, b, ["k"])
+    assert (by_row.by, by_row.shared, by_row.rows_a, by_row.rows_b) == (["k", "x"], 2, 3, 2)
+    assert (by_key.by, by_key.shared, by_key.rows_a, by_key.rows_b) == (["k"], 3, 4, 3)
+    assert by_row.repeated == pytest.approx(0.2)
     with pytest.raises(NotFound, match="has no column 'kk'"):
         data.overlap(a, b, ["kk"])
 
