@@ -28,6 +28,10 @@ ROOT := $(shell id -u | grep -qx 0 && echo yes)
 ALLOW_ROOT := $(if $(ROOT),--allow-root)
 DEBIAN := chromium postgresql mariadb-server redis-server nats-server fonts-dejavu-core fonts-liberation
 
+# Tests that drive whole programs. A browser's driver keeps this process's signals, which the tests
+# of interrupts need, so these run in a process of their own.
+PROGRAMS := agent browser hub notebooks outsiders packaging
+
 FRONT := package.json yarn.lock labextension/tsconfig.json \
 	$(shell find labextension/src labextension/schema labextension/style -type f 2>/dev/null)
 BUILT := jupyter_mlops/labextension/static/style.js
@@ -51,7 +55,8 @@ lab: setup ## JupyterLab on the notebooks
 test: setup $(MADE)/debian ## All checks and all tests
 	@.ci/timed lint $(MAKE) --no-print-directory lint
 	@.ci/timed front-end .ci/quiet jlpm test
-	@.ci/timed pytest $(BIN)/pytest $(PYTEST_ARGS)
+	@.ci/timed rooms $(BIN)/pytest $(PYTEST_ARGS) $(PROGRAMS:%=--ignore=tests/%)
+	@.ci/timed programs $(BIN)/pytest $(PYTEST_ARGS) $(PROGRAMS:%=tests/%)
 
 .PHONY: lint
 lint: setup ## Style, types and floors, without changing anything
