@@ -274,7 +274,7 @@ def contract_edit(
     return contracts.edit(ws, name, str(column), **changes)
 
 
-@verb("contract export")
+@verb("contract export", writes=True)
 def contract_export(
     ws: Workspace,
     name: str,
