@@ -17,6 +17,7 @@ from jupyter_mlops.data.hashing import Hashes, Words, words_of
 from jupyter_mlops.data.sampling import RowSample
 from jupyter_mlops.profiling.columns import ColumnProfile
 from jupyter_mlops.profiling.distinct import Distinct
+from jupyter_mlops.profiling.allocation import keep_freed
 from jupyter_mlops.profiling.interrupting import deferred
 from jupyter_mlops.profiling.reading import batches, row_groups
 from jupyter_mlops.profiling.values import EXACT
@@ -186,6 +187,7 @@ def scan(
     KeyboardInterrupt
         There was an interrupt before any row had been seen, or a second one.
     """
+    keep_freed()
     schema = frame.collect_schema()
     state = Scan.of(schema, target, start)
     state.key, state.time = key, time
@@ -204,7 +206,7 @@ def scan(
                 break
             if batch is None:
                 return state
-            state.update(batch, pool)
+            state.update(batch, pool if threads > 1 else None)
             if progress is not None:
                 progress(state, total)
     state.complete = False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from jupyter_mlops.data.sources.frames import FrameSource
+from jupyter_mlops.profiling.allocation import hand_back
 from jupyter_mlops.profiling.engine import Scan, scan
 from jupyter_mlops.profiling.profiles import Profile, check_target, finished
 from jupyter_mlops.profiling.reading import batches, row_groups
@@ -264,11 +265,17 @@ def _compute(
 
 
 def _frame_part(part: Any, start: int, target: str | None) -> Scan:
-    return scan(FrameSource(part).scan(), target, start=start, threads=1)
+    return _part(FrameSource(part).scan(), start, target)
 
 
 def _parquet_part(path: str, first: int, rows: int, start: int, target: str | None) -> Scan:
-    return scan(pl.scan_parquet(path).slice(first, rows), target, start=start, threads=1)
+    return _part(pl.scan_parquet(path).slice(first, rows), start, target)
+
+
+def _part(frame: pl.LazyFrame, start: int, target: str | None) -> Scan:
+    seen = scan(frame, target, start=start, threads=1)
+    hand_back()
+    return seen
 
 
 def _merged(parts: list[Scan]) -> Scan:
