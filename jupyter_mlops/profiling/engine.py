@@ -15,9 +15,9 @@ import polars as pl
 from jupyter_mlops.data.digest import Digest
 from jupyter_mlops.data.hashing import Hashes, Words, words_of
 from jupyter_mlops.data.sampling import RowSample
+from jupyter_mlops.profiling.allocation import keep_freed
 from jupyter_mlops.profiling.columns import ColumnProfile
 from jupyter_mlops.profiling.distinct import Distinct
-from jupyter_mlops.profiling.allocation import keep_freed
 from jupyter_mlops.profiling.interrupting import deferred
 from jupyter_mlops.profiling.reading import batches, row_groups
 from jupyter_mlops.profiling.values import EXACT
