@@ -43,7 +43,7 @@ def to_dask(table: Table, partitions: int | None = None) -> dd.DataFrame:
         raise Unavailable(
             "a Dask frame can't be made",
             "Dask isn't installed",
-            'pip install "jupyter_mlops[dask]"',
+            'pip install "dask[dataframe]"',
             code="E-DATA-065",
         ) from None
     count = max(1, partitions or -(-table.rows // _ROWS))

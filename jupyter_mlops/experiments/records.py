@@ -1,4 +1,4 @@
-"""The tables of experiments: sealed cells, trials and the environments they ran in."""
+"""The tables of experiments: sealed cells, experiments, their trials, and where they ran."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from jupyter_mlops.workspace.records import Base, JSONValue, UTCDateTime
 
-__all__ = ["CellRecord", "EnvironmentRecord", "TrialRecord"]
+__all__ = [
+    "CellRecord",
+    "ClusterRecord",
+    "EnvironmentRecord",
+    "ExperimentRecord",
+    "TrialRecord",
+]
 
 
 class EnvironmentRecord(Base):
@@ -46,6 +52,62 @@ class CellRecord(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class ExperimentRecord(Base):
+    """Many trials of one sealed cell, and the search that asks for them.
+
+    All that a process needs to go on with it is here, in its trials, and in the shipment: the
+    folder that `shipment` names, with the cell's variables as they were.
+    """
+
+    __tablename__ = "experiment"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128), index=True)
+    #: ``running``, ``finished``, ``failed``, ``interrupted`` or ``stopped``.
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    actor: Mapped[str] = mapped_column(String(255))
+    process: Mapped[str] = mapped_column(String(255))
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    cell: Mapped[str] = mapped_column(ForeignKey("cell.id"))
+    #: What was asked for: metrics and directions, trials, sampler, pruner, limits, cluster, ….
+    plan: Mapped[dict[str, Any]] = mapped_column(JSONValue)
+    shipment: Mapped[str] = mapped_column(String(64))
+    #: ``running`` or ``stopped``: what a person asked for, from whichever process.
+    desired: Mapped[str] = mapped_column(String(16), default="running")
+    #: Numbers of trials that a person wants stopped, and parameters they want tried next.
+    stops: Mapped[list[int]] = mapped_column(JSONValue, default=list)
+    queue: Mapped[list[dict[str, Any]]] = mapped_column(JSONValue, default=list)
+    #: What was found at the end: the best trials, their corrected value, why it ended.
+    outcome: Mapped[dict[str, Any]] = mapped_column(JSONValue, default=dict)
+    error: Mapped[str] = mapped_column(Text, default="")
+    notes: Mapped[list[str]] = mapped_column(JSONValue, default=list)
+    mlflow_run_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class ClusterRecord(Base):
+    """A Dask cluster that somebody started here or that a profile names."""
+
+    __tablename__ = "cluster"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    #: ``starting``, ``running``, ``stopped`` or ``failed``.
+    status: Mapped[str] = mapped_column(String(16))
+    #: ``running`` or ``stopped``: what a person asked for.
+    desired: Mapped[str] = mapped_column(String(16), default="running")
+    kind: Mapped[str] = mapped_column(String(32))
+    actor: Mapped[str] = mapped_column(String(255))
+    #: The process that holds it, as host, id and time of birth.
+    process: Mapped[str] = mapped_column(String(255), default="")
+    address: Mapped[str] = mapped_column(String(255), default="")
+    dashboard: Mapped[str] = mapped_column(String(255), default="")
+    environment: Mapped[str] = mapped_column(String(255), default="")
+    plan: Mapped[dict[str, Any]] = mapped_column(JSONValue, default=dict)
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    reason: Mapped[str] = mapped_column(Text, default="")
+
+
 class TrialRecord(Base):
     """One run of a sealed cell, and where its copy in MLflow is.
 
@@ -53,7 +115,10 @@ class TrialRecord(Base):
     """
 
     __tablename__ = "trial"
-    __table_args__ = (Index("ix_trial_outbox", "sent_at", "status"),)
+    __table_args__ = (
+        Index("ix_trial_outbox", "sent_at", "status"),
+        Index("ix_trial_experiment", "experiment", "number", unique=True),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(128), index=True)
@@ -64,6 +129,16 @@ class TrialRecord(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     seconds: Mapped[float | None] = mapped_column(Float)
     cell: Mapped[str] = mapped_column(ForeignKey("cell.id"))
+    # Of an experiment's trial: which, its own seed, the search's distributions (as Optuna writes
+    # them), what it reported as [step, value], where it ran, and what that took.
+    experiment: Mapped[str | None] = mapped_column(ForeignKey("experiment.id"))
+    number: Mapped[int | None] = mapped_column(Integer)
+    seed: Mapped[int | None] = mapped_column(BigInteger)
+    distributions: Mapped[dict[str, Any]] = mapped_column(JSONValue, default=dict)
+    curve: Mapped[list[list[float]]] = mapped_column(JSONValue, default=list)
+    worker: Mapped[str] = mapped_column(String(255), default="")
+    attempts: Mapped[int] = mapped_column(Integer, default=1)
+    usage: Mapped[dict[str, float]] = mapped_column(JSONValue, default=dict)
     error: Mapped[str] = mapped_column(Text, default="")
     notes: Mapped[list[str]] = mapped_column(JSONValue, default=list)
     params: Mapped[dict[str, Any]] = mapped_column(JSONValue, default=dict)

@@ -85,7 +85,7 @@ class Run(Result):
             trial.metrics,
             trial.params,
             cell.id,
-            cell.seed,
+            cell.seed if trial.seed is None else trial.seed,
             cell.data_ref,
             cell.source,
             cell.validity,

@@ -22,6 +22,9 @@ KINDS = (
     "drift",
     "label",
     "env",
+    "experiment",
+    "cluster",
+    "gpu",
     "workspace",
     "agent",
 )

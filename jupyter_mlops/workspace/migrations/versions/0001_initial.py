@@ -28,6 +28,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "cluster",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("desired", sa.String(length=16), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("process", sa.String(length=255), nullable=False),
+        sa.Column("address", sa.String(length=255), nullable=False),
+        sa.Column("dashboard", sa.String(length=255), nullable=False),
+        sa.Column("environment", sa.String(length=255), nullable=False),
+        sa.Column("plan", sa.JSON(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "contract",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -344,6 +361,36 @@ def upgrade() -> None:
         batch_op.create_index("ix_label_lease_person", ["task", "person"], unique=False)
 
     op.create_table(
+        "experiment",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("process", sa.String(length=255), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cell", sa.String(length=64), nullable=False),
+        sa.Column("plan", sa.JSON(), nullable=False),
+        sa.Column("shipment", sa.String(length=64), nullable=False),
+        sa.Column("desired", sa.String(length=16), nullable=False),
+        sa.Column("stops", sa.JSON(), nullable=False),
+        sa.Column("queue", sa.JSON(), nullable=False),
+        sa.Column("outcome", sa.JSON(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("notes", sa.JSON(), nullable=False),
+        sa.Column("mlflow_run_id", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["cell"],
+            ["cell.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("experiment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_experiment_name"), ["name"], unique=False)
+        batch_op.create_index(batch_op.f("ix_experiment_started_at"), ["started_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_experiment_status"), ["status"], unique=False)
+
+    op.create_table(
         "trial",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -354,6 +401,14 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seconds", sa.Float(), nullable=True),
         sa.Column("cell", sa.String(length=64), nullable=False),
+        sa.Column("experiment", sa.String(length=32), nullable=True),
+        sa.Column("number", sa.Integer(), nullable=True),
+        sa.Column("seed", sa.BigInteger(), nullable=True),
+        sa.Column("distributions", sa.JSON(), nullable=False),
+        sa.Column("curve", sa.JSON(), nullable=False),
+        sa.Column("worker", sa.String(length=255), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("usage", sa.JSON(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("notes", sa.JSON(), nullable=False),
         sa.Column("params", sa.JSON(), nullable=False),
@@ -371,9 +426,14 @@ def upgrade() -> None:
             ["cell"],
             ["cell.id"],
         ),
+        sa.ForeignKeyConstraint(
+            ["experiment"],
+            ["experiment.id"],
+        ),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("trial", schema=None) as batch_op:
+        batch_op.create_index("ix_trial_experiment", ["experiment", "number"], unique=True)
         batch_op.create_index(batch_op.f("ix_trial_mlflow_run_id"), ["mlflow_run_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_trial_name"), ["name"], unique=False)
         batch_op.create_index("ix_trial_outbox", ["sent_at", "status"], unique=False)
@@ -404,8 +464,15 @@ def downgrade() -> None:
         batch_op.drop_index("ix_trial_outbox")
         batch_op.drop_index(batch_op.f("ix_trial_name"))
         batch_op.drop_index(batch_op.f("ix_trial_mlflow_run_id"))
+        batch_op.drop_index("ix_trial_experiment")
 
     op.drop_table("trial")
+    with op.batch_alter_table("experiment", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_experiment_status"))
+        batch_op.drop_index(batch_op.f("ix_experiment_started_at"))
+        batch_op.drop_index(batch_op.f("ix_experiment_name"))
+
+    op.drop_table("experiment")
     with op.batch_alter_table("label_lease", schema=None) as batch_op:
         batch_op.drop_index("ix_label_lease_person")
 
@@ -462,5 +529,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_contract_digest"))
 
     op.drop_table("contract")
+    op.drop_table("cluster")
     op.drop_table("agent_lease")
     # ### end Alembic commands ###
