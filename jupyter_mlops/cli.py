@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from jupyter_mlops.verbs.doctor import Diagnosis
 from jupyter_mlops.verbs.help import Commands, Help, help_on
 from jupyter_mlops.verbs.line import Line, parse
 from jupyter_mlops.verbs.place import workspace_for
+from jupyter_mlops.verbs.progress import Lines, shown_by
 from jupyter_mlops.workspace.errors import Conflict, Invalid, MLOpsError
 
 __all__ = ["main"]
@@ -59,10 +61,16 @@ def _run(words: list[str]) -> int:
             fix="redirect the output instead: jupyter mlops … --json > result.json",
             code="E-CLI-001",
         )
-    result = help_on(line.verb) if line.help else line.call(workspace_for(line.verb, path))
+    with shown_by(Lines(_tell), partial=False) if not line.quiet else nullcontext():
+        result = help_on(line.verb) if line.help else line.call(workspace_for(line.verb, path))
     if not line.quiet:
         print(_shown(result, line))
     return 0
+
+
+def _tell(text: str) -> None:
+    """A long command's progress, apart from what it prints."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _take_workspace(words: list[str]) -> str | None:

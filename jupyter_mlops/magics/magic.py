@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -16,7 +16,7 @@ from jupyter_mlops.magics.words import split
 from jupyter_mlops.verbs.help import help_on
 from jupyter_mlops.verbs.line import Line, parse
 from jupyter_mlops.verbs.place import workspace_for
-from jupyter_mlops.verbs.progress import shown_by
+from jupyter_mlops.verbs.progress import Lines, shown_by
 from jupyter_mlops.workspace.errors import MLOpsError
 
 if TYPE_CHECKING:
@@ -71,9 +71,8 @@ class MLOps(Magics, Configurable):
         if line.help:
             return help_on(line.verb)
         showing = Showing(self.shell)
-        followed = showing.possible and not (line.quiet or line.json)
         try:
-            with shown_by(showing) if followed else nullcontext():
+            with self._followed(line, showing):
                 result = line.call(workspace_for(line.verb), cell, self.shell.user_ns)
         except KeyboardInterrupt:
             showing.fail("interrupted")
@@ -89,6 +88,14 @@ class MLOps(Magics, Configurable):
         if line.json or line.quiet:
             _hush(result, self.shell)
         return result
+
+    def _followed(self, line: Line, showing: Showing) -> AbstractContextManager[None]:
+        """Who draws how far a long command is."""
+        if line.quiet or line.json:
+            return nullcontext()
+        if showing.possible:
+            return shown_by(showing)
+        return shown_by(Lines(print), partial=False)
 
 
 def json_line(result: Any) -> str:

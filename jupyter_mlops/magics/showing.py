@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from jupyter_mlops.verbs.progress import Lines, Shown, Underway
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import DisplayHandle
-
-    from jupyter_mlops.verbs.progress import Underway
 
 __all__ = ["Showing"]
 
@@ -19,6 +19,8 @@ class Showing:
 
     The saved notebook holds a single output, the result: it takes the place of the progress
     when the cell would show it anyway, and a line takes it when the result was only assigned.
+    Where nobody sits in front, as under papermill, whose log leaves out what is drawn over, a
+    search prints a line now and then instead.
 
     Parameters
     ----------
@@ -29,23 +31,32 @@ class Showing:
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
         self._handle: DisplayHandle | None = None
+        self._lines = Lines(print)
 
     @property
     def possible(self) -> bool:
         """Whether what is drawn can be drawn over."""
         return hasattr(self._shell, "kernel")
 
-    def __call__(self, underway: Underway) -> None:
+    @property
+    def _watched(self) -> bool:
+        """Whether a person can be asked; programs that run notebooks say that none can."""
+        return bool(getattr(self._shell.kernel, "_allow_stdin", True))  # type: ignore[attr-defined]
+
+    def __call__(self, shown: Shown) -> None:
         """Draw what is known so far."""
+        if not (self._watched or isinstance(shown, Underway)):
+            self._lines(shown)
+            return
         from IPython.display import DisplayHandle
 
         # Results learn there how they look.
         import_module("jupyter_mlops.views")
         if self._handle is None:
             self._handle = DisplayHandle()  # type: ignore[no-untyped-call]
-            self._handle.display(underway)  # type: ignore[no-untyped-call]
+            self._handle.display(shown)  # type: ignore[no-untyped-call]
         else:
-            self._handle.update(underway)  # type: ignore[no-untyped-call]
+            self._handle.update(shown)  # type: ignore[no-untyped-call]
 
     def end(self, result: Any) -> None:
         """Have the result shown where the progress was."""

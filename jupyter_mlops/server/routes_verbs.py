@@ -14,7 +14,7 @@ from tornado import web
 
 from jupyter_mlops.server.answers import RESOURCE, MLOpsHandler
 from jupyter_mlops.server.isolated import run_isolated
-from jupyter_mlops.verbs.progress import Underway, shown_by
+from jupyter_mlops.verbs.progress import Shown, shown_by
 from jupyter_mlops.verbs.table import Verb, all_verbs
 from jupyter_mlops.workspace.errors import Invalid, closest
 
@@ -80,21 +80,19 @@ class VerbHandler(MLOpsHandler):
         text: str = await self.in_thread(self._run, bound, self._told())
         return text
 
-    def _told(self) -> Callable[[Underway], None] | None:
+    def _told(self) -> Callable[[Shown], None] | None:
         """What tells the browser that asked how far its verb is, if it gave the job a name."""
         job = self.request.headers.get("X-MLOps-Job", "")
         if not _JOB.fullmatch(job):
             return None
         watcher, actor = self.app.watcher, self.actor
 
-        def tell(underway: Underway) -> None:
-            watcher.tell_progress(
-                job, actor, underway.done, underway.total, round(underway.seconds, 2)
-            )
+        def tell(shown: Shown) -> None:
+            watcher.tell_progress(job, actor, shown.done, shown.total, round(shown.seconds, 2))
 
         return tell
 
-    def _run(self, bound: dict[str, Any], tell: Callable[[Underway], None] | None = None) -> str:
+    def _run(self, bound: dict[str, Any], tell: Callable[[Shown], None] | None = None) -> str:
         from jupyter_mlops.views import view
 
         served = self.app.served

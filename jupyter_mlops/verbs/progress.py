@@ -16,13 +16,34 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from jupyter_mlops.workspace.results import Result
 
 if TYPE_CHECKING:
+    from jupyter_mlops.experiments.progress import SearchStep
     from jupyter_mlops.views.blocks import View
 
-__all__ = ["Step", "Underway", "shown_by", "teller"]
+__all__ = ["Lines", "SearchTeller", "Shown", "Step", "Underway", "shown_by", "teller",
+           "teller_of_search"]  # fmt: skip
 
 #: Seconds between two looks, and how many times as long as drawing must pass between them.
 _PAUSE: Final = 0.3
 _SPARING: Final = 8.0
+#: Seconds between two lines of a log, and the share of the time gone by that they are apart.
+_LINE_PAUSE: Final = 10.0
+_LINE_SHARE: Final = 0.02
+
+
+class Shown(Protocol):
+    """What a face draws: a result that says how far a verb is, and so in one line too."""
+
+    @property
+    def done(self) -> int: ...
+
+    @property
+    def total(self) -> int | None: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def line(self) -> str: ...
 
 
 class Step(Protocol):
@@ -56,6 +77,13 @@ class Underway(Result):
     total: int | None
     seconds: float
 
+    @property
+    def line(self) -> str:
+        """How far it is, in one line."""
+        from jupyter_mlops.views.cells import progress_text
+
+        return progress_text(self.done, self.total, "rows", self.seconds)
+
     def as_view(self) -> View:
         """The figures known so far below a bar; no judgement, which would come too early."""
         from jupyter_mlops.views import view
@@ -79,7 +107,7 @@ class Underway(Result):
 
 @dataclass(frozen=True)
 class _Face:
-    draw: Callable[[Underway], None]
+    draw: Callable[[Shown], None]
     partial: bool
 
 
@@ -87,14 +115,15 @@ _face: ContextVar[_Face | None] = ContextVar("_face", default=None)
 
 
 @contextmanager
-def shown_by(draw: Callable[[Underway], None], *, partial: bool = True) -> Iterator[None]:
+def shown_by(draw: Callable[[Shown], None], *, partial: bool = True) -> Iterator[None]:
     """Let verbs run inside tell their progress to `draw`.
 
     Parameters
     ----------
     draw : callable
-        Shows an `Underway`. It is called at once for the first rows and seldom enough
-        afterwards that drawing doesn't slow the work down.
+        Shows an `Underway` or, of a search, a `jupyter_mlops.views.studies.Searching`. It is
+        called at once for the first rows or trials, and seldom enough afterwards that drawing
+        doesn't slow the work down.
     partial : bool
         Whether it shows what is known so far too, which takes work to derive.
     """
@@ -127,3 +156,75 @@ def teller() -> Callable[[Step], None] | None:
         due = after + max(_PAUSE, _SPARING * (after - began))
 
     return tell
+
+
+class SearchTeller:
+    """Takes a search's steps, and has some of them drawn.
+
+    Parameters
+    ----------
+    draw : callable
+        Shows a `Searching`.
+
+    Examples
+    --------
+    >>> tell = SearchTeller(lambda searching: print(searching.line))
+    >>> tell.due
+    True
+    """
+
+    def __init__(self, draw: Callable[[Shown], None]) -> None:
+        self._draw = draw
+        self._due = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether a step told now would be drawn: what a step takes to make can be saved."""
+        return time.perf_counter() >= self._due
+
+    def __call__(self, step: SearchStep) -> None:
+        """Have the step drawn if it is time."""
+        if not self.due:
+            return
+        from jupyter_mlops.views.studies import Searching
+
+        began = time.perf_counter()
+        self._draw(Searching(step))
+        after = time.perf_counter()
+        self._due = after + max(_PAUSE, _SPARING * (after - began))
+
+
+def teller_of_search() -> SearchTeller | None:
+    """What a verb hands on to a search's driver; None when nobody looks.
+
+    The driver calls it with a `jupyter_mlops.experiments.progress.SearchStep` whenever something
+    changed, from any one thread at a time; most calls return at once.
+    """
+    face = _face.get()
+    return SearchTeller(face.draw) if face is not None else None
+
+
+class Lines:
+    """A face that can't draw over what it drew: a line now and then, the first not at once.
+
+    Parameters
+    ----------
+    write : callable
+        Takes a line without its end.
+    pause : float
+        Seconds between two lines; as hours go by they come less often.
+    """
+
+    def __init__(self, write: Callable[[str], None], pause: float = _LINE_PAUSE) -> None:
+        self._write = write
+        self._pause = pause
+        self._began = time.monotonic()
+        self._due = self._began + pause
+
+    def __call__(self, shown: Shown) -> None:
+        """Write how far it is if the last line is long enough ago."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._write(shown.line)
+        self._due = now + max(self._pause, _LINE_SHARE * (now - self._began))

@@ -52,6 +52,10 @@ KINDS = (
     "run",
     "runs",
     "comparison",
+    "experiments",
+    "experiment",
+    "trial",
+    "winner",
     "model",
     "models",
     "endpoint",
@@ -240,13 +244,17 @@ class Explorer(_Model):
 
 
 class Progress(_Model):
-    """How far something is that goes on; `total` is None when nobody knows."""
+    """How far something is that goes on; `total` is None when nobody knows.
+
+    `remaining` are the seconds until it ends, where that is known better than from the rate.
+    """
 
     type: Literal["progress"] = "progress"
     done: int
     total: int | None = None
     unit: str = "rows"
     seconds: float = 0.0
+    remaining: float | None = None
 
 
 class Field(_Model):

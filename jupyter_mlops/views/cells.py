@@ -101,8 +101,15 @@ def spark_text(values: list[float]) -> str:
     return "".join(_TICKS[min(7, int(8 * max(0.0, value) / top))] for value in numbers)
 
 
-def progress_text(done: int, total: int | None, unit: str, seconds: float) -> str:
+def progress_text(
+    done: int, total: int | None, unit: str, seconds: float, remaining: float | None = None
+) -> str:
     """How far something is, how fast it goes, and when it ends.
+
+    Parameters
+    ----------
+    remaining : float, optional
+        Seconds until it ends, where that is known better than from the rate.
 
     Examples
     --------
@@ -110,17 +117,33 @@ def progress_text(done: int, total: int | None, unit: str, seconds: float) -> st
     '25 % · 250,000 of 1,000,000 rows · 125,000 rows/s · 6 s left'
     >>> progress_text(250_000, None, "rows", 2.0)
     '250,000 rows · 125,000 rows/s'
+    >>> progress_text(3, 10, "trials", 90.0)
+    '30 % · 3 of 10 trials · 2 trials/min · 4 min left'
     """
     words = [f"{done:,} {unit}"]
     if total:
         words = [f"{100 * min(1, done / total):.0f} %", f"{done:,} of {total:,} {unit}"]
     if done and seconds > 0:
         rate = done / seconds
-        words.append(f"{rate:,.0f} {unit}/s")
-        if total and total > done:
-            left = (total - done) / rate
-            words.append(f"{left:.0f} s left" if left < 100 else f"{left / 60:.0f} min left")
+        words.append(_rate_text(rate, unit))
+        if remaining is None and total and total > done:
+            remaining = (total - done) / rate
+    if remaining:
+        words.append(f"{_left_text(remaining)} left")
     return " · ".join(words)
+
+
+def _rate_text(rate: float, unit: str) -> str:
+    """In the unit of time in which there is at least one."""
+    much, per = (1, "s") if rate >= 1 else (60, "min") if 60 * rate >= 1 else (3600, "h")
+    often = rate * much
+    return f"{often:,.0f} {unit}/{per}" if often >= 10 else f"{often:.2g} {unit}/{per}"
+
+
+def _left_text(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def magic_line(action: Action) -> str:

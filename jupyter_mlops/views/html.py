@@ -83,7 +83,8 @@ def _block(block: Any) -> str:
     if isinstance(block, Distribution):
         return _distribution(block)
     if isinstance(block, Progress):
-        return f"<p>{escape(progress_text(block.done, block.total, block.unit, block.seconds))}</p>"
+        told = progress_text(block.done, block.total, block.unit, block.seconds, block.remaining)
+        return f"<p>{escape(told)}</p>"
     if isinstance(block, Form):
         return ""  # nothing can be filled in where no script runs
     raise TypeError(f"no rendering for {type(block).__qualname__}")

@@ -46,7 +46,7 @@ def render_text(view: View, limit: int = LINES) -> str:
         if not isinstance(block, Facts | Notice | Actions | Form | Progress)
     ]
     lines += [
-        progress_text(block.done, block.total, block.unit, block.seconds)
+        progress_text(block.done, block.total, block.unit, block.seconds, block.remaining)
         for block in view.blocks
         if isinstance(block, Progress)
     ]

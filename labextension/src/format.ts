@@ -71,30 +71,55 @@ export function scalarText(value: unknown): string {
 
 /**
  * How far something is, how fast it goes, and when it ends.
+ *
+ * @param remaining - Seconds until it ends, where that is known better than from the rate.
  */
 export function progressText(
   done: number,
   total: number | null,
   unit: string,
-  seconds: number
+  seconds: number,
+  remaining: number | null = null
 ): string {
-  const whole = (value: number): string =>
-    Math.round(value).toLocaleString('en-US');
   const words = total
     ? [
         `${Math.round(100 * Math.min(1, done / total))} %`,
-        `${whole(done)} of ${whole(total)} ${unit}`
+        `${wholeText(done)} of ${wholeText(total)} ${unit}`
       ]
-    : [`${whole(done)} ${unit}`];
+    : [`${wholeText(done)} ${unit}`];
+  let left = remaining;
   if (done > 0 && seconds > 0) {
     const rate = done / seconds;
-    words.push(`${whole(rate)} ${unit}/s`);
-    if (total && total > done) {
-      const left = (total - done) / rate;
-      words.push(
-        left < 100 ? `${whole(left)} s left` : `${whole(left / 60)} min left`
-      );
+    words.push(rateText(rate, unit));
+    if (left === null && total && total > done) {
+      left = (total - done) / rate;
     }
   }
+  if (left) {
+    words.push(`${leftText(left)} left`);
+  }
   return words.join(' · ');
+}
+
+function wholeText(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+/** In the unit of time in which there is at least one. */
+function rateText(rate: number, unit: string): string {
+  const [much, per] =
+    rate >= 1 ? [1, 's'] : rate * 60 >= 1 ? [60, 'min'] : [3600, 'h'];
+  const often = rate * much;
+  const text =
+    often >= 10 ? wholeText(often) : String(Number(often.toPrecision(2)));
+  return `${text} ${unit}/${per}`;
+}
+
+function leftText(seconds: number): string {
+  if (seconds < 100) {
+    return `${wholeText(seconds)} s`;
+  }
+  return seconds < 6000
+    ? `${wholeText(seconds / 60)} min`
+    : `${(seconds / 3600).toFixed(1)} h`;
 }

@@ -137,6 +137,7 @@ export interface IProgress {
   total?: number | null;
   unit?: string;
   seconds?: number;
+  remaining?: number | null;
 }
 
 export type FieldKind =
@@ -202,6 +203,10 @@ export const KINDS = [
   'run',
   'runs',
   'comparison',
+  'experiments',
+  'experiment',
+  'trial',
+  'winner',
   'model',
   'models',
   'endpoint',

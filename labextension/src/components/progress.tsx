@@ -8,7 +8,7 @@ import { useHost } from './host';
 export function ProgressBlock(props: {
   block: Omit<IProgress, 'type'>;
 }): React.JSX.Element {
-  const { done, total, unit, seconds } = props.block;
+  const { done, total, unit, seconds, remaining } = props.block;
   const { trans } = useHost();
   const share = total ? Math.min(1, done / total) : null;
   return (
@@ -25,7 +25,13 @@ export function ProgressBlock(props: {
         <span style={{ width: `${100 * (share ?? 1)}%` }} />
       </div>
       <span className="jp-mlops-Progress-text">
-        {progressText(done, total ?? null, unit ?? 'rows', seconds ?? 0)}
+        {progressText(
+          done,
+          total ?? null,
+          unit ?? 'rows',
+          seconds ?? 0,
+          remaining ?? null
+        )}
       </span>
     </div>
   );
