@@ -24,8 +24,9 @@ from jupyter_mlops.views.blocks import (
     View,
 )
 from jupyter_mlops.views.cells import percent_text
-from jupyter_mlops.views.columns import LEVELS, ROWS, explorer, finding
+from jupyter_mlops.views.columns import ROWS, explorer
 from jupyter_mlops.views.data import short
+from jupyter_mlops.views.opened import LEVELS, finding
 from jupyter_mlops.views.registry import look
 
 __all__ = ["profile_view", "side_by_side_view"]
