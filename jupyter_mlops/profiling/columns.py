@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +11,7 @@ import polars as pl
 
 from jupyter_mlops.data.digest import logical_type
 from jupyter_mlops.data.hashing import Words, as_text, hash_column, hash_words
+from jupyter_mlops.profiling.figures import number_text, time_text
 from jupyter_mlops.profiling.moments import Moments
 from jupyter_mlops.profiling.texts import Texts
 from jupyter_mlops.profiling.times import Times
@@ -25,9 +24,6 @@ __all__ = ["ColumnProfile", "Histogram"]
 NUMBERS: Final = ("integer", "float", "decimal", "duration")
 TIMES: Final = ("date", "datetime", "datetime UTC")
 _LONG: Final = 200
-#: From here on thousands are separated; up to there numbers are written out.
-_SEPARATED: Final = 10_000
-_READ: Final = 1e15
 #: Numbers that are names.
 _NAMES: Final = ("id", "code", "postal code")
 #: Bytes of text worked on at once: what is made of them takes a few times as much.
@@ -246,7 +242,7 @@ class ColumnProfile:
         if value is None:
             return "–"
         if self.temporal:
-            return _time_text(float(value), self.type)
+            return time_text(float(value), self.type)
         if self.type == "duration":
             return f"{value:.5g} s"
         if isinstance(value, bool):
@@ -254,7 +250,7 @@ class ColumnProfile:
         if isinstance(value, str):
             return value
         name = self.semantic in _NAMES or "year" in words_of_name(self.name)
-        return _number_text(value, digits, separated=not name)
+        return number_text(value, digits, separated=not name)
 
     def to_dict(self) -> dict[str, Any]:
         """The profile as JSON, sketches included."""
@@ -394,27 +390,3 @@ def _least(a: float | None, b: float | None) -> float | None:
 
 def _most(a: float | None, b: float | None) -> float | None:
     return max((x for x in (a, b) if x is not None), default=None)
-
-
-def _number_text(value: float, digits: int, *, separated: bool) -> str:
-    if not math.isfinite(value):
-        return f"{value:g}"
-    size = abs(round(value))
-    # Of so many digits as a large float has most would be made up.
-    if isinstance(value, float) and (
-        size >= _READ or (not value.is_integer() and size < 10 ** (digits - 1))
-    ):
-        return f"{value:.{digits}g}"
-    return f"{round(value):,}" if separated and size >= _SEPARATED else str(round(value))
-
-
-def _time_text(seconds: float, kind: str) -> str:
-    if not math.isfinite(seconds):
-        return "–"
-    try:
-        when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=round(seconds))
-    except OverflowError:
-        return f"{seconds:.3g} s"
-    if kind == "date":
-        return date(when.year, when.month, when.day).isoformat()
-    return when.strftime("%Y-%m-%d %H:%M")
