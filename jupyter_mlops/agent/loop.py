@@ -10,6 +10,7 @@ import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 
+from jupyter_mlops.agent.experiments import Detached
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
 from jupyter_mlops.serving.config import FRESH
@@ -66,6 +67,7 @@ def _work(
 ) -> bool:
     """Work until told to stop or idle for too long; return whether the lease is still ours."""
     reconciler = Reconciler(ws)
+    detached = Detached(ws)
     renewed = busy = time.monotonic()
     next_house = 0.0
     house: Future[int] | None = None
@@ -83,6 +85,7 @@ def _work(
                     return False
                 renewed = time.monotonic()
             reconciler.step()
+            detached.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -97,7 +100,7 @@ def _work(
             next_house = now + HOUSE_SECONDS
             house = keeper.submit(_keep_house, ws)
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        if reconciler.busy:
+        if reconciler.busy or detached.busy:
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)

@@ -63,7 +63,7 @@ class Body:
                 fix="write the training code below the %%mlops line",
                 code="E-TRAIN-001",
             )
-        text = _plain_python(source, namespace or {})
+        text = plain_python(source, namespace or {})
         filename = f"<cell train {name}>"
         # With no modification time linecache never drops or re-reads the entry.
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
@@ -118,7 +118,7 @@ def free_variables(
             continue
         seen.add(name)
         value = namespace[name]
-        if _machinery(name):
+        if is_machinery(name):
             continue
         found[path] = digest_value(value, budget)
         for code in _codes(value):
@@ -127,7 +127,7 @@ def free_variables(
     return dict(sorted(found.items()))
 
 
-def _machinery(name: str) -> bool:
+def is_machinery(name: str) -> bool:
     """IPython's own names, which are different in every session and mean nothing."""
     shell = name in {"get_ipython", "In", "Out", "exit", "quit", "open", "display"}
     return shell or (name.startswith("_") and name.strip("_idho0123456789") == "")
@@ -164,7 +164,7 @@ def _globals_of(code: types.CodeType) -> tuple[set[str], set[str]]:
     return reads, binds
 
 
-def _plain_python(source: str, namespace: Mapping[str, Any]) -> str:
+def plain_python(source: str, namespace: Mapping[str, Any]) -> str:
     """Turn `!command` and `%magic` lines into Python the way the notebook itself would."""
     shell = namespace.get("get_ipython")
     transform: Callable[[str], str] | None = getattr(

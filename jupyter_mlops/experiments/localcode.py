@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["imported_names", "is_installed", "local_modules"]
+__all__ = ["imported_names", "is_installed", "local_files", "local_modules"]
 
 LIMIT = 500
 
@@ -38,6 +38,19 @@ def local_modules(tree: ast.AST, namespace: Mapping[str, Any]) -> dict[str, str]
     dict
         Module name to the SHA-256 of its file, sorted by name.
     """
+    return {
+        name: hashlib.sha256(content).hexdigest()
+        for name, (_, content) in _reachable(tree, namespace).items()
+    }
+
+
+def local_files(tree: ast.AST, namespace: Mapping[str, Any]) -> dict[str, Path]:
+    """The files of the modules that `local_modules` digests, by module name."""
+    return {name: path for name, (path, _) in _reachable(tree, namespace).items()}
+
+
+def _reachable(tree: ast.AST, namespace: Mapping[str, Any]) -> dict[str, tuple[Path, bytes]]:
+    """Modules beside the notebook that code can reach: their files and content, by name."""
     waiting = list(imported_names(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in namespace:
@@ -49,7 +62,7 @@ def local_modules(tree: ast.AST, namespace: Mapping[str, Any]) -> dict[str, str]
             )
             if isinstance(owner, str):
                 waiting.append(owner)
-    found: dict[str, str] = {}
+    found: dict[str, tuple[Path, bytes]] = {}
     seen: set[str] = set()
     while waiting and len(found) < LIMIT:
         name = waiting.pop()
@@ -66,7 +79,7 @@ def local_modules(tree: ast.AST, namespace: Mapping[str, Any]) -> dict[str, str]
             inner = ast.parse(content)
         except (OSError, SyntaxError):
             continue  # importing it fails in the cell itself, with a better message
-        found[name] = hashlib.sha256(content).hexdigest()
+        found[name] = path, content
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         waiting.extend(imported_names(inner, package))
     return dict(sorted(found.items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,20 @@ from jupyter_mlops.experiments.scoring import EPSILON
 from jupyter_mlops.experiments.trials import Run
 from jupyter_mlops.workspace import Invalid, closest
 
-__all__ = ["LOSSES", "Numbers", "choose_loss", "losses"]
+__all__ = ["LOSSES", "MEAN_OF", "Numbers", "choose_loss", "losses", "losses_by_row"]
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 LOSSES = {
     "classification": ("log_loss", "brier", "error_rate"),
     "regression": ("squared_error", "absolute_error"),
+}
+#: Metrics that are a mean over rows (or its root, or one minus it), and the loss they are of.
+MEAN_OF = {
+    "log_loss": "log_loss",
+    "brier": "brier",
+    "accuracy": "error_rate",
+    "rmse": "squared_error",
+    "mae": "absolute_error",
 }
 
 
@@ -46,20 +55,39 @@ def choose_loss(a: Run, b: Run, metric: str | None) -> str:
 
 def losses(run: Run, rows: pd.DataFrame, name: str) -> Numbers:
     """The loss of each stored row, shape (rows,)."""
+    classes = run.model.get("classes") or []
+    if name in {"log_loss", "brier"} and (not classes or "p_0" not in rows):
+        raise Invalid(
+            f"the model of run {run.short} gives no probabilities",
+            fix="compare by --metric error_rate",
+            code="E-COMPARE-007",
+        )
+    return losses_by_row(rows, name, classes)
+
+
+def losses_by_row(rows: pd.DataFrame, name: str, classes: Sequence[Any]) -> Numbers:
+    """The loss of each row.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame, shape (rows, columns)
+        ``truth``, ``prediction``, and for probabilities ``p_<i>`` of class i.
+    name : str
+        One of `LOSSES`.
+    classes : sequence
+        What the columns of probabilities stand for.
+
+    Returns
+    -------
+    ndarray, shape (rows,)
+    """
     truth = rows["truth"].to_numpy()
     if name in LOSSES["regression"]:
         errors = rows["prediction"].to_numpy(np.float64) - truth.astype(np.float64)
         return np.asarray(errors**2 if name == "squared_error" else np.abs(errors))
     if name == "error_rate":
         return np.asarray(truth != rows["prediction"].to_numpy(), dtype=np.float64)
-    classes = run.model.get("classes") or []
     columns = [f"p_{position}" for position in range(len(classes))]
-    if not columns or columns[0] not in rows:
-        raise Invalid(
-            f"the model of run {run.short} gives no probabilities",
-            fix="compare by --metric error_rate",
-            code="E-COMPARE-007",
-        )
     proba = rows[columns].to_numpy(np.float64)
     codes, values = pd.factorize(truth)
     places = {label: position for position, label in enumerate(classes)}

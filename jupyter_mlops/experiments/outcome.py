@@ -22,7 +22,7 @@ from jupyter_mlops.workspace import Denied, Invalid, Workspace
 if TYPE_CHECKING:
     from jupyter_mlops.data import Table
 
-__all__ = ["Found", "Freeze", "Frozen", "Plan", "gather"]
+__all__ = ["Found", "Freeze", "Frozen", "Plan", "gather", "numbers_of"]
 
 
 class Frozen(Protocol):
@@ -146,8 +146,12 @@ def _an(noun: str) -> str:
 def _take_metrics(plan: Plan) -> tuple[dict[str, float], list[str]]:
     """The numbers of the cell's own `metrics` dict."""
     found = plan.namespace.get("metrics") if "metrics" in plan.body.mentions else None
-    if not isinstance(found, Mapping):  # sklearn.metrics is often called so
-        return {}, []
+    # sklearn.metrics is often called so.
+    return numbers_of(found) if isinstance(found, Mapping) else ({}, [])
+
+
+def numbers_of(found: Mapping[Any, Any]) -> tuple[dict[str, float], list[str]]:
+    """The finite numbers of a dict of metrics, and a sentence for each that is none."""
     numbers: dict[str, float] = {}
     notes = []
     for key, value in found.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jupyter_mlops.workspace.records import Base, JSONValue, UTCDateTime
@@ -63,7 +63,7 @@ class ExperimentRecord(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(128), index=True)
-    #: ``running``, ``finished``, ``failed``, ``interrupted`` or ``stopped``.
+    #: ``waiting``, ``running``, ``finished``, ``failed``, ``interrupted`` or ``stopped``.
     status: Mapped[str] = mapped_column(String(16), index=True)
     actor: Mapped[str] = mapped_column(String(255))
     process: Mapped[str] = mapped_column(String(255))
@@ -75,6 +75,9 @@ class ExperimentRecord(Base):
     shipment: Mapped[str] = mapped_column(String(64))
     #: ``running`` or ``stopped``: what a person asked for, from whichever process.
     desired: Mapped[str] = mapped_column(String(16), default="running")
+    #: Whether the agent goes on with it when nobody drives it, and how often it has.
+    detached: Mapped[bool] = mapped_column(Boolean, default=False, index=True)
+    restarts: Mapped[int] = mapped_column(Integer, default=0)
     #: Numbers of trials that a person wants stopped, and parameters they want tried next.
     stops: Mapped[list[int]] = mapped_column(JSONValue, default=list)
     queue: Mapped[list[dict[str, Any]]] = mapped_column(JSONValue, default=list)

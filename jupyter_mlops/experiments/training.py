@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 import time
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from jupyter_mlops import data as datasets
-from jupyter_mlops.experiments.body import Body, free_variables
+from jupyter_mlops.experiments.body import Body
 from jupyter_mlops.experiments.guarding import Mode, guard
-from jupyter_mlops.experiments.localcode import local_modules
 from jupyter_mlops.experiments.outcome import Found, Freeze, Plan, gather
 from jupyter_mlops.experiments.portrait import to_pandas
-from jupyter_mlops.experiments.records import CellRecord, EnvironmentRecord, TrialRecord
+from jupyter_mlops.experiments.records import CellRecord, TrialRecord
+from jupyter_mlops.experiments.sealing import keep_cell, seal
 from jupyter_mlops.experiments.sending import send_later
-from jupyter_mlops.experiments.surroundings import (
-    Checkout,
-    Environment,
-    environment,
-    notebook_validity,
-)
+from jupyter_mlops.experiments.surroundings import Checkout
 from jupyter_mlops.experiments.trials import Run, process_name, settle
 from jupyter_mlops.workspace import Invalid, MLOpsError, Workspace, check_name, closest
 from jupyter_mlops.workspace.records import utcnow
@@ -166,25 +157,14 @@ def _check_early(plan: Plan) -> None:
 
 def _start(plan: Plan, table: Any, seed: int, checkout: Checkout) -> None:
     """Seal the cell and record that it runs."""
-    skip = frozenset({"data"}) if table is not None else frozenset()
-    variables = free_variables(plan.body, plan.namespace, skip)
-    modules = local_modules(plan.body.tree, plan.namespace)
-    surroundings = environment()
-    now = utcnow()
-    cell = CellRecord(
-        source=plan.body.source,
-        variables={key: value.as_dict() for key, value in variables.items()}
-        | (plan.guard.seal() if plan.guard else {}),
-        modules=modules,
-        data_ref=plan.data_ref,
-        data_digest=None if table is None else table.digest,
-        environment=surroundings.digest,
-        seed=seed,
-        git=checkout.read(),
-        validity=notebook_validity(plan.namespace),
-        created_at=now,
+    cell, surroundings = seal(
+        plan.body,
+        plan.namespace,
+        seed,
+        checkout,
+        table=table,
+        more=plan.guard.seal() if plan.guard else None,
     )
-    cell.id = _seal(cell)
     refs = [f"cell:{cell.id}", plan.data_ref, getattr(plan.valid, "ref", None)]
     refs += [plan.guard.contract.ref] if plan.guard else []
     plan.inputs = tuple(ref for ref in refs if ref)
@@ -194,14 +174,11 @@ def _start(plan: Plan, table: Any, seed: int, checkout: Checkout) -> None:
         status="running",
         actor=plan.ws.user,
         process=process_name(),
-        started_at=now,
+        started_at=utcnow(),
         cell=cell.id,
     )
     with plan.ws.write() as tx:
-        _keep_environment(tx.session, surroundings)
-        if tx.session.get(CellRecord, cell.id) is None:
-            tx.session.add(cell)
-            tx.session.flush()
+        keep_cell(tx.session, cell, surroundings)
         tx.session.add(trial)
         tx.emit(
             "run.started",
@@ -209,34 +186,6 @@ def _start(plan: Plan, table: Any, seed: int, checkout: Checkout) -> None:
             payload={"name": plan.name},
             inputs=[*plan.inputs, f"env:{surroundings.digest}"],
         )
-
-
-def _seal(cell: CellRecord) -> str:
-    """SHA-256 over everything that the outcome depends on, as JSON with sorted keys."""
-    content = {
-        "source": cell.source,
-        "variables": cell.variables,
-        "modules": cell.modules,
-        "data": cell.data_digest,
-        "environment": cell.environment,
-        "seed": cell.seed,
-    }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _keep_environment(session: Session, found: Environment) -> None:
-    if session.get(EnvironmentRecord, found.digest) is None:
-        session.add(
-            EnvironmentRecord(
-                digest=found.digest,
-                python=found.python,
-                platform=found.platform,
-                packages=list(found.packages),
-                created_at=utcnow(),
-            )
-        )
-        session.flush()
 
 
 def _run(plan: Plan, seed: int) -> float:

@@ -373,6 +373,8 @@ def upgrade() -> None:
         sa.Column("plan", sa.JSON(), nullable=False),
         sa.Column("shipment", sa.String(length=64), nullable=False),
         sa.Column("desired", sa.String(length=16), nullable=False),
+        sa.Column("detached", sa.Boolean(), nullable=False),
+        sa.Column("restarts", sa.Integer(), nullable=False),
         sa.Column("stops", sa.JSON(), nullable=False),
         sa.Column("queue", sa.JSON(), nullable=False),
         sa.Column("outcome", sa.JSON(), nullable=False),
@@ -386,6 +388,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("experiment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_experiment_detached"), ["detached"], unique=False)
         batch_op.create_index(batch_op.f("ix_experiment_name"), ["name"], unique=False)
         batch_op.create_index(batch_op.f("ix_experiment_started_at"), ["started_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_experiment_status"), ["status"], unique=False)
@@ -471,6 +474,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_experiment_status"))
         batch_op.drop_index(batch_op.f("ix_experiment_started_at"))
         batch_op.drop_index(batch_op.f("ix_experiment_name"))
+        batch_op.drop_index(batch_op.f("ix_experiment_detached"))
 
     op.drop_table("experiment")
     with op.batch_alter_table("label_lease", schema=None) as batch_op:

@@ -1,0 +1,88 @@
+"""A notebook as a trial: run with parameters, kept as it ran, and asked for its metrics."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from jupyter_mlops.workspace import Invalid, NotFound
+
+__all__ = ["execute"]
+
+_MIME: Final = "application/vnd.jupyter-mlops.metrics+json"
+#: Run after the notebook's own cells: its numbers, as a display that this process finds again.
+_LAST: Final = f"""
+from IPython.display import display as _display
+_display({{"{_MIME}": {{
+    name: float(value) for name, value in
+    [*globals().items(), *(metrics.items() if isinstance(globals().get("metrics"), dict) else ())]
+    if isinstance(value, (int, float)) and not isinstance(value, bool)
+    and not str(name).startswith("_")
+}}}}, raw=True)
+"""
+
+
+def execute(path: str, parameters: dict[str, Any]) -> tuple[dict[str, float], bytes]:
+    """Run a notebook by papermill, in this process's environment.
+
+    Parameters
+    ----------
+    path : str
+        The notebook; its cell tagged ``parameters`` holds the defaults.
+    parameters : dict
+        JSON-able values.
+
+    Returns
+    -------
+    dict of str to float
+        The numbers that the notebook bound, and those of its dict `metrics`.
+    bytes
+        The notebook with its outputs.
+
+    Raises
+    ------
+    NotFound
+        There is no such notebook.
+    Invalid
+        A cell of it failed; says which and why.
+    """
+    import nbformat
+    import papermill
+
+    source = Path(path).expanduser()
+    if not source.is_file():
+        raise NotFound(
+            f"there is no notebook {path!r}",
+            f"looked in {Path.cwd()}",
+            "give its path from there, or the full path",
+            code="E-TRIAL-010",
+        )
+    book = nbformat.read(source, as_version=4)
+    book.cells.append(nbformat.v4.new_code_cell(_LAST))
+    kernel = book.metadata.get("kernelspec", {}).get("name", "python3")
+    with tempfile.TemporaryDirectory(prefix="jupyter-mlops-") as folder:
+        made, ran = Path(folder) / "trial.ipynb", Path(folder) / "ran.ipynb"
+        nbformat.write(book, made)
+        # Trials already use all cores; the notebook's kernel must not wait for a debugger.
+        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+        try:
+            papermill.execute_notebook(
+                str(made), str(ran), parameters=parameters, cwd=str(source.parent.resolve()),
+                progress_bar=False, log_output=False, kernel_name=kernel,
+            )  # fmt: skip
+        except papermill.exceptions.PapermillExecutionError as error:
+            raise Invalid(
+                f"cell {error.exec_count} of {source.name} failed",
+                f"{error.ename}: {error.evalue}"[:500],
+                "run it by hand with the trial's parameters",
+                code="E-TRIAL-011",
+            ) from None
+        done = nbformat.read(ran, as_version=4)
+    values: dict[str, float] = {}
+    for output in done.cells[-1].get("outputs", ()):
+        values |= output.get("data", {}).get(_MIME, {})
+    del done.cells[-1]
+    return values, json.dumps(done).encode()

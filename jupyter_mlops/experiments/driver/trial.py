@@ -1,0 +1,434 @@
+"""One trial, where it runs: the cell's body on its own variables, and what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import random
+import resource
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from jupyter_mlops.experiments.driver.shipments import Shipment
+from jupyter_mlops.experiments.driver.signals import Control, Pruned, Stopped, control, topic
+from jupyter_mlops.workspace import MLOpsError
+
+__all__ = ["Given", "Outcome", "TrialInfo", "run", "run_on_worker"]
+
+#: Names that a trial's body has besides its own.
+PROVIDED: Final = ("suggest", "report", "trial", "evaluate", "notebook")
+#: The validation rows travel under a name that no cell can bind.
+VALID: Final = "validation rows"
+#: The callable that is the trial, where there is no cell.
+CALL: Final = "__trial__"
+_HEAD, _TAIL = 4_000, 12_000
+_SAMPLE: Final = 0.25
+#: Rows whose losses are kept of every trial, to correct the winner's value.
+_LOSSES: Final = 5_000
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a trial is given.
+
+    Attributes
+    ----------
+    params : dict
+        Suggested for what earlier trials asked for; whatever else the body asks for is drawn.
+    goals : tuple of str
+        The metrics that it must set.
+    keep_below : float or None
+        Its model is worth keeping when its loss (the first metric, negated where more is better)
+        is below; None keeps none.
+    """
+
+    experiment: str
+    id: str
+    number: int
+    attempt: int
+    seed: int
+    params: dict[str, Any]
+    folder: str
+    code: str
+    name: str
+    goals: tuple[str, ...]
+    maximize: bool
+    variable: str | None = None
+    target: str | None = None
+    wanted: tuple[str, ...] | None = None
+    keep: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    keep_below: float | None = None
+    freeze: Any = None
+    only_given: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What became of a trial; sent back as it is."""
+
+    id: str
+    status: str
+    params: dict[str, Any] = field(default_factory=dict)
+    distributions: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    curve: list[list[float]] = field(default_factory=list)
+    error: str = ""
+    notes: list[str] = field(default_factory=list)
+    output: str = ""
+    seconds: float = 0.0
+    usage: dict[str, float] = field(default_factory=dict)
+    worker: str = ""
+    estimator: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    content: bytes | None = None
+    validation: dict[str, Any] = field(default_factory=dict)
+    rows: bytes | None = None
+    losses: bytes | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialInfo:
+    """What the body sees as `trial`."""
+
+    number: int
+    seed: int
+    params: dict[str, Any]
+
+
+def run_on_worker(given: Given) -> Outcome:
+    """Run a trial as a Dask task: it reports to the driver and hears from it."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    place = topic(given.experiment)
+
+    def tell(message: dict[str, Any]) -> None:
+        worker.log_event(place, message)
+
+    tell({"kind": "started", "trial": given.id, "worker": worker.address, "pid": os.getpid()})
+    outcome = run(given, tell)
+    outcome.worker = worker.address
+    return outcome
+
+
+def run(given: Given, tell: Callable[[dict[str, Any]], None] | None = None) -> Outcome:
+    """Run a trial in this process and thread.
+
+    Errors of the body are the trial's outcome, not this function's.
+    """
+    output = _Output()
+    outcome = Outcome(given.id, "finished")
+    suggest = None
+    with control(given.id, tell or _unheard) as running, _measured(outcome), _imports(given.folder):
+        try:
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+                suggest = _suggest(given)
+                names = _namespace(given, suggest, running, outcome)
+                _seed(given.seed)
+                exec(_compiled(given.code, given.name), names)  # noqa: S102  a trial is this
+                _take(given, names, outcome)
+        except Pruned:
+            outcome.status = "pruned"
+            if running.curve:
+                outcome.metrics.setdefault(given.goals[0], running.curve[-1][1])
+        except Stopped:
+            outcome.status = "stopped"
+        except BaseException as error:
+            outcome.status = "failed"
+            outcome.error = _reason(error, given.name)
+        outcome.curve = running.curve
+    if suggest is not None:
+        outcome.params, outcome.distributions = suggest.params, suggest.distributions
+    outcome.output = output.text()
+    return outcome
+
+
+def _unheard(_: dict[str, Any]) -> None:
+    """Nobody drives a trial that is run again."""
+
+
+@lru_cache(maxsize=8)
+def _compiled(code: str, name: str) -> types.CodeType:
+    return compile(code, _file(name), "exec", dont_inherit=True)
+
+
+def _file(name: str) -> str:
+    return f"<cell experiment {name}>"
+
+
+def _suggest(given: Given) -> Any:
+    from jupyter_mlops.experiments.search.suggesting import Suggest
+
+    return Suggest(given.params, given.seed, given.only_given)
+
+
+def _seed(seed: int) -> None:
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(seed % 2**63)
+
+
+def _namespace(given: Given, suggest: Any, running: Control, outcome: Outcome) -> dict[str, Any]:
+    """The cell's own variables, and what a trial has besides."""
+    names = Shipment.at(Path(given.folder)).load()
+    provided: dict[str, Any] = {
+        "suggest": suggest,
+        "report": running.report,
+        "trial": TrialInfo(given.number, given.seed, dict(given.params)),
+        "evaluate": _evaluate(given),
+        "notebook": _notebook(outcome),
+    }
+    for name in ("trial", "evaluate", "notebook"):
+        if name in names:
+            del provided[name]  # the notebook's own
+    for value in list(names.values()):
+        _provide(value, provided)
+    names.update(provided)
+    names["__name__"] = "__main__"
+    return names
+
+
+def _provide(value: Any, provided: Mapping[str, Any]) -> None:
+    """Let the notebook's functions and methods see what the body sees."""
+    members = vars(value).values() if isinstance(value, type) else [value]
+    for one in members:
+        function = getattr(one, "__func__", one)
+        if isinstance(function, types.FunctionType) and function.__module__ == "__main__":
+            for name, thing in provided.items():
+                # Bound anew by each trial; a global of the notebook's own came along with it.
+                function.__globals__[name] = thing
+
+
+def _evaluate(given: Given) -> Any:
+    def evaluate(*args: Any, **kwargs: Any) -> Any:
+        from jupyter_mlops.experiments.search.folds import evaluate as folds
+
+        kwargs.setdefault("seed", given.seed)
+        return folds(*args, **kwargs)
+
+    return evaluate
+
+
+def _notebook(outcome: Outcome) -> Any:
+    def notebook(path: str, **parameters: Any) -> dict[str, Any]:
+        from jupyter_mlops.experiments.driver.notebooks import execute
+
+        values, content = execute(path, parameters)
+        outcome.files[f"{Path(path).stem}.ipynb"] = content
+        return values
+
+    return notebook
+
+
+def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> None:
+    """Read what the body left: metrics, the model, its scores."""
+    from jupyter_mlops.experiments.outcome import numbers_of
+
+    outcome.metrics, outcome.notes = {}, []
+    found = names.get("metrics")
+    if isinstance(found, Mapping):
+        outcome.metrics, outcome.notes = numbers_of(found)
+    model = names.get(given.variable) if given.variable else None
+    if VALID in names and given.target is not None:
+        _score(given, names, model, outcome)
+    for metric in (*given.goals, *given.constraints):
+        value = names.get(metric)
+        if metric in outcome.metrics and not isinstance(value, int | float):
+            continue
+        outcome.metrics[metric] = _number(metric, value, outcome)
+    loss = outcome.metrics[given.goals[0]] * (-1 if given.maximize else 1)
+    if given.keep_below is None or loss >= given.keep_below:
+        # Rows are kept beside the model alone: they are large, and compare what was kept.
+        outcome.rows, outcome.validation = None, {}
+    elif model is not None:
+        _keep(given, names, model, outcome)
+
+
+def _number(metric: str, value: Any, outcome: Outcome) -> float:
+    rows = getattr(value, "rows", None)
+    if rows is not None and hasattr(value, "mean"):
+        # A cross-validation: its mean, and each row's loss.
+        outcome.losses = _packed(rows)
+        value = value.mean
+    if value is None:
+        raise ValueError(f"the cell never set `{metric}`; end it with `{metric} = …`")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        kind = type(value).__name__
+        raise ValueError(f"`{metric}` is a {kind}, which is no number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"`{metric}` is {number}; such a trial can't be compared")
+    return number
+
+
+def _score(given: Given, names: dict[str, Any], model: Any, outcome: Outcome) -> None:
+    from jupyter_mlops.experiments.losses import MEAN_OF, losses_by_row
+    from jupyter_mlops.experiments.portrait import portray
+    from jupyter_mlops.experiments.scoring import score
+
+    if not callable(getattr(model, "predict", None)):
+        raise ValueError(f"the cell binds no model called `{given.variable}` to be scored")
+    valid = names[VALID]
+    assert given.target is not None
+    portrait, _ = portray(model, [valid], given.target)
+    features = portrait.get("features")
+    scores = score(model, valid, given.target, features, given.wanted, list(given.keep))
+    outcome.metrics.update(scores.metrics)
+    outcome.validation = {"rows": len(scores.rows)}
+    buffer = io.BytesIO()
+    scores.rows.to_parquet(buffer, compression="zstd", index=False)
+    outcome.rows = buffer.getvalue()
+    loss = MEAN_OF.get(given.goals[0])
+    classes = portrait.get("classes") or []
+    if loss is not None and (loss not in {"log_loss", "brier"} or "p_0" in scores.rows):
+        outcome.losses = _packed(losses_by_row(scores.rows, loss, classes))
+
+
+def _packed(losses: Any) -> bytes:
+    import numpy as np
+
+    values = np.asarray(losses, dtype=np.float32).ravel()
+    if len(values) > _LOSSES:
+        # The same rows of every trial: they are compared row by row.
+        values = values[np.random.default_rng(0).permutation(len(values))[:_LOSSES]]
+    return values.tobytes()
+
+
+def _keep(given: Given, names: dict[str, Any], model: Any, outcome: Outcome) -> None:
+    """The model as bytes that load safely, with what is known of it."""
+    from jupyter_mlops.experiments.portrait import parameters, portray, to_pandas
+    from jupyter_mlops.workspace import Denied
+
+    frames = [to_pandas(value) for value in names.values()]
+    told, missing = portray(model, [one for one in frames if one is not None], given.target)
+    outcome.notes += [f"The model can't be registered: {reason}." for reason in missing]
+    outcome.estimator = parameters(model)
+    outcome.model = told | {"variable": given.variable}
+    try:
+        frozen = given.freeze(model)
+    except Denied as error:
+        reason = "; ".join(part for part in (error.what, error.fix) if part)
+        outcome.notes.append(f"The model isn't kept: {reason}.")
+        return
+    outcome.content = frozen.content
+    outcome.model["trusted"] = list(frozen.trusted)
+
+
+def _reason(error: BaseException, name: str) -> str:
+    if isinstance(error, MLOpsError):
+        told = f"{error.what}: {error.why}".rstrip(": ")
+    else:
+        told = f"{type(error).__name__}: {error}"[:2000] if str(error) else type(error).__name__
+    line = ""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == _file(name):
+            line = f" (line {trace.tb_lineno} of the cell)"
+        trace = trace.tb_next
+    return told + line
+
+
+class _Output(io.TextIOBase):
+    """Keeps the beginning and the end of what a trial prints, however much that is."""
+
+    def __init__(self) -> None:
+        self._head: list[str] = []
+        self._tail = ""
+        self._room = _HEAD
+        self._lost = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        size = len(text)
+        if self._room:
+            self._head.append(text[: self._room])
+            text = text[self._room :]
+            self._room -= len(self._head[-1])
+        if text:
+            kept = (self._tail + text[-_TAIL:])[-_TAIL:]
+            self._lost += len(self._tail) + len(text) - len(kept)
+            self._tail = kept
+        return size
+
+    def text(self) -> str:
+        lost = f"\n… {self._lost:,} characters left out …\n" if self._lost else ""
+        return "".join(self._head) + lost + self._tail
+
+
+@contextlib.contextmanager
+def _measured(outcome: Outcome) -> Iterator[None]:
+    """Time, CPU seconds of the process and its children, and the most memory in use."""
+    done = threading.Event()
+    peak = [_resident()]
+
+    def sample() -> None:
+        while not done.wait(_SAMPLE):
+            peak[0] = max(peak[0], _resident())
+
+    thread = threading.Thread(target=sample, name="trial-memory", daemon=True)
+    thread.start()
+    cpu, started = _cpu(), time.perf_counter()
+    try:
+        yield
+    finally:
+        outcome.seconds = time.perf_counter() - started
+        done.set()
+        outcome.usage = {
+            "cpu_seconds": round(_cpu() - cpu, 3),
+            "peak_bytes": float(max(peak[0], _resident())),
+            **_gpu(),
+        }
+
+
+def _cpu() -> float:
+    return sum(
+        sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+
+
+def _resident() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def _gpu() -> dict[str, float]:
+    """Memory that this process holds on GPUs, where it was given any."""
+    if not os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return {}
+    from jupyter_mlops.experiments.gpus import held_here
+
+    return {"gpu_bytes": float(held_here())}
+
+
+@contextlib.contextmanager
+def _imports(folder: str) -> Iterator[None]:
+    """Let the notebook's own modules be found; others of the same names are forgotten."""
+    place = str(Path(folder) / "modules")
+    if place not in sys.path and os.path.isdir(place):  # noqa: PTH112  once a trial
+        for known in [one for one in sys.path if one.endswith("/modules") and "shipments" in one]:
+            sys.path.remove(known)
+        sys.path.insert(0, place)
+        tops = {entry.partition(".")[0] for entry in os.listdir(place)}  # noqa: PTH208
+        for name in [one for one in sys.modules if one.partition(".")[0] in tops]:
+            del sys.modules[name]
+    yield
