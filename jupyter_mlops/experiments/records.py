@@ -15,6 +15,7 @@ __all__ = [
     "ClusterRecord",
     "EnvironmentRecord",
     "ExperimentRecord",
+    "NamedEnvironmentRecord",
     "TrialRecord",
 ]
 
@@ -29,6 +30,32 @@ class EnvironmentRecord(Base):
     platform: Mapped[str] = mapped_column(String(255))
     packages: Mapped[list[str]] = mapped_column(JSONValue)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class NamedEnvironmentRecord(Base):
+    """An environment that somebody made here under a name. A row means that it is complete."""
+
+    __tablename__ = "named_environment"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    #: ``this``, ``requirements``, ``pyproject`` or ``packages``, and all that was asked for:
+    #: file, python, add, bare, and the file's text as it was.
+    source: Mapped[str] = mapped_column(String(16))
+    plan: Mapped[dict[str, Any]] = mapped_column(JSONValue)
+    digest: Mapped[str] = mapped_column(ForeignKey("environment.digest"))
+    #: SHA-256 of the lock, which is the artifact ``environments/<lock>.txt``.
+    lock: Mapped[str] = mapped_column(String(64))
+    host: Mapped[str] = mapped_column(String(255))
+    folder: Mapped[str] = mapped_column(String(255))
+    #: Of all its files, and of those that no other environment or cache shares.
+    size: Mapped[int] = mapped_column(BigInteger)
+    own_size: Mapped[int] = mapped_column(BigInteger)
+    kernel: Mapped[str] = mapped_column(String(255), default="")
+    kernel_folder: Mapped[str] = mapped_column(Text, default="")
+    notes: Mapped[list[str]] = mapped_column(JSONValue, default=list)
+    actor: Mapped[str] = mapped_column(String(255))
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    locked_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class CellRecord(Base):
@@ -86,6 +113,8 @@ class ExperimentRecord(Base):
     error: Mapped[str] = mapped_column(Text, default="")
     notes: Mapped[list[str]] = mapped_column(JSONValue, default=list)
     mlflow_run_id: Mapped[str | None] = mapped_column(String(64))
+    #: When MLflow was told how it ended.
+    sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class ClusterRecord(Base):

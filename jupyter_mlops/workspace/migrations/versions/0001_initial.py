@@ -361,6 +361,29 @@ def upgrade() -> None:
         batch_op.create_index("ix_label_lease_person", ["task", "person"], unique=False)
 
     op.create_table(
+        "named_environment",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("source", sa.String(length=16), nullable=False),
+        sa.Column("plan", sa.JSON(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("lock", sa.String(length=64), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("folder", sa.String(length=255), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("own_size", sa.BigInteger(), nullable=False),
+        sa.Column("kernel", sa.String(length=255), nullable=False),
+        sa.Column("kernel_folder", sa.Text(), nullable=False),
+        sa.Column("notes", sa.JSON(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("locked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["digest"],
+            ["environment.digest"],
+        ),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "experiment",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -381,6 +404,7 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("notes", sa.JSON(), nullable=False),
         sa.Column("mlflow_run_id", sa.String(length=64), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["cell"],
             ["cell.id"],
@@ -477,6 +501,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_experiment_detached"))
 
     op.drop_table("experiment")
+    op.drop_table("named_environment")
     with op.batch_alter_table("label_lease", schema=None) as batch_op:
         batch_op.drop_index("ix_label_lease_person")
 
