@@ -14,7 +14,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -79,22 +79,30 @@ def stoppable(work: Callable[[], Made]) -> Made:
     if threading.current_thread() is threading.main_thread():
         # While it works, polars keeps interrupts to itself; here Python must hear of them.
         signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
-    pool = ThreadPoolExecutor(1)
-    doing = pool.submit(work)
+    # Made before the work begins: whenever an interrupt comes, it is known what there is to end.
+    doing: Future[Made] = Future()
+
+    def begin() -> None:
+        if not doing.set_running_or_notify_cancel():
+            return
+        try:
+            doing.set_result(work())
+        except BaseException as error:  # whoever waits gets it
+            doing.set_exception(error)
+
     try:
+        threading.Thread(target=begin, name="jupyter-mlops-sql").start()
         while not doing.done():
             wait([doing], timeout=LISTEN)
         return doing.result()
     except KeyboardInterrupt:
         # Only a notebook or a shell is interrupted so, and it does one thing at a time.
-        while not doing.done():
+        while not doing.cancel() and not doing.done():
             for connection in list(_OPEN):
                 with suppress(duckdb.ConnectionException):  # closed in this moment
                     connection.interrupt()
             wait([doing], timeout=LISTEN)
         raise
-    finally:
-        pool.shutdown(wait=False)
 
 
 @contextmanager

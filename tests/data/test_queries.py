@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from jupyter_mlops import data
+from jupyter_mlops.data import sandbox
 from jupyter_mlops.data.statements import parse
 from jupyter_mlops.verbs.line import parse as parse_line
 from jupyter_mlops.verbs.table import find
@@ -333,6 +335,35 @@ def test_a_query_that_takes_too_long_can_be_interrupted(lone: Workspace, name: l
         finally:
             shell.kill()
     assert said == "interrupted 0 4\n"
+
+
+def test_an_interrupt_while_the_work_is_handed_over_ends_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[type[BaseException] | None] = []
+
+    def work() -> None:
+        with sandbox.sandbox({}) as connection, sandbox.explained():
+            long = "SELECT sum(a.range * b.range % 7) FROM range(200_000) a, range(200_000) b"
+            try:
+                connection.sql(long).fetchall()
+            finally:
+                ended.append(sys.exc_info()[0])
+
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        while not sandbox._OPEN:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.stoppable(work)
+    assert ended
+    assert ended != [None]
+    assert not sandbox._OPEN
 
 
 def test_the_parser_finds_tables_and_what_changes_by_itself() -> None:

@@ -194,6 +194,22 @@ def test_a_file_that_vanishes_in_the_middle_of_the_pass_is_one_sentence(
         profiling.make(ws, table, progress=gone)
 
 
+@pytest.mark.parametrize("gone", ["a.parquet", "b.parquet"])
+def test_a_file_that_vanishes_before_two_tables_are_put_together_is_one_sentence(
+    tmp_path: Path, gone: str
+) -> None:
+    frames = []
+    for name in ("a.parquet", "b.parquet"):
+        pl.DataFrame({"x": range(200), "y": [0, 1] * 100}).write_parquet(tmp_path / name)
+        frames.append(pl.scan_parquet(tmp_path / name))
+    made = [profile(one) for one in frames]
+    for one, label in zip(made, ("a.parquet", "b.parquet"), strict=True):
+        one.label = label
+    (tmp_path / gone).unlink()
+    with pytest.raises(NotFound, match=f"a file of {gone} went away while it was read"):
+        profiling.overlap(*frames, *made)
+
+
 def test_a_type_that_changes_between_parts_costs_but_that_column(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1, 2], "b": ["x", "y"]}).write_parquet(tmp_path / "1.parquet")
     pl.DataFrame({"a": ["q", "r"], "b": ["x", "z"]}).write_parquet(tmp_path / "2.parquet")

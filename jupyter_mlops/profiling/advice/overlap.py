@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from jupyter_mlops.data.hashing import hash_column, mix
+from jupyter_mlops.data.sources.files.faults import reading
 from jupyter_mlops.profiling.advice.finding import ROWS, Advice, percent
 
 if TYPE_CHECKING:
@@ -39,6 +41,11 @@ def overlap(
     list of Advice
         About `here`: its ``code`` takes `there` to be a frame ``other``.
 
+    Raises
+    ------
+    NotFound, Unavailable
+        A file went away, or can't be read any more, since the tables were profiled.
+
     Examples
     --------
     >>> from jupyter_mlops.profiling import profile
@@ -55,12 +62,33 @@ def overlap(
     keys = [name for name in common if mine.columns[name].semantic == "id"][:_KEYS]
     features = [name for name in common if name not in keys and name != mine.target]
     found: list[Advice] = []
+    tables = _Read(here, mine.label), _Read(there, theirs.label)
     if len(features) >= 2:
-        found += _rows(here, there, features, mine)
+        found += _rows(*tables, features, mine)
     for key in keys:
-        found += _shared_key(here, there, key)
+        found += _shared_key(*tables, key)
     found += _times(common, mine, theirs)
     return found
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A table that is read again, and how it is called where that fails."""
+
+    frame: pl.LazyFrame
+    label: str
+
+    def hashes(self, names: list[str]) -> Hashes:
+        """One 64-bit hash for each row, of the given columns; two rows meet once in 10**19."""
+        parts = []
+        with reading(self.label or "the table"):
+            for batch in self.frame.select(names).collect_batches(chunk_size=_BATCH):
+                total = np.zeros(batch.height, dtype=np.uint64)
+                for place, name in enumerate(names):
+                    salt = np.uint64((0x9E3779B97F4A7C15 * (2 * place + 1)) % 2**64)
+                    total += mix(hash_column(batch[name]) ^ salt)
+                parts.append(total)
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
 
 
 def _versions(mine: Profile, theirs: Profile) -> bool:
@@ -74,10 +102,8 @@ def _kind(profile: Profile, name: str) -> str:
     return "number" if kind in {"integer", "float", "decimal"} else kind
 
 
-def _rows(
-    here: pl.LazyFrame, there: pl.LazyFrame, features: list[str], mine: Profile
-) -> Iterator[Advice]:
-    ours, others = _hashes(here, features), _hashes(there, features)
+def _rows(here: _Read, there: _Read, features: list[str], mine: Profile) -> Iterator[Advice]:
+    ours, others = here.hashes(features), there.hashes(features)
     kinds = np.unique(ours)
     shared = int(np.isin(others, kinds).sum())
     if not shared:
@@ -109,8 +135,8 @@ def _rows(
     )
 
 
-def _shared_key(here: pl.LazyFrame, there: pl.LazyFrame, key: str) -> Iterator[Advice]:
-    ours, others = np.unique(_hashes(here, [key])), _hashes(there, [key])
+def _shared_key(here: _Read, there: _Read, key: str) -> Iterator[Advice]:
+    ours, others = np.unique(here.hashes([key])), there.hashes([key])
     shared = int(np.isin(others, ours).sum())
     if not shared:
         return
@@ -149,15 +175,3 @@ def _times(common: list[str], mine: Profile, theirs: Profile) -> Iterator[Advice
             f"cut = df[{name!r}].quantile(0.8)\ndf = df[df[{name!r}] <= cut]\n"
             f"other = other[other[{name!r}] > cut]",
         )
-
-
-def _hashes(frame: pl.LazyFrame, names: list[str]) -> Hashes:
-    """One 64-bit hash for each row, of the given columns; two rows meet once in 10**19."""
-    parts = []
-    for batch in frame.select(names).collect_batches(chunk_size=_BATCH):
-        total = np.zeros(batch.height, dtype=np.uint64)
-        for place, name in enumerate(names):
-            salt = np.uint64((0x9E3779B97F4A7C15 * (2 * place + 1)) % 2**64)
-            total += mix(hash_column(batch[name]) ^ salt)
-        parts.append(total)
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
