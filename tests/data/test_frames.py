@@ -111,7 +111,7 @@ def test_frames_come_out_as_they_went_in(places: dict[str, str]) -> None:
 def test_a_missing_library_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table(FrameSource(ROWS))
     monkeypatch.setitem(sys.modules, "dask.dataframe", None)
-    with pytest.raises(Unavailable, match=r'pip install "jupyter_mlops\[dask\]"'):
+    with pytest.raises(Unavailable, match=r'pip install "dask\[dataframe\]"'):
         table.dask()
     monkeypatch.setitem(sys.modules, "cudf", None)
     with pytest.raises(Unavailable, match="pip install cudf-cu12"):
