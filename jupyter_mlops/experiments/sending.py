@@ -18,9 +18,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select
+from sqlalchemy import String, cast, or_, select
 
-from jupyter_mlops.experiments.records import CellRecord, EnvironmentRecord, TrialRecord
+from jupyter_mlops.experiments.parents import TAG as EXPERIMENT_TAG
+from jupyter_mlops.experiments.parents import close_ended, parent_of, unclosed
+from jupyter_mlops.experiments.records import (
+    CellRecord,
+    EnvironmentRecord,
+    ExperimentRecord,
+    TrialRecord,
+)
 from jupyter_mlops.experiments.trials import may_live, process_name
 from jupyter_mlops.workspace import Conflict, MLOpsError, Workspace
 from jupyter_mlops.workspace.records import utcnow
@@ -38,7 +45,9 @@ OVERDUE = timedelta(minutes=1)
 EXIT_SECONDS = 20.0
 WAIT_SECONDS = 150.0
 WAIT_STEP = 0.1
-STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+STATUS = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
+#: MLflow takes so many numbers at once.
+BATCH = 1000
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -49,12 +58,22 @@ _again: set[str] = set()
 def pending(ws: Workspace, limit: int = 1000, *, overdue: bool = False) -> list[str]:
     """Ids of runs that ended and that MLflow hasn't heard of, the oldest first.
 
-    With `overdue` only those that the process which ran them should have sent by now.
+    With `overdue` only those that the process which ran them should have sent by now. A trial
+    whose model is kept waits until its experiment has ended: a better one may take its place.
     """
+    ongoing = select(ExperimentRecord.id).where(ExperimentRecord.status == "running")
     query = (
         select(TrialRecord.id)
-        .where(TrialRecord.sent_at.is_(None), TrialRecord.status != "running")
-        .order_by(TrialRecord.started_at)
+        .where(
+            TrialRecord.sent_at.is_(None),
+            TrialRecord.status != "running",
+            or_(
+                TrialRecord.experiment.is_(None),
+                TrialRecord.experiment.not_in(ongoing),
+                cast(TrialRecord.model, String) == "{}",
+            ),
+        )
+        .order_by(TrialRecord.started_at, TrialRecord.number)
         .limit(limit)
     )
     if overdue:
@@ -96,10 +115,16 @@ def send_all(ws: Workspace) -> int:
     A failure is kept with its run, which tells it.
     """
     waiting = pending(ws)
-    if not waiting:
+    if not waiting and not unclosed(ws):
         return 0
     client = tracking_client(ws)
-    return sum(_send(ws, client, run_id) for run_id in waiting)
+    sent = 0
+    while waiting:
+        now = sum(_send(ws, client, run_id) for run_id in waiting)
+        sent += now
+        waiting = pending(ws) if now else []
+    close_ended(ws, client)
+    return sent
 
 
 def send_later(ws: Workspace) -> None:
@@ -222,28 +247,40 @@ def _deliver(
     run = _already_there(client, experiment, trial.id) if trial.send_attempts else None
     started = int(trial.started_at.timestamp() * 1000)
     ended = int((trial.ended_at or utcnow()).timestamp() * 1000)
+    tags = {key: value for key, value in _tags(trial, cell).items() if value}
+    if trial.experiment is not None:
+        tags["mlflow.parentRunId"] = parent_of(ws, client, trial.experiment, experiment)
     if run is None:
         run = client.create_run(
-            experiment,
-            start_time=started,
-            tags={TAG: trial.id},
-            run_name=f"{trial.name}-{trial.id[:8]}",
+            experiment, start_time=started, tags={TAG: trial.id, **tags}, run_name=_name(trial)
         )
+        tags = {}
     run_id = run.info.run_id
     model_id = None
     if trial.model.get("sha256"):
         model_id = _deliver_model(ws, client, trial, run, experiment, packages)
+    numbers = [
+        Metric(key, value, ended, 0, model_id=model_id, run_id=run_id)
+        for key, value in trial.metrics.items()
+    ]
+    numbers += [Metric(f"usage/{key}", value, ended, 0) for key, value in trial.usage.items()]
+    numbers += [Metric("reported", value, ended, int(step)) for step, value in trial.curve]
     client.log_batch(
         run_id,
-        metrics=[
-            Metric(key, value, ended, 0, model_id=model_id, run_id=run_id)
-            for key, value in trial.metrics.items()
-        ],
+        metrics=numbers[:BATCH],
         params=[Param(key, str(value)) for key, value in trial.params.items()],
-        tags=[RunTag(key, value) for key, value in _tags(trial, cell).items() if value],
+        tags=[RunTag(key, value) for key, value in tags.items()],
     )
-    client.set_terminated(run_id, STATUS[trial.status], ended)
+    for start in range(BATCH, len(numbers), BATCH):
+        client.log_batch(run_id, metrics=numbers[start : start + BATCH])
+    client.set_terminated(run_id, STATUS.get(trial.status, "KILLED"), ended)
     return run_id, model_id
+
+
+def _name(trial: TrialRecord) -> str:
+    if trial.number is None:
+        return f"{trial.name}-{trial.id[:8]}"
+    return f"{trial.name}-{(trial.experiment or '')[:8]}-{trial.number}"
 
 
 def _tags(trial: TrialRecord, cell: CellRecord) -> dict[str, str]:
@@ -254,7 +291,10 @@ def _tags(trial: TrialRecord, cell: CellRecord) -> dict[str, str]:
         "jupyter_mlops.cell": cell.id,
         "jupyter_mlops.data": cell.data_ref or "",
         "jupyter_mlops.environment": cell.environment,
-        "jupyter_mlops.seed": str(cell.seed),
+        "jupyter_mlops.seed": str(cell.seed if trial.seed is None else trial.seed),
+        EXPERIMENT_TAG: trial.experiment or "",
+        "jupyter_mlops.trial": "" if trial.number is None else str(trial.number),
+        "jupyter_mlops.status": "pruned" if trial.status == "pruned" else "",
         "jupyter_mlops.shared_rows": _shared(trial),
         "jupyter_mlops.error": trial.error[:500],
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from jupyter_mlops.verbs.table import Body, Data, Namespace, verb
 
 if TYPE_CHECKING:
-    from jupyter_mlops.experiments.driver import Verification
+    from jupyter_mlops.experiments.driver import Verification, Watch
     from jupyter_mlops.experiments.studies import Experiment
     from jupyter_mlops.workspace import Workspace
 
@@ -239,7 +239,7 @@ def verify(ws: Workspace, run: str) -> Verification:
     return driver.verify(ws, run)
 
 
-def _watch() -> object:
+def _watch() -> Watch:
     from jupyter_mlops.experiments.driver import Watch
     from jupyter_mlops.verbs.progress import teller_of_search
 

@@ -85,7 +85,7 @@ class Journal:
                     code="E-EXPERIMENT-020",
                 )
             row.status, row.process, row.desired = "running", mine, "running"
-            row.ended_at, row.error = None, ""
+            row.ended_at, row.sent_at, row.error = None, None, ""
             trials = list(
                 tx.session.scalars(
                     select(TrialRecord)

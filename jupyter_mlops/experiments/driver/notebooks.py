@@ -60,12 +60,12 @@ def execute(path: str, parameters: dict[str, Any]) -> tuple[dict[str, float], by
             "give its path from there, or the full path",
             code="E-TRIAL-010",
         )
-    book = nbformat.read(source, as_version=4)
-    book.cells.append(nbformat.v4.new_code_cell(_LAST))
+    book: Any = nbformat.reads(source.read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+    book.cells.append(nbformat.v4.new_code_cell(_LAST))  # type: ignore[no-untyped-call]
     kernel = book.metadata.get("kernelspec", {}).get("name", "python3")
     with tempfile.TemporaryDirectory(prefix="jupyter-mlops-") as folder:
         made, ran = Path(folder) / "trial.ipynb", Path(folder) / "ran.ipynb"
-        nbformat.write(book, made)
+        made.write_text(json.dumps(book), "utf-8")
         # Trials already use all cores; the notebook's kernel must not wait for a debugger.
         os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
         try:
@@ -80,9 +80,8 @@ def execute(path: str, parameters: dict[str, Any]) -> tuple[dict[str, float], by
                 "run it by hand with the trial's parameters",
                 code="E-TRIAL-011",
             ) from None
-        done = nbformat.read(ran, as_version=4)
+        done = json.loads(ran.read_text("utf-8"))
     values: dict[str, float] = {}
-    for output in done.cells[-1].get("outputs", ()):
+    for output in done["cells"].pop().get("outputs", ()):
         values |= output.get("data", {}).get(_MIME, {})
-    del done.cells[-1]
     return values, json.dumps(done).encode()

@@ -226,7 +226,7 @@ def _named(names: Mapping[str, Any], error: Exception) -> MLOpsError:
             kind = type(value).__name__
             return Invalid(
                 f"the variable {name!r} can't be sent to other processes",
-                f"it is a {kind}, and {_reason(one)}",
+                f"it is a {kind}: {_reason(one)}",
                 f"make it inside the cell, or leave {name!r} out of it",
                 code="E-EXPERIMENT-011",
             )
