@@ -43,7 +43,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Parameter:
-    """One argument or flag of a verb."""
+    """One argument or flag of a verb.
+
+    `name` is what a person writes, in a line, in JSON and in a URL; `keyword` is how the function
+    calls it, with an underscore where Python keeps the word for itself (``as_``).
+    """
 
     name: str
     kind: Kind
@@ -52,11 +56,12 @@ class Parameter:
     default: Any
     choices: tuple[str, ...]
     help: str
+    keyword: str
 
     @property
     def option(self) -> str:
-        """How the flag is written, e.g. ``--window``; `as_` is ``--as``, which Python reserves."""
-        return "--" + self.name.rstrip("_").replace("_", "-")
+        """How the flag is written, e.g. ``--window``."""
+        return "--" + self.name.replace("_", "-")
 
     def parse(self, text: str) -> Any:
         """Make the value that a written argument means."""
@@ -204,7 +209,7 @@ class Verb:
         return " ".join(words)
 
     def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Check arguments given by name.
+        """Check arguments given by name, and name them as the function does.
 
         Raises
         ------
@@ -212,15 +217,20 @@ class Verb:
             One is unknown, missing or of the wrong type.
         """
         known = {one.name: one for one in self.parameters}
-        for name in given:
-            if name not in known:
+        # Python callers write `as_`, everybody else `as`.
+        spelled = {one.keyword: one.name for one in self.parameters if one.name not in given}
+        named: dict[str, Any] = {}
+        for name, value in given.items():
+            plain = spelled.get(name, name)
+            if plain not in known:
                 raise Invalid(
                     f"`{self.name}` takes no {name!r}",
                     fix=closest(name, known) or f"usage: {self.usage}",
                     code="E-VERB-001",
                 )
+            named[plain] = value
         for one in self.parameters:
-            if one.required and one.name not in given and one.kind != "namespace":
+            if one.required and one.name not in named and one.kind != "namespace":
                 raise Invalid(
                     f"`{self.name}` needs {'a cell body' if one.kind == 'body' else one.label}",
                     fix=f"usage: {self.usage}",
@@ -229,13 +239,13 @@ class Verb:
         # JSON says null for what is left out.
         told = {
             name: value
-            for name, value in given.items()
+            for name, value in named.items()
             if value is not None or known[name].required
         }
-        bound = {name: known[name].check(value) for name, value in told.items()}
+        bound = {known[name].keyword: known[name].check(value) for name, value in told.items()}
         for one in self.parameters:
             if one.kind == "namespace":
-                bound.setdefault(one.name, {})
+                bound.setdefault(one.keyword, {})
         return bound
 
     def __call__(self, workspace: Any, **given: Any) -> Any:
@@ -330,7 +340,8 @@ def _read(found: inspect.Parameter, scope: dict[str, Any], help: str) -> Paramet
         annotation = next(one for one in get_args(annotation) if one is not NoneType)
     kind, choices = _kind(annotation, found.name)
     flag = found.kind is inspect.Parameter.KEYWORD_ONLY
-    return Parameter(found.name, kind, flag, required, default, choices, help)
+    name = found.name.removesuffix("_")
+    return Parameter(name, kind, flag, required, default, choices, help, found.name)
 
 
 def _kind(annotation: Any, name: str) -> tuple[Kind, tuple[str, ...]]:

@@ -196,7 +196,7 @@ def test_where_nothing_is_left_it_is_said() -> None:
 
 def test_the_verb_gives_the_preparation_and_shows_its_code(ws: Workspace) -> None:
     line = parse(["profile", "t", "--target", "survived", "--as", "pipeline"])
-    assert line.arguments["as_"] == "pipeline"
+    assert line.arguments["as"] == "pipeline"
     frame = passengers(300)
     made = find("profile")(ws, source=frame, target="survived", as_="pipeline")
     bundle = mimebundle(made)
@@ -205,7 +205,9 @@ def test_the_verb_gives_the_preparation_and_shows_its_code(ws: Workspace) -> Non
     assert "passenger" in bundle["text/plain"]
     assert {len(str(one)) < 200_000 for one in bundle.values()} == {True}
     with pytest.raises(Invalid, match="one table"):
-        find("profile")(ws, source=frame, against=frame, as_="pipeline")
+        find("profile")(ws, source=frame, against=frame, **{"as": "pipeline"})
+    with pytest.raises(Invalid, match="takes no 'as_'"):
+        find("profile")(ws, source=frame, as_="pipeline", **{"as": "pipeline"})
 
 
 def test_a_kept_profile_gives_the_same_preparation(ws: Workspace) -> None:

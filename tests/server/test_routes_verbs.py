@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from jupyter_mlops.server.routes_openapi import document
+from jupyter_mlops.verbs.table import all_verbs
 from jupyter_mlops.workspace import Workspace
 
 Ask = Callable[..., Awaitable[Any]]
@@ -63,3 +65,20 @@ async def test_a_body_that_is_no_json_object_is_refused(ask: Ask) -> None:
         assert (status, problem["code"]) == (400, code)
     html = {"Content-Type": "text/html"}
     assert (await ask("verbs", "data-show", body="{}", headers=html))[0] == 415
+
+
+async def test_a_word_that_python_keeps_for_itself_is_written_plainly(
+    ask: Ask, jp_root_dir: Path
+) -> None:
+    rows = "".join(f"{n},{n * n % 7},{n % 2}\n" for n in range(60))
+    (jp_root_dir / "a.csv").write_text("x,z,y\n" + rows)
+    given = {"source": "a.csv", "target": "y", "as": "pipeline"}
+    status, view = await ask("verbs", "profile", body=given)
+    assert status == 200, view
+    assert "ColumnTransformer" in str(view["blocks"])
+    assert not [(v.name, p.name) for v in all_verbs().values() for p in v.parameters
+                if p.name.endswith("_")]  # fmt: skip
+    profile = document()["paths"]["/verbs/profile"]["post"]["requestBody"]
+    named = profile["content"]["application/json"]["schema"]["properties"]
+    assert "as" in named
+    assert "as_" not in named
