@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from sqlalchemy import select
 
-from jupyter_mlops.data import Table
+from jupyter_mlops.data import Table, datasets
 from jupyter_mlops.data.sources.files.faults import reading
 from jupyter_mlops.data.sources.opening import LazySource
 from jupyter_mlops.profiling.profiles import ENGINE, Profile, Progress, profile
@@ -139,24 +139,67 @@ def keep(ws: Workspace, made: Profile, inputs: list[str]) -> Profile:
     return made
 
 
-def get(ws: Workspace, id: str) -> Profile:
+def get(ws: Workspace, ref: str) -> Profile:
     """Read a kept profile.
+
+    Parameters
+    ----------
+    ws : Workspace
+    ref : str
+        Its reference or id; or a dataset's name, ``name@version`` or reference, for the newest
+        profile of that, whatever its target.
 
     Raises
     ------
     NotFound
-        There is none of that id.
+        There is no such profile, or none of that dataset yet.
+
+    Examples
+    --------
+    >>> get(ws, "profile:01936f2e…").rows  # doctest: +SKIP
+    >>> get(ws, "flights").target          # doctest: +SKIP
     """
     with ws.read() as session:
-        record = session.get(ProfileRecord, id.removeprefix("profile:"))
+        record = session.get(ProfileRecord, ref.removeprefix("profile:"))
         location = record.location if record else None
-    if location is None:
+    if location is not None:
+        return _read(ws, location)
+    if ref.startswith("profile:"):
         raise NotFound(
-            f"there is no profile {id!r}",
+            f"there is no profile {ref!r}",
             fix="make one with `%mlops profile DATA`",
             code="E-PROFILE-006",
         )
-    return _read(ws, location)
+    return _newest(ws, ref)
+
+
+def _newest(ws: Workspace, name: str) -> Profile:
+    """The newest profile of the rows of a dataset, of any of its versions if none is named."""
+    try:
+        dataset = datasets.get(ws, name)
+    except NotFound as error:
+        raise NotFound(
+            f"there is no profile {name!r}", error.what, error.fix, code="E-PROFILE-006"
+        ) from None
+    versions = [dataset] if "@" in name else dataset.versions
+    by_digest = {one.digest: one for one in reversed(versions)}
+    query = (
+        select(ProfileRecord.location, ProfileRecord.digest)
+        .where(ProfileRecord.digest.in_(list(by_digest)))
+        .order_by(ProfileRecord.created_at.desc())
+    )
+    with ws.read() as session:
+        found = session.execute(query).first()
+    if found is None:
+        raise NotFound(
+            f"{dataset.ref if '@' in name else name} has no profile yet",
+            fix=f"make one with `%mlops profile {name.removeprefix('data:')}`",
+            code="E-PROFILE-006",
+        )
+    made = _read(ws, found.location)
+    # The same rows may have been profiled under another name.
+    made.label = made.data_ref = by_digest[found.digest].ref
+    return made
 
 
 def _declared(table: Table) -> tuple[str | None, str | None]:

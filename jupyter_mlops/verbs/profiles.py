@@ -26,11 +26,12 @@ def profile_show(ws: Workspace, ref: str) -> Profile:
     Parameters
     ----------
     ref : str
-        The profile's reference.
+        The profile's reference, or a dataset's name for its newest profile.
 
     Examples
     --------
     >>> %mlops profile show profile:1f3c
+    >>> %mlops profile show flights
     """
     return _kept(ws, ref)
 
@@ -64,7 +65,7 @@ def profile_columns(
     Parameters
     ----------
     ref : str
-        The profile's reference.
+        The profile's reference, or a dataset's name for its newest profile.
     search : str
         Words that the name, the type or a finding must hold.
     sort : str
@@ -109,7 +110,7 @@ def profile_column(
     Parameters
     ----------
     ref : str
-        The profile's reference.
+        The profile's reference, or a dataset's name for its newest profile.
     name : str
         The column.
     position : int
@@ -134,13 +135,16 @@ def profile_column(
 def _kept(ws: Workspace, ref: str) -> Profile:
     from jupyter_mlops import profiling
 
-    place = (str(ws.home), ref.removeprefix("profile:"))
+    home = str(ws.home)
+    place = (home, ref.removeprefix("profile:"))
     with _lock:
         found = _read.get(place)
         if found is not None:
             _read.move_to_end(place)
             return found
     found = profiling.get(ws, ref)
+    if (home, found.id) != place:
+        return found  # by a dataset's name, whose newest profile is another one tomorrow
     with _lock:
         _read[place] = found
         while len(_read) > _KEPT:

@@ -93,10 +93,8 @@ def test_ten_thousand_columns_fit_into_a_cell(broad: profiling.Profile) -> None:
     # What is wrong comes before what is merely there.
     assert {"constant", "holes"} <= {row["name"] for row in shown["rows"][:5]}
     assert shown["names"].startswith("measurement_00000\nmeasurement_00001\n")
-    assert shown["pages"] == {
-        "verb": "profile-columns",
-        "args": {"ref": f"profile:{broad.id}", "sort": "interest"},
-    }
+    assert shown["pages"]["verb"] == "profile-columns"
+    assert shown["pages"]["args"] == {"ref": f"profile:{broad.id}", "sort": "interest"}
 
 
 def test_hostile_names_and_huge_values_stay_small_and_harmless(ws: Workspace) -> None:
@@ -192,3 +190,29 @@ def test_the_saved_text_and_pictures_name_their_ends(ws: Workspace) -> None:
     assert "23" in row
     assert "0 … 23" in bundle["text/html"]
     assert json.loads(json.dumps(bundle)) == bundle
+
+
+def test_a_datasets_name_means_its_newest_profile(ws: Workspace) -> None:
+    first = pl.DataFrame({"x": range(50), "y": [0, 1] * 25})
+    data.add(ws, "named", first)
+    show = find("profile show")
+    with pytest.raises(NotFound, match=r"named has no profile yet.*mlops profile named"):
+        show(ws, ref="named")
+    made = find("profile")(ws, source="named")
+    aimed = find("profile")(ws, source="named", target="y")
+    assert show(ws, ref="named").id == aimed.id
+    assert show(ws, ref="data:named@1").target == "y"
+    data.add(ws, "named", first.head(40))
+    assert show(ws, ref="named").data_ref == "data:named@1"
+    newest = find("profile")(ws, source="named")
+    for name in ("named", "named@2", "data:named", f"profile:{newest.id}"):
+        assert show(ws, ref=name).id == newest.id
+    assert show(ws, ref="named@1").id == aimed.id
+    assert find("profile columns")(ws, ref="named", size=1).total == 2
+    assert find("profile column")(ws, ref="named", name="x").profile.rows == 40
+    # The same rows under another name have the same profile.
+    data.add(ws, "other", first)
+    assert (show(ws, ref="other").id, show(ws, ref="other").label) == (aimed.id, "data:other@1")
+    assert show(ws, ref=made.id).target is None
+    with pytest.raises(NotFound, match=r"there is no profile 'name'.*did you mean 'named'"):
+        show(ws, ref="name")
