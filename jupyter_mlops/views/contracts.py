@@ -279,9 +279,10 @@ def _violations(found: list[Violation]) -> Table:
             {
                 "column": short(one.column) or "the table",
                 "rule": {"text": one.rule, "level": "bad" if one.severity == "error" else "warn"},
-                "rows": one.rows,
-                "share": one.share,
-                "allowed": one.allowed,
+                "rows": "the whole column" if one.whole else one.rows or None,
+                # A table that is too small or too old has no share of rows that are.
+                "share": one.share if one.rows else None,
+                "allowed": one.allowed if one.rows else None,
                 "expected": short(one.expected)[:120],
                 "examples": "; ".join(f"{row:,}: {short(value)}" for row, value in one.examples),
             }

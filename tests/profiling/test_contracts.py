@@ -13,6 +13,8 @@ import pytest
 from jupyter_mlops.profiling import profile
 from jupyter_mlops.profiling.contracts import Contract, check, diff, infer
 from jupyter_mlops.profiling.contracts.limits import allowed, upper_limit
+from jupyter_mlops.views import mimebundle, view
+from jupyter_mlops.views.blocks import Table
 from jupyter_mlops.workspace.errors import Invalid, NotFound
 
 
@@ -314,3 +316,20 @@ def test_limits_are_the_exact_binomial_ones() -> None:
     (most,) = allowed([0.01], [10_000], 1)
     drawn = np.random.default_rng(0).binomial(10_000, 0.01, 100_000)
     assert (drawn > most).mean() <= 0.01
+
+
+def test_what_is_wrong_with_a_whole_column_is_said_so_and_not_counted_in_rows() -> None:
+    seen = pl.DataFrame({"n": range(500), "word": ["a", "b"] * 250})
+    contract = infer(profile(seen.lazy()), seen.lazy()).model_copy(update={"extra": "refused"})
+    other = seen.select(pl.format("no {}", "n").alias("n"), pl.lit(1).alias("more")).clear()
+    result = check(contract, other)
+    table = next(block for block in view(result).blocks if isinstance(block, Table))
+    cells = {row["rule"]["text"]: (row["rows"], row["share"]) for row in table.rows}
+    assert cells == {
+        "column": ("the whole column", None),
+        "type": ("the whole column", None),
+        "extra": ("the whole column", None),
+        "rows": (None, None),
+    }
+    assert "Rows" in mimebundle(result)["text/html"]
+    assert "100 %" not in mimebundle(result)["text/html"]

@@ -27,7 +27,7 @@ class Violation:
         ``column``, ``type``, ``null``, ``bounds``, ``domain``, ``length``, ``pattern``, ``key``,
         ``freshness``, ``rows`` or ``extra``.
     rows : int
-        How many rows break it.
+        How many rows break it; 0 where it isn't rows that do, but the whole column or table.
     share, allowed : float
         Which share of the rows that is, and which share may.
     expected, found : str
@@ -49,6 +49,11 @@ class Violation:
     examples: list[tuple[int, str]] = field(default_factory=list)
     edit: str = ""
     severity: Literal["error", "warning"] = "error"
+
+    @property
+    def whole(self) -> bool:
+        """Whether the column as such breaks it: it is missing, unknown, or of another type."""
+        return not self.rows and self.rule in {"column", "type", "extra"}
 
     @property
     def sentence(self) -> str:
