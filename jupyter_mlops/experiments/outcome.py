@@ -55,6 +55,8 @@ class Plan:
     data_ref: str | None = None
     inputs: tuple[str, ...] = ()
     guard: Guard | None = None
+    #: Variables of the cell that are metrics too.
+    goals: tuple[str, ...] = ()
     table: Table | None = None
 
 
@@ -147,7 +149,10 @@ def _take_metrics(plan: Plan) -> tuple[dict[str, float], list[str]]:
     """The numbers of the cell's own `metrics` dict."""
     found = plan.namespace.get("metrics") if "metrics" in plan.body.mentions else None
     # sklearn.metrics is often called so.
-    return numbers_of(found) if isinstance(found, Mapping) else ({}, [])
+    named = dict(found) if isinstance(found, Mapping) else {}
+    return numbers_of(
+        named | {one: plan.namespace[one] for one in plan.goals if one in plan.namespace}
+    )
 
 
 def numbers_of(found: Mapping[Any, Any]) -> tuple[dict[str, float], list[str]]:

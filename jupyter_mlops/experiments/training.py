@@ -38,6 +38,7 @@ def train(
     metrics: list[str] | None = None,
     contract: str | None = None,
     contract_mode: Mode = "fail",
+    goals: tuple[str, ...] = (),
 ) -> Run:
     """Run a cell that trains a model; record all that its outcome depends on, and its outcome.
 
@@ -72,6 +73,8 @@ def train(
         A contract that `data` is checked against before the body runs.
     contract_mode : {"fail", "observe", "quarantine"}
         What happens when it is broken; see `guarding.guard`.
+    goals : tuple of str
+        Variables that the body sets and that are metrics, besides its dict ``metrics``.
 
     Returns
     -------
@@ -97,6 +100,7 @@ def train(
     plan = Plan(
         ws, name, names, model, target, valid, metrics, freeze, parsed, secrets.token_hex(16)
     )
+    plan.goals = goals
     _check_early(plan)
     settle(ws)
     table = None if data is None else datasets.resolve(ws, data)

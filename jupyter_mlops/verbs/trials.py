@@ -8,6 +8,7 @@ from jupyter_mlops.verbs.table import Body, Data, Namespace, verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.experiments.driver import Verification, Watch
+    from jupyter_mlops.experiments import Run
     from jupyter_mlops.experiments.studies import Experiment
     from jupyter_mlops.workspace import Workspace
 
@@ -44,7 +45,8 @@ def experiment(
     warm_start: str | None = None,
     call: Data | None = None,
     detach: bool = False,
-) -> Experiment:
+    one_model: bool = False,
+) -> Experiment | Run:
     """Run a cell many times with other parameters, in parallel, and keep what is best.
 
     The body is one trial. It asks for parameters where it uses them, as in
@@ -105,6 +107,9 @@ def experiment(
         metric, or a dict of metrics.
     detach : bool
         Go on under the agent, also after this process is gone.
+    one_model : bool
+        Run the cell once, with the whole cluster: `client` is Dask's, and what scikit-learn does
+        in parallel is done by its workers.
 
     Examples
     --------
@@ -142,6 +147,8 @@ def experiment(
         call=call,
         detached=detach,
     )
+    if one_model:
+        return driver.train_on_cluster(ws, name, body, asked, namespace, models.freeze, _watch())
     begun = driver.launch(ws, name, body, asked, namespace)
     if detach:
         from jupyter_mlops import agent

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.experiments.clusters import Cluster
     from jupyter_mlops.experiments.search import Search
 
-__all__ = ["Watch", "drive", "template"]
+__all__ = ["Watch", "cluster_for", "drive", "template"]
 
 #: Clusters an experiment may lose before it gives up.
 _CLUSTERS: Final = 10
@@ -132,7 +132,7 @@ def _run(
 ) -> None:
     last: Cluster | None = None
     for _ in range(_CLUSTERS):
-        cluster = _cluster(ws, journal.row.plan, watch)
+        cluster = cluster_for(ws, journal.row.plan, watch)
         last = cluster
         try:
             Loop(journal, search, cluster, given, state, told, watch.step).run()
@@ -157,7 +157,8 @@ def _run(
     )
 
 
-def _cluster(ws: Workspace, plan: dict[str, Any], watch: Watch) -> Cluster:
+def cluster_for(ws: Workspace, plan: dict[str, Any], watch: Watch) -> Cluster:
+    """The cluster that an experiment asks for, started when it isn't there."""
     from jupyter_mlops.experiments import clusters
 
     interpreter: Path | None = None

@@ -1,0 +1,493 @@
+"""A cell becomes many trials: found, run on workers, recorded, and gone on with after a fault."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+
+from jupyter_mlops import experiments, models
+from jupyter_mlops.experiments import driver
+from jupyter_mlops.experiments.driver import driving
+from jupyter_mlops.experiments.records import TrialRecord
+from jupyter_mlops.experiments.studies import find_experiment
+from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError
+from jupyter_mlops.workspace.tracking import tracking_client
+
+SQUARE = """
+x = suggest.float("x", -4, 4)
+n = suggest.int("n", 1, 3)
+loss = (x - 1) ** 2 + n
+"""
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """Two workers that all tests of this file share."""
+    import dask
+    from distributed import LocalCluster
+
+    settings = {
+        "distributed.scheduler.allowed-failures": 3,
+        "distributed.comm.timeouts.connect": "5s",
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as cluster,
+    ):
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def experiment(ws, scheduler, monkeypatch):
+    """What the magic does, on the shared workers; runs stay in the outbox."""
+    monkeypatch.setattr(driving, "send_later", lambda ws: None)
+    names = {"__name__": "__main__"}
+
+    def run(body, name="square", *, namespace=None, watch=None, **asked):
+        asked = {"metric": ["loss"], "trials": 6, "seed": 1, "sampler": "random",
+                 "cluster": scheduler, **asked}  # fmt: skip
+        names.update(namespace or {})
+        begun = driver.launch(ws, name, body, driver.Asked(**asked), names)
+        return driver.drive(ws, begun, models.freeze, watch)
+
+    return run
+
+
+def test_a_cell_becomes_trials_and_the_best_is_the_least(ws, experiment):
+    found = experiment(SQUARE, trials=12)
+    assert found.status == "finished"
+    assert [one.number for one in found.trials] == list(range(12))
+    assert {one.status for one in found.trials} == {"finished"}
+    losses = [one.metrics["loss"] for one in found.trials]
+    assert found.best.metrics["loss"] == min(losses)
+    for one in found.trials:
+        assert one.metrics["loss"] == pytest.approx((one.params["x"] - 1) ** 2 + one.params["n"])
+    assert len({one.params["x"] for one in found.trials}) == 12
+    assert found.outcome["value"] == min(losses)
+    assert ws.audit().intact
+    kinds = [event.kind for event in ws.events(limit=100)]
+    assert kinds.count("run.finished") == 12
+    assert kinds[-1] == "experiment.ended"
+
+
+def test_the_same_seed_gives_the_same_parameters_whatever_the_order(experiment):
+    first = experiment(SQUARE, trials=8, seed=7)
+    again = experiment("import time; time.sleep(0.05 * trial.seed % 0.1)\n" + SQUARE,
+                       trials=8, seed=7)  # fmt: skip
+    assert [one.params for one in first.trials] == [one.params for one in again.trials]
+    other = experiment(SQUARE, trials=8, seed=8)
+    assert [one.params for one in first.trials] != [one.params for one in other.trials]
+
+
+def test_a_trial_sees_the_notebooks_values_functions_and_modules(experiment, tmp_path, monkeypatch):
+    (tmp_path / "shapes.py").write_text("def area(side): return side * side\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    names: dict = {"__name__": "__main__"}
+    exec(
+        "import numpy as np\nscale = 2\n"
+        "def shifted(v): return v + scale + suggest.int('shift', 5, 5)\n",
+        names,
+    )
+    names["table"] = pd.DataFrame({"v": [1.0, 2.0]})
+    found = experiment(
+        "import shapes\nloss = shifted(table['v'].sum()) + shapes.area(3) + np.pi * 0",
+        trials=2,
+        namespace=names,
+    )
+    assert [one.metrics["loss"] for one in found.trials] == [19.0, 19.0]
+    assert found.trials[0].params == {"shift": 5}
+
+
+def test_what_one_trial_writes_no_other_sees(experiment):
+    table = pd.DataFrame({"v": np.zeros(10_000)})
+    found = experiment(
+        "loss = float(table['v'].sum())\ntable.loc[0, 'v'] = 1.0\nvalues[0] = 5\n",
+        trials=6,
+        namespace={"table": table, "values": np.zeros(10_000)},
+    )
+    assert {one.metrics["loss"] for one in found.trials} == {0.0}
+
+
+def test_a_trial_is_replayed_from_what_was_recorded(ws, experiment):
+    found = experiment(
+        "import random, numpy as np\n"
+        "x = suggest.float('x', 0, 1)\n"
+        "loss = x + random.random() + np.random.rand() + values.mean()\n",
+        namespace={"values": np.arange(5.0)},
+    )
+    told = driver.verify(ws, found.trials[3].ref)
+    assert told.same
+    assert told.metrics["loss"][0] == told.metrics["loss"][1]
+    with ws.write() as tx:
+        tx.session.get_one(TrialRecord, found.trials[3].id).metrics = {"loss": 17.0}
+    assert not driver.verify(ws, found.trials[3].ref).same
+
+
+def test_the_best_models_are_kept_and_can_be_registered(ws, experiment):
+    found = experiment(
+        """
+        from sklearn.linear_model import LogisticRegression
+        C = suggest.float("C", 1e-4, 1e2, log=True)
+        model = LogisticRegression(C=C, max_iter=500).fit(
+            flowers.drop(columns="target"), flowers["target"])
+        loss = 1 - model.score(flowers.drop(columns="target"), flowers["target"])
+        """.replace("\n        ", "\n"),
+        namespace={"flowers": load_iris(as_frame=True).frame},
+        keep=2,
+        trials=8,
+    )
+    kept = [one for one in found.trials if one.has_model]
+    assert len(kept) == 2
+    ordered = sorted(found.trials, key=lambda one: one.metrics["loss"])
+    assert {one.metrics["loss"] for one in kept} == {one.metrics["loss"] for one in ordered[:2]}
+    folders = [one for one in found.trials if ws.artifacts.exists(f"runs/{one.id}/model.skops")]
+    assert {one.id for one in folders} == {one.id for one in kept}
+    run = experiments.find_run(ws, found.best.ref)
+    assert run.has_model
+    assert run.signature is not None
+
+
+def test_validation_rows_score_each_trial_and_the_winner_is_corrected(ws, experiment):
+    iris = load_iris(as_frame=True).frame
+    frame = iris[iris["target"] < 2].sample(frac=1, random_state=0)
+    found = experiment(
+        "from sklearn.dummy import DummyClassifier\n"
+        "C = suggest.float('C', 0, 1)\n"
+        "model = DummyClassifier(strategy='stratified', random_state=trial.seed % 2**31).fit(\n"
+        "    rows.drop(columns='target'), rows['target'])\n",
+        namespace={"rows": frame.iloc[::2], "held": frame.iloc[1::2]},
+        metric=["accuracy"],
+        maximize=True,
+        target="target",
+        valid="held",
+        trials=12,
+        keep=2,
+    )
+    assert found.status == "finished", found.error
+    best = found.best.metrics["accuracy"]
+    assert best == max(one.metrics["accuracy"] for one in found.trials)
+    # Models that guess: the best of twelve looks better than guessing, and isn't.
+    assert best > 0.55
+    assert found.outcome["corrected"] < best
+    assert found.outcome["low"] < 0.5 < found.outcome["high"]
+    a, b = (one for one in found.trials if one.has_model)
+    told = experiments.compare(ws, a.ref, b.ref, metric="error_rate")
+    assert told.rows == len(frame.iloc[1::2])
+
+
+def test_reports_prune_trials_that_promise_little(experiment):
+    found = experiment(
+        "import time\n"
+        "x = suggest.choice('x', [0, 1, 2, 3])\n"
+        "for step in range(40):\n"
+        "    time.sleep(0.02)\n"
+        "    report(step, x + 1 / (step + 1))\n"
+        "loss = x\n",
+        trials=12,
+        pruner="median",
+    )
+    assert found.count("pruned") >= 2
+    assert found.count("pruned") + found.count("finished") == 12
+    best = min(one.params["x"] for one in found.trials)
+    assert found.best.metrics["loss"] == best
+    for one in found.trials:
+        assert one.curve
+        if one.status == "pruned":
+            assert len(one.curve) < 40
+
+
+def test_a_killed_worker_costs_nobody_else_anything(experiment, tmp_path):
+    found = experiment(
+        "import os, signal, pathlib, time\n"
+        "x = suggest.float('x', 0, 1)\n"
+        "mark = pathlib.Path(folder) / str(trial.number)\n"
+        "if trial.number == 3 and not mark.exists():\n"
+        "    mark.touch()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if trial.number == 5:\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "loss = x\n",
+        trials=10,
+        namespace={"folder": str(tmp_path)},
+    )
+    by_number = {one.number: one for one in found.trials}
+    assert by_number[3].status == "finished"
+    assert by_number[3].attempts == 2
+    assert by_number[5].status == "failed"
+    assert "worker died" in by_number[5].error
+    others = [one for one in found.trials if one.number != 5]
+    assert {one.status for one in others} == {"finished"}
+    assert len(found.trials) == 10
+    assert found.status == "finished"
+
+
+def test_failures_are_counted_with_their_reason_and_the_rest_goes_on(experiment):
+    found = experiment(
+        "x = suggest.float('x', 0, 1)\n"
+        "if trial.number % 3 == 1: raise ValueError('no convergence')\n"
+        "loss = float('nan') if trial.number % 3 == 2 else x\n",
+        trials=9,
+    )
+    assert found.status == "finished"
+    assert found.count("finished") == 3
+    errors = {one.error for one in found.trials if one.status == "failed"}
+    assert any("no convergence (line 2 of the cell)" in one for one in errors)
+    assert any("`loss` is nan" in one for one in errors)
+
+
+def test_a_cell_that_always_fails_ends_early_and_says_why(experiment):
+    found = experiment("x = suggest.float('x', 0, 1)\nloss = missing_name\n", trials=200)
+    assert found.status == "failed"
+    assert "missing_name" in found.error
+    assert len(found.trials) < 20
+
+
+def test_a_parameter_asked_for_twice_with_other_bounds_is_named(experiment):
+    found = experiment("loss = suggest.float('x', 0, 1) + suggest.float('x', 0, 2)", trials=3)
+    assert found.status == "failed"
+    assert "'x'" in found.error
+
+
+@pytest.mark.parametrize(
+    ("body", "asked", "sentence"),
+    [
+        ("x = suggest.float('x', 0, 1)", {}, "never sets `loss`"),
+        ("loss = 1", {"metric": ["auc:up"]}, "--metric can't be 'auc:up'"),
+        ("loss = 1", {"trials": 0}, "--trials can't be 0"),
+        ("loss = 1", {"timeout": "soon"}, "--timeout can't be 'soon'"),
+        ("loss = 1", {"model": "tree"}, "binds no model called `tree`"),
+        ("loss = 1\n", {"valid": pd.DataFrame({"a": [1]})}, "which column is the truth"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_runs(ws, experiment, body, asked, sentence):
+    with pytest.raises(Invalid) as refused:
+        experiment(body, **asked)
+    assert sentence in refused.value.what or sentence in refused.value.why
+    assert ws.events(limit=10) == []
+
+
+def test_what_a_trial_prints_is_kept_within_bounds(ws, experiment):
+    found = experiment(
+        "print('first')\nfor _ in range(100): print('x' * 1_000_000)\nprint('last')\nloss = 1",
+        trials=1,
+    )
+    text = ws.artifacts.read_bytes(f"runs/{found.trials[0].id}/output.txt").decode()
+    assert len(text) < 20_000
+    assert text.startswith("first")
+    assert text.rstrip().endswith("last")
+    assert "characters left out" in text
+
+
+def test_a_function_may_be_the_trial(experiment):
+    names: dict = {"__name__": "__main__"}
+    exec("def objective(suggest):\n    x = suggest.float('x', 0, 1)\n"
+         "    return {'loss': x, 'twice': 2 * x}\n", names)  # fmt: skip
+    found = experiment("", call=names["objective"], trials=3)
+    for one in found.trials:
+        assert one.metrics == {"loss": one.params["x"], "twice": 2 * one.params["x"]}
+
+
+def test_a_notebook_may_be_the_trial_and_is_kept_as_it_ran(ws, experiment, tmp_path):
+    import nbformat
+
+    cell = nbformat.v4.new_code_cell
+    book = nbformat.v4.new_notebook(
+        cells=[cell("rate = 0.5", metadata={"tags": ["parameters"]}), cell("loss = rate * 2")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(book, tmp_path / "train.ipynb")
+    found = experiment(
+        "rate = suggest.float('rate', 0, 1)\nloss = notebook(path, rate=rate)['loss']\n",
+        namespace={"path": str(tmp_path / "train.ipynb")},
+        trials=1,
+    )
+    one = found.trials[0]
+    assert one.metrics["loss"] == pytest.approx(2 * one.params["rate"]), one.error
+    kept = nbformat.reads(
+        ws.artifacts.read_bytes(f"runs/{one.id}/train.ipynb").decode(), as_version=4
+    )
+    assert any("injected-parameters" in c.metadata.get("tags", []) for c in kept.cells)
+
+
+def test_several_metrics_leave_a_front(experiment):
+    found = experiment(
+        "x = suggest.float('x', 0, 1)\nloss = x\ngain = x * x\n",
+        metric=["loss:min", "gain:max"],
+        trials=12,
+        sampler="nsga2",
+    )
+    assert found.status == "finished"
+    assert len(found.outcome["best"]) == 12  # every trial trades one for the other
+
+
+SLOW = "import time\nx = suggest.float('x', 0, 1)\ntime.sleep(0.4)\nloss = x\n"
+
+
+def _beside(work):
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def _until(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it didn't come about in time")
+
+
+def test_a_running_experiment_is_stopped_and_fed_from_outside(ws, experiment):
+    result = []
+    thread = _beside(lambda: result.append(experiment(SLOW, "slow", trials=500)))
+    _until(lambda: any(e.kind == "run.finished" for e in ws.events(limit=50, newest=True)))
+    driver.enqueue(ws, "slow", {"x": 0.123})
+    _until(lambda: any(one.params.get("x") == 0.123 for one in find_experiment(ws, "slow").trials))
+    running = next(o for o in find_experiment(ws, "slow").trials if o.status == "running")
+    told = driver.stop(ws, "slow")
+    thread.join(10)
+    assert told.status == "stopped"
+    found = result[0]
+    assert found.count("running") == 0
+    assert found.count("finished") >= 1
+    assert running.number in {one.number for one in found.trials}
+    with pytest.raises(Conflict, match="isn't running"):
+        driver.stop(ws, "slow")
+
+
+def test_one_trial_is_stopped_and_the_others_go_on(ws, experiment):
+    body = SLOW + "if trial.number == 1:\n    while True: time.sleep(0.01)\n"
+    result = []
+    thread = _beside(lambda: result.append(experiment(body, "stuck", trials=5)))
+    _until(lambda: sum(e.kind == "run.finished" for e in ws.events(limit=50, newest=True)) >= 2)
+    driver.stop_trial(ws, "stuck", 1)
+    thread.join(20)
+    found = result[0]
+    assert {one.number: one.status for one in found.trials} == {
+        0: "finished", 1: "stopped", 2: "finished", 3: "finished", 4: "finished"
+    }  # fmt: skip
+
+
+DRIVER = textwrap.dedent(
+    """
+    import sys
+    from jupyter_mlops import models
+    from jupyter_mlops.experiments import driver
+from jupyter_mlops.experiments.driver import driving
+    from jupyter_mlops.workspace import Workspace
+
+    ws = Workspace.open(sys.argv[1])
+    body = sys.argv[3]
+    asked = driver.Asked(metric=["loss"], trials=int(sys.argv[4]), seed=3, sampler="random",
+                         cluster=sys.argv[2])
+    begun = driver.launch(ws, "long", body, asked, {"__name__": "__main__", "offset": 10})
+    driver.drive(ws, begun, models.freeze)
+    """
+)
+
+
+def _drive_elsewhere(ws, scheduler, body, trials):
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(ws.root), scheduler, body, str(trials)],
+        stderr=subprocess.PIPE,
+        # The background of a shell ignores interrupts, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def test_an_experiment_goes_on_after_its_process_was_killed(ws, scheduler, experiment):
+    body = "import time\nx = suggest.float('x', 0, 1)\ntime.sleep(0.1)\nloss = x + offset\n"
+    process = _drive_elsewhere(ws, scheduler, body, 30)
+    _until(lambda: sum(e.kind == "run.finished" for e in ws.events(limit=200)) >= 5, 40)
+    process.kill()
+    process.communicate()
+    left = find_experiment(ws, "long")
+    assert left.status == "interrupted"
+    done = {one.number: one.metrics for one in left.trials if one.status == "finished"}
+    assert 5 <= len(done) < 30
+    found = driver.drive(ws, left.id, models.freeze)
+    assert found.status == "finished"
+    assert [one.number for one in found.trials] == list(range(30))
+    assert {one.status for one in found.trials} == {"finished"}
+    for number, metrics in done.items():
+        assert found.trials[number].metrics == metrics
+    undisturbed = experiment(body, trials=30, seed=3, namespace={"offset": 10})
+    assert [one.params for one in found.trials] == [one.params for one in undisturbed.trials]
+    assert found.best.metrics == undisturbed.best.metrics
+    assert ws.audit().intact
+
+
+def test_an_interrupt_ends_it_within_two_seconds_and_keeps_what_ended(ws, scheduler):
+    body = SLOW + "while x > 0.5: time.sleep(0.01)\n"
+    process = _drive_elsewhere(ws, scheduler, body, 100)
+    _until(lambda: any(e.kind == "run.finished" for e in ws.events(limit=50)), 40)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    # Ending the interpreter is not the driver's to hasten.
+    assert time.monotonic() - began < 4
+    assert b"KeyboardInterrupt" in said
+    left = find_experiment(ws, "long")
+    assert left.status == "interrupted"
+    assert left.count("running") == 0
+    assert left.count("finished") >= 1
+    assert (left.ended_at - max(one.started_at for one in left.trials)).total_seconds() < 30
+
+
+def test_two_processes_never_drive_one_experiment(ws, scheduler):
+    process = _drive_elsewhere(ws, scheduler, SLOW, 100)
+    try:
+        _until(lambda: any(e.kind == "run.started" for e in ws.events(limit=50)), 40)
+        with pytest.raises(Conflict, match="running in another process"):
+            driver.drive(ws, find_experiment(ws, "long").id, models.freeze)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_an_unreachable_scheduler_is_one_sentence(experiment):
+    with pytest.raises(MLOpsError) as refused:
+        experiment(SQUARE, cluster="tcp://127.0.0.1:9")
+    assert "127.0.0.1:9" in str(refused.value)
+
+
+def test_sixty_four_trials_at_once_lose_nothing(ws, experiment):
+    found = experiment("x = suggest.float('x', 0, 1)\nloss = x\nmetrics = {'y': 2 * x}\n",
+                       trials=64)  # fmt: skip
+    assert found.count("finished") == 64
+    assert all(one.metrics["y"] == 2 * one.metrics["loss"] for one in found.trials)
+
+
+def test_mlflow_gets_a_run_for_each_trial_below_one_for_the_whole(tracked, experiment):
+    ws = tracked.ws
+    found = experiment(
+        "x = suggest.float('x', 0, 1)\nfor i in range(3): report(i, x / (i + 1))\nloss = x\n",
+        trials=4,
+    )
+    experiments.send_all(ws)
+    client = tracking_client(ws)
+    place = client.get_experiment_by_name("square").experiment_id
+    runs = client.search_runs([place])
+    parents = [one for one in runs if "mlflow.parentRunId" not in one.data.tags]
+    children = [one for one in runs if "mlflow.parentRunId" in one.data.tags]
+    assert len(parents) == 1
+    assert len(children) == 4
+    assert {one.data.tags["mlflow.parentRunId"] for one in children} == {parents[0].info.run_id}
+    assert parents[0].info.status == "FINISHED"
+    assert parents[0].data.metrics["best_loss"] == found.best.metrics["loss"]
+    curve = client.get_metric_history(children[0].info.run_id, "reported")
+    assert [one.step for one in curve] == [0, 1, 2]
+    experiments.send_all(ws)
+    assert len(client.search_runs([place])) == 5
