@@ -229,7 +229,9 @@ def experiments(ws: Workspace, limit: int = 200) -> Experiments:
     return Experiments(items, counts, bests, total)
 
 
-def find_experiment(ws: Workspace, experiment: str | Experiment) -> Experiment:
+def find_experiment(
+    ws: Workspace, experiment: str | Experiment, *, with_trials: bool = True
+) -> Experiment:
     """Find the experiment a person means, with its trials.
 
     Parameters
@@ -237,6 +239,8 @@ def find_experiment(ws: Workspace, experiment: str | Experiment) -> Experiment:
     ws : Workspace
     experiment : str or Experiment
         ``experiment:1f3c``, a unique prefix of an id, or a name, which means the latest.
+    with_trials : bool
+        Whether its trials are read too: thousands of them take a second.
 
     Raises
     ------
@@ -248,6 +252,8 @@ def find_experiment(ws: Workspace, experiment: str | Experiment) -> Experiment:
     with ws.read() as session:
         row = _row(session, name)
         cell = session.get_one(CellRecord, row.cell)
+        if not with_trials:
+            return _told(row, cell, ())
         trials = session.scalars(
             select(TrialRecord).where(TrialRecord.experiment == row.id).order_by(TrialRecord.number)
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from jupyter_mlops.profiling.associations import Association, Associations
-from jupyter_mlops.views.blocks import Column, Table
+from jupyter_mlops.views.blocks import Block, Column, Table
 from jupyter_mlops.views.data import short
+from jupyter_mlops.views.heat import heat_chart
 
-__all__ = ["associations_table", "partners_table"]
+__all__ = ["associations_blocks", "partners_table"]
 
 PAIRS: Final = 24
 _MEASURES: Final = {
@@ -20,12 +21,19 @@ _MEASURES: Final = {
 }
 
 
-def associations_table(found: Associations) -> Table | None:
-    """The strongest pairs of a table, each by its strongest measure."""
+def associations_blocks(found: Associations, order: Sequence[str]) -> list[Block]:
+    """The strongest pairs of a table, each by its strongest measure, and a picture of them.
+
+    Parameters
+    ----------
+    found : Associations
+    order : sequence of str
+        The table's columns.
+    """
     if not found.pairs:
-        return None
+        return []
     pairs = _strongest(one for one in found.pairs if one.sure)
-    return Table(
+    table = Table(
         title="Columns that go together",
         columns=[
             Column(key="first", label="Column"),
@@ -39,6 +47,8 @@ def associations_table(found: Associations) -> Table | None:
         total=len(pairs),
         empty=f"No two columns go together beyond chance, in a sample of {found.rows:,} rows.",
     )
+    chart = heat_chart(pairs, order)
+    return [table] if chart is None else [table, chart]
 
 
 def partners_table(found: Associations, name: str, number: int) -> Table | None:

@@ -56,6 +56,9 @@ KINDS = (
     "experiment",
     "trial",
     "winner",
+    "environments",
+    "environment",
+    "environment-check",
     "model",
     "models",
     "endpoint",
@@ -152,22 +155,24 @@ class Preview(_Model):
 
 
 class Code(_Model):
-    """Something to copy."""
+    """Something to copy; `insert` says that it is a cell for the notebook."""
 
     type: Literal["code"] = "code"
     language: str = "python"
     text: str
     title: str = ""
+    insert: bool = False
 
 
 class Action(_Model):
-    """A verb a person can set off from here."""
+    """A verb a person can set off from here; `line` is how to write it where it has flags."""
 
     label: str
     verb: str
     args: dict[str, Any] = Pydantic(default_factory=dict)
     confirm: str = ""
     danger: bool = False
+    line: str = ""
 
 
 class Actions(_Model):
@@ -217,10 +222,14 @@ class Findings(_Model):
 
 
 class Query(_Model):
-    """A verb that only reads: a place with a server asks it for what isn't here."""
+    """A verb that only reads: a place with a server asks it for what isn't here.
+
+    `names` says how its arguments are called where they aren't called as others call them.
+    """
 
     verb: str
     args: dict[str, Any] = Pydantic(default_factory=dict)
+    names: dict[str, str] = Pydantic(default_factory=dict)
 
 
 class Explorer(_Model):
@@ -229,6 +238,7 @@ class Explorer(_Model):
     What doesn't fit into a notebook is asked for where there is a server: `pages` takes
     ``page``, ``size``, ``search``, ``sort`` and ``descending``, `detail` takes ``position``.
     `names` holds the names of all things, one a line in their order, as far as there is room.
+    With a `condition`, an example of one, the search takes conditions, and `pages` reads them.
     """
 
     type: Literal["explorer"] = "explorer"
@@ -240,6 +250,7 @@ class Explorer(_Model):
     names: str = ""
     pages: Query | None = None
     detail: Query | None = None
+    condition: str = ""
     empty: str = "Nothing here yet."
 
 

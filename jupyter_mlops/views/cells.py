@@ -148,6 +148,8 @@ def _left_text(seconds: float) -> str:
 
 def magic_line(action: Action) -> str:
     """The line that does what a button does."""
+    if action.line:
+        return action.line
     words = ["%mlops", action.verb.replace("-", " ")]
     words += [str(value) for value in action.args.values()]
     return " ".join(words)

@@ -34,6 +34,7 @@ from jupyter_mlops.views.cells import (
     spark_parts,
     spark_text,
 )
+from jupyter_mlops.views.drawing import picture
 from jupyter_mlops.views.images import bars_png
 
 __all__ = ["render_html"]
@@ -196,9 +197,10 @@ def _preview(block: Preview) -> str:
 
 def _chart(block: Chart) -> str:
     title = f"<p><strong>{escape(block.title)}</strong></p>" if block.title else ""
-    if not block.png:
+    png = picture(block)
+    if not png:
         return f"{title}<p>{escape(block.alt)}</p>"
-    source = f"data:image/png;base64,{block.png}"
+    source = f"data:image/png;base64,{png}"
     return f'{title}<img src="{source}" alt="{escape(block.alt)}">'
 
 

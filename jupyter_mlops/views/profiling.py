@@ -10,8 +10,9 @@ from jupyter_mlops.profiling.comparing import SideBySide
 from jupyter_mlops.profiling.paging import by_interest
 from jupyter_mlops.profiling.profiles import Profile
 from jupyter_mlops.profiling.scope import scope
-from jupyter_mlops.views.associations import associations_table
+from jupyter_mlops.views.associations import associations_blocks
 from jupyter_mlops.views.blocks import (
+    Block,
     Code,
     Fact,
     Facts,
@@ -20,7 +21,6 @@ from jupyter_mlops.views.blocks import (
     Findings,
     Form,
     Notice,
-    Table,
     View,
 )
 from jupyter_mlops.views.cells import percent_text
@@ -168,9 +168,9 @@ def _name(result: Profile) -> str:
     return short(result.label.removeprefix("data:"))
 
 
-def _together(result: Profile) -> list[Table]:
-    found = associations_table(result.associations) if result.associations is not None else None
-    return [found] if found is not None else []
+def _together(result: Profile) -> list[Block]:
+    found = result.associations
+    return [] if found is None else associations_blocks(found, list(result.columns))
 
 
 def _interesting(result: Profile) -> list[str]:

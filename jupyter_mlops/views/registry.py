@@ -41,8 +41,8 @@ def look(kind: type) -> Callable[[Function], Function]:
 def view(result: Result) -> View:
     """The view of a record.
 
-    Looks live in ``views/<room>.py``, or ``views/<module>.py`` where a room has many, and are
-    imported when a record from there is shown.
+    Looks live in ``views/<room>.py``, or where a room has many in ``views/<module>.py`` or
+    ``views/<package>.py`` by its modules and the packages within it, and are imported when a record from there is shown.
     A record of the verbs' own, which stand above the views, says how it looks itself.
     """
     if isinstance(result, Drawn):
@@ -79,7 +79,7 @@ def _import_looks(module: str) -> None:
     parts = module.split(".")
     if len(parts) < 2 or parts[0] != "jupyter_mlops":
         return
-    for part in dict.fromkeys((parts[1], parts[-1])):
+    for part in dict.fromkeys(parts[1:]):
         name = f"jupyter_mlops.views.{part}"
         if find_spec(name):
             import_module(name)

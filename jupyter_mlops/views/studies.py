@@ -1,20 +1,25 @@
-"""How experiments look: one that runs, one with its trials, many, and a single trial."""
+"""How experiments look: one that runs, one that ended, and many of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_mlops.experiments.browsing import first_page
 from jupyter_mlops.experiments.progress import SearchStep
+from jupyter_mlops.experiments.studies import Experiment, Experiments
 from jupyter_mlops.views.blocks import Block, Column, Fact, Facts, Progress, Table, View
+from jupyter_mlops.views.browsing import page_view
 from jupyter_mlops.views.cells import number_text, progress_text
+from jupyter_mlops.views.experiments import duration
+from jupyter_mlops.views.params import params_facts, workers_table
 from jupyter_mlops.views.registry import look
+from jupyter_mlops.views.trialtable import LEVELS
 from jupyter_mlops.workspace import Result
 
-__all__ = ["Searching", "searching_view"]
+__all__ = ["Searching", "experiment_view", "experiments_view", "searching_view"]
 
-#: Rows of workers below a running cell.
-_WORKERS = 32
+ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -96,65 +101,58 @@ def _so_far(step: SearchStep) -> list[Fact]:
     return facts
 
 
-def params_facts(params: dict[str, Any], limit: int = 12) -> list[Fact]:
-    """Parameters as facts, the first of them where there are many."""
-    facts = [Fact(label=name, value=param_text(value)) for name, value in params.items()]
-    if len(facts) > limit:
-        facts = [*facts[:limit], Fact(label="…", value=f"{len(facts) - limit} more")]
-    return facts
+@look(Experiment)
+def experiment_view(result: Experiment) -> View:
+    """What was found, how it went, and the first page of its trials."""
+    return page_view(first_page(result))
 
 
-def param_text(value: Any) -> str:
-    """A parameter's value as a person reads it."""
-    if value is None:
-        return "None"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return number_text(value)
-    return str(value)
-
-
-def workers_table(workers: tuple[dict[str, Any], ...]) -> Table:
-    """Who works on which trial, and how busy they are."""
+@look(Experiments)
+def experiments_view(result: Experiments) -> View:
+    """Experiments in a table, the newest first."""
     columns = [
-        Column(key="name", label="Worker"),
-        Column(key="trial", label="Trial", kind="number"),
-        Column(key="cpu", label="CPU", kind="percent"),
-        Column(key="memory", label="Memory"),
+        Column(key="experiment", label="Experiment", kind="ref"),
+        Column(key="name", label="Name"),
+        Column(key="status", label="Status", kind="badge"),
+        Column(key="done", label="Trials done", kind="bar"),
+        Column(key="failed", label="Failed", kind="number"),
+        Column(key="metric", label="Metric"),
+        Column(key="best", label="Best", kind="number"),
+        Column(key="took", label="Took"),
+        Column(key="started", label="Started", kind="time"),
+        Column(key="actor", label="By"),
     ]
-    if any(one.get("gpu") is not None for one in workers):
-        columns.append(Column(key="gpu", label="GPU"))
-    rows = [
-        {
-            "name": str(one.get("name", "")),
-            "trial": one.get("trial"),
-            "cpu": one.get("cpu"),
-            "memory": bytes_text(one.get("memory")),
-            "gpu": _gpu_text(one.get("gpu")),
-        }
-        for one in workers[:_WORKERS]
-    ]
-    return Table(title="Workers", columns=columns, rows=rows, total=len(workers))
+    rows = [_row(result, one) for one in result[:ROWS]]
+    many = "experiment" if result.total == 1 else "experiments"
+    empty = (
+        "No experiments yet: write `%%mlops experiment NAME --metric METRIC` above a cell that "
+        "asks for parameters with `suggest`."
+    )
+    return View(
+        kind="experiments",
+        title="Experiments",
+        subtitle=f"{result.total:,} {many}",
+        line="%mlops experiment ls",
+        blocks=[Table(columns=columns, rows=rows, total=result.total, empty=empty)],
+    )
 
 
-def bytes_text(count: float | None) -> str | None:
-    """An amount of memory in the unit a person would say.
-
-    Examples
-    --------
-    >>> bytes_text(3_221_225_472), bytes_text(5e6), bytes_text(None)
-    ('3 GiB', '4.8 MiB', None)
-    """
-    if count is None:
-        return None
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= size:
-            many = count / size
-            return f"{many:.0f} {unit}" if many >= 10 else f"{many:.2g} {unit}"
-    return f"{count:.0f} B"
-
-
-def _gpu_text(value: Any) -> str | None:
-    """A share of a device, or whatever the cluster calls it."""
-    if value is None:
-        return None
-    return f"{100 * value:.0f} %" if isinstance(value, float) else str(value)
+def _row(result: Experiments, one: Experiment) -> dict[str, Any]:
+    counts = result.counts.get(one.id, {})
+    done = sum(many for status, many in counts.items() if status != "running")
+    total = one.plan.get("trials")
+    share: dict[str, Any] = {"share": 1.0, "text": f"{done:,}"}
+    if total:
+        share = {"share": min(1.0, done / total), "text": f"{done:,} of {total:,}"}
+    return {
+        "experiment": one.ref,
+        "name": one.name,
+        "status": {"text": one.status, "level": LEVELS.get(one.status, "info")},
+        "done": share,
+        "failed": counts.get("failed", 0),
+        "metric": one.goal.metric,
+        "best": result.bests.get(one.id),
+        "took": duration(one.seconds),
+        "started": one.started_at.isoformat(),
+        "actor": one.actor,
+    }

@@ -63,6 +63,8 @@ export interface ICode {
   language?: string;
   title?: string;
   text: string;
+  /** Whether it is a cell for the notebook. */
+  insert?: boolean;
 }
 
 export interface IAction {
@@ -71,6 +73,7 @@ export interface IAction {
   args?: Record<string, unknown>;
   confirm?: string;
   danger?: boolean;
+  line?: string;
 }
 
 export interface IActions {
@@ -115,6 +118,8 @@ export interface IFindings {
 export interface IAsk {
   verb: string;
   args?: Record<string, unknown>;
+  /** How its arguments are called where they aren't called as others call them. */
+  names?: Record<string, string>;
 }
 
 /** A table whose rows open; what isn't here is asked for where there is a server. */
@@ -128,6 +133,8 @@ export interface IExplorer {
   names?: string;
   pages?: IAsk | null;
   detail?: IAsk | null;
+  /** An example of the conditions that the search takes instead of words. */
+  condition?: string;
   empty?: string;
 }
 

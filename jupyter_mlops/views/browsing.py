@@ -1,0 +1,322 @@
+"""How an experiment is looked through: its summary, a page of trials, one trial."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from jupyter_mlops.experiments.browsing import TrialDetail, TrialPage
+from jupyter_mlops.experiments.studies import Experiment, Trial
+from jupyter_mlops.experiments.winner import cell_of
+from jupyter_mlops.views.blocks import (
+    Action,
+    Actions,
+    Block,
+    Chart,
+    Code,
+    Fact,
+    Facts,
+    Field,
+    Form,
+    Level,
+    Notice,
+    Progress,
+    View,
+)
+from jupyter_mlops.views.cells import number_text
+from jupyter_mlops.views.curves import history_chart, importance_chart, learning_chart, slices_chart
+from jupyter_mlops.views.experiments import duration
+from jupyter_mlops.views.params import bytes_text, params_facts, workers_table
+from jupyter_mlops.views.registry import look
+from jupyter_mlops.views.trialtable import LEVELS, trials_table
+
+__all__ = ["page_view", "trial_view"]
+
+#: Kinds of failure that are told apart.
+REASONS = 3
+#: What differs between two failures for the same reason: addresses and numbers.
+_PARTICULAR = re.compile(r"0x[0-9a-f]+|\d+")
+
+
+@look(TrialPage)
+def page_view(result: TrialPage) -> View:
+    """What was found, how it went, and a page of the trials; or that page alone."""
+    one = result.experiment
+    blocks: list[Block] = [trials_table(result)]
+    if result.whole:
+        before, after = _charts(result)
+        blocks = [*_summary(one), *before, *blocks, *after, *_ways(one, _best(result))]
+    many = f"{len(one.trials):,} {'trial' if len(one.trials) == 1 else 'trials'}"
+    return View(
+        kind="experiment",
+        title=f"{one.name} · {one.short}",
+        subtitle=f"{one.status} · {many}",
+        ref=one.ref,
+        line=f"%mlops experiment show {one.short}",
+        blocks=blocks,
+    )
+
+
+@look(TrialDetail)
+def trial_view(result: TrialDetail) -> View:
+    """One trial: what it was given, what came of it, where it ran, what to do with it."""
+    one, trial = result.experiment, result.trial
+    blocks: list[Block] = []
+    if trial.error:
+        level = LEVELS.get(trial.status, "info")
+        blocks.append(Notice(level="warn" if level == "info" else level, text=trial.error[:2000]))
+    blocks.append(Facts(items=_values(result)))
+    if trial.params:
+        blocks.append(Facts(items=params_facts(trial.params, limit=40)))
+    blocks.append(Facts(items=_whereabouts(trial)))
+    chart = learning_chart([trial], one.goal.metric)
+    if chart is not None:
+        blocks.append(chart)
+    if trial.status != "running":
+        blocks.append(Code(title="As a cell", text=cell_of(one, trial), insert=True))
+    blocks.append(Actions(items=_trial_actions(one, trial)))
+    return View(
+        kind="trial",
+        title=f"Trial {trial.number} of {one.name}",
+        subtitle=trial.status,
+        ref=trial.ref,
+        line=f"%mlops experiment show {one.short} --trial {trial.number}",
+        blocks=blocks,
+    )
+
+
+def _best(result: TrialPage) -> Trial | None:
+    """The best trial, whole where it is at hand: whether its model was kept is known then."""
+    best = result.experiment.best
+    if best is None:
+        return None
+    return next((one for one in result.curves if one.id == best.id), best)
+
+
+def _summary(one: Experiment) -> list[Block]:
+    blocks: list[Block] = []
+    if one.error:
+        level: Level = "warn" if one.status in {"interrupted", "stopped"} else "bad"
+        blocks.append(Notice(level=level, text=_sentence(one.error)))
+    blocks += [Notice(level="warn", text=_sentence(note)) for note in one.notes]
+    failed = _failures(one.trials)
+    if failed:
+        blocks.append(Notice(level="warn", text=failed))
+    if one.status in {"running", "waiting"}:
+        blocks.append(_progress(one))
+    blocks.append(Facts(items=_findings(one)))
+    if one.best is not None and one.best.params:
+        blocks.append(Facts(items=params_facts(one.best.params)))
+    blocks.append(Facts(items=_asked(one)))
+    workers = one.workers or _workers(one)
+    if one.status == "running" and workers:
+        blocks.append(workers_table(workers))
+    return blocks
+
+
+def _progress(one: Experiment) -> Progress:
+    done = sum(trial.status != "running" for trial in one.trials)
+    total, seconds = one.plan.get("trials"), one.seconds
+    remaining = None
+    timeout = one.plan.get("timeout")
+    if timeout:
+        remaining = max(0.0, timeout - seconds)
+        if done and total:
+            remaining = min(remaining, (total - done) * seconds / done)
+    return Progress(
+        done=done,
+        total=total,
+        unit="trials",
+        seconds=round(seconds, 1),
+        remaining=None if remaining is None else round(remaining, 1),
+    )
+
+
+def _findings(one: Experiment) -> list[Fact]:
+    goal, best, found = one.goal, one.best, one.outcome
+    facts = []
+    if best is None:
+        facts.append(Fact(label=f"Best {goal.metric}", value="none yet"))
+    else:
+        text = f"{number_text(best.metrics[goal.metric])} in trial {best.number}"
+        facts.append(Fact(label=f"Best {goal.metric}", value=text))
+    if "corrected" in found:
+        value = number_text(found["corrected"])
+        if "low" in found and "high" in found:
+            value += f" ({_span(found['low'], found['high'])})"
+        hint = "on rows it hasn't seen: the best of many is partly luck"
+        facts.append(Fact(label="Expected", value=value, hint=hint))
+    if len(one.goals) > 1 and len(found.get("best", ())) > 1:
+        others = " and ".join(other.metric for other in one.goals[1:])
+        numbers = _listed(found["best"])
+        facts.append(Fact(label=f"Best against {others}", value=f"trials {numbers}"))
+    facts.append(Fact(label="Trials", value=_fates(one)))
+    running = one.status in {"running", "waiting"}
+    facts.append(Fact(label="Running for" if running else "Took", value=duration(one.seconds)))
+    if found.get("why"):
+        facts.append(Fact(label="Ended because", value=str(found["why"])))
+    return facts
+
+
+def _fates(one: Experiment) -> str:
+    total = one.plan.get("trials")
+    done = [trial.status for trial in one.trials if trial.status != "running"]
+    counts = Counter(done)
+    order = ("finished", "pruned", "failed", "stopped", "interrupted")
+    told = [f"{counts[status]:,} {status}" for status in order if counts[status]]
+    running = one.count("running")
+    if running:
+        told.append(f"{running:,} running")
+    of = f" of {total:,}" if total else ""
+    return f"{len(done):,}{of}" + (f": {', '.join(told)}" if told else "")
+
+
+def _asked(one: Experiment) -> list[Fact]:
+    names = {"sampler": "Search", "pruner": "Pruning", "workers": "Workers"}
+    facts = [
+        Fact(label=label, value=str(one.plan[name]))
+        for name, label in names.items()
+        if one.plan.get(name) not in {None, "", "none"}
+    ]
+    if one.plan.get("timeout"):
+        facts.append(Fact(label="Time limit", value=duration(one.plan["timeout"])))
+    if one.data_ref:
+        facts.append(Fact(label="Data", value=one.data_ref))
+    facts.append(Fact(label="Seed", value=str(one.plan.get("seed", one.seed))))
+    facts.append(Fact(label="Started", value=f"{one.started_at:%Y-%m-%d %H:%M} by {one.actor}"))
+    return facts
+
+
+def _failures(trials: Iterable[Trial]) -> str:
+    """How many failed, and of what, the most frequent reasons first."""
+    reasons: Counter[str] = Counter()
+    shown: dict[str, str] = {}
+    for one in trials:
+        if one.status == "failed":
+            reason = one.error.strip().partition("\n")[0] or "no reason given"
+            key = _PARTICULAR.sub("#", reason)
+            reasons[key] += 1
+            shown.setdefault(key, reason if len(reason) <= 90 else reason[:89] + "…")
+    if not reasons:
+        return ""
+    count = reasons.total()
+    told = [f"{many:,} × {shown[key]}" for key, many in reasons.most_common(REASONS)]
+    more = len(reasons) - len(told)
+    if more:
+        told.append(f"{more} other {'reason' if more == 1 else 'reasons'}")
+    return _sentence(f"{count:,} {'trial' if count == 1 else 'trials'} failed: {'; '.join(told)}")
+
+
+def _workers(one: Experiment) -> tuple[dict[str, Any], ...]:
+    """Who works, as far as the trials that run tell."""
+    return tuple(
+        {"name": trial.worker, "trial": trial.number}
+        for trial in one.trials
+        if trial.status == "running" and trial.worker
+    )
+
+
+def _charts(result: TrialPage) -> tuple[list[Chart], list[Chart]]:
+    """What goes before the table of trials, and what comes after it."""
+    one = result.experiment
+    importance = one.outcome.get("importance") or {}
+    before = [history_chart(one), importance_chart(importance)]
+    after = [slices_chart(one, importance), learning_chart(result.curves, one.goal.metric)]
+    return [one for one in before if one], [one for one in after if one]
+
+
+def _ways(one: Experiment, best: Trial | None) -> list[Block]:
+    """What can be done with it."""
+    blocks: list[Block] = []
+    items: list[Action] = []
+    name = {"name": one.id}
+    if one.status in {"running", "waiting"}:
+        fields = [Field(name="params", label="Parameters", hint="such as lr=0.1, depth=4")]
+        blocks.append(
+            Form(title="Try next", submit="Enqueue", verb="experiment enqueue", args=name,
+                 fields=fields)
+        )  # fmt: skip
+        confirm = f"Stop {one.name}? Trials that run are lost; those that ended are kept."
+        line = f"%mlops experiment stop {one.short}"
+        items.append(Action(label="Stop", verb="experiment stop", args=name, danger=True,
+                            confirm=confirm, line=line))  # fmt: skip
+    elif one.status in {"interrupted", "stopped", "failed"}:
+        line = f"%mlops experiment resume {one.short}"
+        items.append(Action(label="Resume", verb="experiment resume",
+                            args={**name, "detach": True}, line=line))  # fmt: skip
+    if best is not None:
+        items.append(Action(label="Show winner", verb="experiment winner", args=name,
+                            line=f"%mlops experiment winner {one.short}"))  # fmt: skip
+        if best.has_model:
+            args = {"run": f"run:{best.id[:12]}", "name": one.name}
+            items.append(Action(label="Register winner", verb="register", args=args))
+        blocks.insert(0, Code(title="Winner as a cell", text=cell_of(one, best), insert=True))
+    return [*blocks, Actions(items=items)] if items else blocks
+
+
+def _values(result: TrialDetail) -> list[Fact]:
+    one, trial = result.experiment, result.trial
+    facts = [Fact(label=name, value=number_text(value)) for name, value in trial.metrics.items()]
+    if result.place is not None:
+        facts.append(Fact(label="Place", value=f"{result.place:,} of {result.of:,}"))
+    if not facts and trial.curve:
+        step, value = trial.curve[-1]
+        last = f"{number_text(value)} at step {number_text(step)}"
+        facts.append(Fact(label=f"Last {one.goal.metric}", value=last))
+    facts.append(Fact(label="Took", value=duration(trial.seconds)))
+    return facts
+
+
+def _whereabouts(trial: Trial) -> list[Fact]:
+    facts = []
+    if trial.worker:
+        facts.append(Fact(label="Worker", value=trial.worker))
+    if trial.attempts > 1:
+        hint = "begun again after its worker was lost"
+        facts.append(Fact(label="Attempts", value=str(trial.attempts), hint=hint))
+    usage = trial.usage
+    if "cpu_seconds" in usage:
+        facts.append(Fact(label="CPU", value=duration(usage["cpu_seconds"])))
+    for key, label in (("peak_bytes", "Memory at most"), ("gpu_bytes", "GPU memory at most")):
+        if key in usage:
+            facts.append(Fact(label=label, value=str(bytes_text(usage[key]))))
+    if "gpu_share" in usage:
+        facts.append(Fact(label="GPU", value=f"{100 * usage['gpu_share']:.0f} %"))
+    if trial.seed is not None:
+        facts.append(Fact(label="Seed", value=str(trial.seed)))
+    facts.append(Fact(label="Run", value=f"run:{trial.id[:8]}"))
+    return facts
+
+
+def _trial_actions(one: Experiment, trial: Trial) -> list[Action]:
+    run = {"name": trial.ref}
+    items = [
+        Action(label="Open its run", verb="runs", args=run, line=f"%mlops runs run:{trial.id[:12]}")
+    ]
+    if trial.status == "running":
+        line = f"%mlops experiment stop {one.short} --trial {trial.number}"
+        args = {"name": one.id, "trial": trial.number}
+        confirm = f"Stop trial {trial.number}? Its worker goes on with the next."
+        items.append(Action(label="Stop this trial", verb="experiment stop", args=args,
+                            danger=True, confirm=confirm, line=line))  # fmt: skip
+    elif trial.has_model and trial.status == "finished":
+        args = {"run": f"run:{trial.id[:12]}", "name": one.name}
+        items.append(Action(label="Register", verb="register", args=args))
+    return items
+
+
+def _span(low: float, high: float) -> str:
+    return f"95 % CI {number_text(low)} to {number_text(high)}"
+
+
+def _listed(numbers: list[int], shown: int = 8) -> str:
+    more = f" and {len(numbers) - shown} more" if len(numbers) > shown else ""
+    return ", ".join(str(one) for one in numbers[:shown]) + more
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."

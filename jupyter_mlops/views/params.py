@@ -1,0 +1,77 @@
+"""Parameters, memory and workers as facts and tables: what views of experiments share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_mlops.views.blocks import Column, Fact, Table
+from jupyter_mlops.views.cells import number_text
+
+__all__ = ["bytes_text", "param_text", "params_facts", "workers_table"]
+
+#: Rows of workers.
+_WORKERS = 32
+
+
+def params_facts(params: dict[str, Any], limit: int = 12) -> list[Fact]:
+    """Parameters as facts, the first of them where there are many."""
+    facts = [Fact(label=name, value=param_text(value)) for name, value in params.items()]
+    if len(facts) > limit:
+        facts = [*facts[:limit], Fact(label="…", value=f"{len(facts) - limit} more")]
+    return facts
+
+
+def param_text(value: Any) -> str:
+    """A parameter's value as a person reads it."""
+    if value is None:
+        return "None"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_text(value)
+    return str(value)
+
+
+def workers_table(workers: tuple[dict[str, Any], ...]) -> Table:
+    """Who works on which trial, and how busy they are."""
+    columns = [
+        Column(key="name", label="Worker"),
+        Column(key="trial", label="Trial", kind="number"),
+        Column(key="cpu", label="CPU", kind="percent"),
+        Column(key="memory", label="Memory"),
+    ]
+    if any(one.get("gpu") is not None for one in workers):
+        columns.append(Column(key="gpu", label="GPU"))
+    rows = [
+        {
+            "name": str(one.get("name", "")),
+            "trial": one.get("trial"),
+            "cpu": one.get("cpu"),
+            "memory": bytes_text(one.get("memory")),
+            "gpu": _gpu_text(one.get("gpu")),
+        }
+        for one in workers[:_WORKERS]
+    ]
+    return Table(title="Workers", columns=columns, rows=rows, total=len(workers))
+
+
+def bytes_text(count: float | None) -> str | None:
+    """An amount of memory in the unit a person would say.
+
+    Examples
+    --------
+    >>> bytes_text(3_221_225_472), bytes_text(5e6), bytes_text(None)
+    ('3 GiB', '4.8 MiB', None)
+    """
+    if count is None:
+        return None
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= size:
+            many = count / size
+            return f"{many:.0f} {unit}" if many >= 10 else f"{many:.2g} {unit}"
+    return f"{count:.0f} B"
+
+
+def _gpu_text(value: Any) -> str | None:
+    """A share of a device, or whatever the cluster calls it."""
+    if value is None:
+        return None
+    return f"{100 * value:.0f} %" if isinstance(value, float) else str(value)
