@@ -42,7 +42,8 @@ def view(result: Result) -> View:
     """The view of a record.
 
     Looks live in ``views/<room>.py``, or where a room has many in ``views/<module>.py`` or
-    ``views/<package>.py`` by its modules and the packages within it, and are imported when a record from there is shown.
+    ``views/<package>.py`` by its modules and the packages within it, and are imported when a
+    record from there is shown.
     A record of the verbs' own, which stand above the views, says how it looks itself.
     """
     if isinstance(result, Drawn):
