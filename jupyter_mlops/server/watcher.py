@@ -116,9 +116,12 @@ class Watcher:
             self._home, self._next_check = home, 0.0
             self._traffic = TrafficLook()
         events = workspace.events(after=self._seen, limit=BATCH)
-        if events:
-            self._seen = events[-1].seq
-            self._loop.add_callback(self._tell, events)
+        full = events
+        while full:
+            self._seen = full[-1].seq
+            self._loop.add_callback(self._tell, full)
+            # A search records faster than one look at a time is read.
+            full = workspace.events(after=self._seen, limit=BATCH) if len(full) == BATCH else []
         if events or time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + CHECK_SECONDS
             self._care(workspace)
@@ -144,7 +147,7 @@ class Watcher:
         self._loop.add_callback(self.emit, schema_id=SCHEMA_ID, data=data)
 
     def _tell(self, events: list[Event]) -> None:
-        for event in events:
+        for event in digested(events):
             self.emit(schema_id=SCHEMA_ID, data=payload(event))
 
     def _care(self, workspace: Workspace) -> None:
@@ -165,9 +168,24 @@ class Watcher:
             agent.ensure(workspace)
 
 
+def digested(events: list[Event]) -> list[Event]:
+    """The events without the trials' that others of the same experiment and kind follow."""
+    last: dict[tuple[str, str], int] = {}
+    for event in events:
+        if "experiment" in event.payload:
+            last[str(event.payload["experiment"]), event.kind] = event.seq
+    return [
+        event
+        for event in events
+        if last.get((str(event.payload.get("experiment")), event.kind), event.seq) == event.seq
+    ]
+
+
 def payload(event: Event) -> dict[str, Any]:
     """What browsers are told of an event: enough to know what to ask for again."""
+    experiment = event.payload.get("experiment")
     return {
+        **({"experiment": experiment} if isinstance(experiment, str) else {}),
         "seq": event.seq,
         "kind": event.kind,
         "subject": event.subject,

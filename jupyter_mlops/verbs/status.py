@@ -1,7 +1,7 @@
 """The verb behind bare ``%mlops``: the five questions a lead asks, answered at a glance.
 
-Everything is read from the log of events, so it takes milliseconds however many models
-there are, and needs neither MLflow nor any endpoint to answer.
+Everything is read from the log of events and our own tables, so it takes milliseconds however
+many models and trials there are, and needs neither MLflow nor any endpoint to answer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from jupyter_mlops.workspace.results import Result
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from jupyter_mlops.experiments.lately import Attempt
     from jupyter_mlops.verbs.place import Opener
     from jupyter_mlops.views.blocks import View
     from jupyter_mlops.workspace import Event, Workspace
@@ -42,12 +43,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Entry:
-    """A record: its reference, its state, and when that began."""
+    """A record: its reference, its state, and when that began.
+
+    `label`, `short` and `more` are its name, its state and how far it is, apart from each other.
+    """
 
     ref: str
     state: str
     level: Level
     at: datetime
+    label: str = ""
+    short: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,12 @@ class _Log:
         query = select(func.count(distinct(EventRecord.subject)))
         return self.session.scalar(query.where(EventRecord.kind.in_(kinds))) or 0
 
+    def attempts(self, limit: int) -> tuple[list[Attempt], int]:
+        """The newest experiments and runs, from their tables: each trial has events of its own."""
+        from jupyter_mlops.experiments.lately import lately
+
+        return lately(self.session, limit)
+
     def recent(self) -> list[Event]:
         """The newest events of all."""
         from jupyter_mlops.workspace.events import read
@@ -208,22 +221,25 @@ def _labels(log: _Log) -> Section:
 
 
 def _experiments(log: _Log) -> Section:
-    kinds = ("run.started", "run.finished", "run.failed")
-    looks: dict[str, tuple[str, Level]] = {
-        "run.started": ("running", "info"),
-        "run.finished": ("finished", "good"),
-        "run.failed": ("failed", "bad"),
+    levels: dict[str, Level] = {
+        "running": "info",
+        "waiting": "info",
+        "finished": "good",
+        "failed": "bad",
     }
     entries = []
-    for event in log.newest(*kinds):
-        state, level = looks[event.kind]
-        state = str(event.payload.get("status", state))
-        name = event.payload.get("name")
-        entries.append(Entry(event.subject, f"{name} {state}" if name else state, level, event.at))
+    attempts, total = log.attempts(SHOWN)
+    for one in attempts:
+        far = "" if one.done is None else f"{one.done:,}"
+        if one.total and one.done is not None and one.done < one.total:
+            far += f" of {one.total:,}"
+        state = f"{one.name} {one.status}" + (f", {far} trials" if far else "")
+        level = levels.get(one.status, "warn")
+        entries.append(Entry(one.ref, state, level, one.at, one.name, one.status, far))
     return Section(
         "Experiments",
         tuple(entries),
-        log.count(*kinds),
+        total,
         "nothing yet: %%mlops train NAME above a cell that fits a model",
     )
 
@@ -266,8 +282,14 @@ def _running(runs: Section) -> Answer:
     going = [entry for entry in runs.entries if entry.level == "info"]
     return Answer(
         "What is running?",
-        _listed(f"{entry.state.partition(' ')[0]} ({entry.ref})" for entry in going) or "nothing",
-        f"runs in all: {runs.total:,}",
+        _listed(
+            f"{entry.label}, {entry.more} trials ({entry.ref})"
+            if entry.more
+            else f"{entry.label} ({entry.ref})"
+            for entry in going
+        )
+        or "nothing",
+        f"experiments and runs in all: {runs.total:,}",
     )
 
 
@@ -354,12 +376,17 @@ class _Nothing(_Log):
     def count(self, *kinds: str) -> int:
         return 0
 
+    def attempts(self, limit: int) -> tuple[list[Attempt], int]:
+        return [], 0
+
 
 def _row(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.ref,
         "state": {"text": entry.state, "level": entry.level},
         "when": entry.at.isoformat(),
+        **({"label": entry.label, "short": entry.short} if entry.label else {}),
+        **({"more": entry.more} if entry.more else {}),
     }
 
 
