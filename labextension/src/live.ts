@@ -9,6 +9,9 @@ import type { IView } from './views';
 /** Events come in bursts: one question answers them all. */
 const SETTLE = 200;
 
+/** While they go on and on, questions are that far apart, from one's beginning to the next's. */
+const APART = 1000;
+
 /**
  * The answer to a query, asked again when the workspace changes and someone looks.
  *
@@ -72,10 +75,14 @@ export class LiveView {
   touch(): void {
     this._stale = true;
     if (this._watchers > 0 && this._timer === null) {
-      this._timer = setTimeout(() => {
-        this._timer = null;
-        void this.refresh();
-      }, SETTLE);
+      const rest = this._asked + APART - Date.now();
+      this._timer = setTimeout(
+        () => {
+          this._timer = null;
+          void this.refresh();
+        },
+        Math.max(SETTLE, rest)
+      );
     }
   }
 
@@ -107,6 +114,7 @@ export class LiveView {
     do {
       this._again = false;
       this._stale = false;
+      this._asked = Date.now();
       try {
         this._view = await this._ask(query);
         this._refusal = null;
@@ -131,6 +139,7 @@ export class LiveView {
   private _again = false;
   private _stale = true;
   private _watchers = 0;
+  private _asked = 0;
   private _timer: ReturnType<typeof setTimeout> | null = null;
   private readonly _changed = new Signal<this, void>(this);
 }

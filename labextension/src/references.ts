@@ -30,6 +30,10 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'label-next': ['label.'],
   runs: ['run.', 'model.'],
   compare: [],
+  'experiment-ls': ['experiment.', 'run.'],
+  'experiment-show': ['experiment.', 'run.'],
+  'experiment-winner': ['experiment.', 'run.'],
+  'experiment-compare': [],
   models: ['model.', 'endpoint.'],
   checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
@@ -44,6 +48,7 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   profile: ['profile-show', 'ref'],
   contract: ['contract-show', 'name'],
   run: ['runs', 'name'],
+  experiment: ['experiment-show', 'name'],
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
   drift: ['checks', 'name'],
@@ -57,10 +62,26 @@ export function isRead(verb: string): boolean {
   return Object.hasOwn(READS, verb);
 }
 
-/** Whether an event of that kind may change the answer to a query. */
-export function concerns(query: IQuery, kind: string): boolean {
+/**
+ * Whether an event of that kind may change the answer to a query.
+ *
+ * @param experiment - Id of the experiment whose trial the event is about.
+ */
+export function concerns(
+  query: IQuery,
+  kind: string,
+  experiment?: string
+): boolean {
   if (!isRead(query.verb) || (kind === TRAFFIC && query.verb !== 'endpoints')) {
     return false;
+  }
+  const { name } = query.args;
+  if (
+    experiment &&
+    query.verb.startsWith('experiment-') &&
+    /^[0-9a-f]{32}$/.test(name ?? '')
+  ) {
+    return name === experiment;
   }
   return (READS[query.verb] ?? []).some(prefix => kind.startsWith(prefix));
 }
@@ -95,6 +116,7 @@ const RECORDS = [
   'dataset',
   'contract',
   'run',
+  'experiment',
   'model',
   'endpoint',
   'drift',

@@ -16,6 +16,8 @@ export interface IChange {
   readonly subject: string;
   readonly actor: string;
   readonly at: string;
+  /** Id of the experiment whose trial the record is. */
+  readonly experiment?: string;
 }
 
 /**

@@ -96,7 +96,7 @@ export class Workspace implements IWorkspace {
     }
     const change = emission as unknown as IChange;
     for (const live of this._views.values()) {
-      if (live.query && concerns(live.query, change.kind)) {
+      if (live.query && concerns(live.query, change.kind, change.experiment)) {
         live.touch();
       }
     }

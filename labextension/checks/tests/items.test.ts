@@ -33,6 +33,22 @@ describe('an item of the sidebar', () => {
     expect(item.state?.text).toBe('version 3');
   });
 
+  it('of an experiment goes by its name, with how far it is', () => {
+    const ref = `experiment:${'4707d79071437f30'.repeat(2)}`;
+    const item = itemOf(COLUMNS, {
+      ...row(ref, 'boosting running, 18 of 50 trials', 'info'),
+      label: 'boosting',
+      short: 'running',
+      more: '18 of 50'
+    });
+    expect(item).toEqual({
+      ref,
+      name: 'boosting',
+      more: '18 of 50',
+      state: { text: 'running', level: 'info' }
+    });
+  });
+
   it('of a run goes by the name it was given, with the start of its id', () => {
     const ref = 'run:4707d79071437f30f68f5359b6b7a2fc';
     expect(itemOf(COLUMNS, row(ref, 'delay finished', 'good'))).toEqual({

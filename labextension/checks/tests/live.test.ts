@@ -38,6 +38,32 @@ describe('a live view', () => {
     expect(ask).toHaveBeenCalledTimes(2);
   });
 
+  it('asks once a second while events go on and on', async () => {
+    const ask = vi.fn(() => Promise.resolve(answer('x')));
+    const live = new LiveView(QUERY, ask);
+    live.watch();
+    await vi.runAllTimersAsync();
+    await vi.advanceTimersByTimeAsync(5000);
+    ask.mockClear();
+    for (let elapsed = 0; elapsed < 10_000; elapsed += 5) {
+      live.touch();
+      await vi.advanceTimersByTimeAsync(5);
+    }
+    expect(ask.mock.calls.length).toBeGreaterThanOrEqual(9);
+    expect(ask.mock.calls.length).toBeLessThanOrEqual(10);
+  });
+
+  it('asks at once when the first event comes after a while', async () => {
+    const ask = vi.fn(() => Promise.resolve(answer('x')));
+    const live = new LiveView(QUERY, ask);
+    live.watch();
+    await vi.runAllTimersAsync();
+    await vi.advanceTimersByTimeAsync(5000);
+    live.touch();
+    await vi.advanceTimersByTimeAsync(250);
+    expect(ask).toHaveBeenCalledTimes(2);
+  });
+
   it('asks once more when something changed while it was asking', async () => {
     let release: (view: IView) => void = () => undefined;
     const ask = vi

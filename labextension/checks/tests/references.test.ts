@@ -40,6 +40,18 @@ describe('references lead to panels', () => {
     );
   });
 
+  it('leaves alone what shows another experiment than the trial is of', () => {
+    const [one, other] = ['1'.repeat(32), '2'.repeat(32)];
+    const query = { verb: 'experiment-show', args: { name: one } };
+    expect(concerns(query, 'run.finished', one)).toBe(true);
+    expect(concerns(query, 'run.finished', other)).toBe(false);
+    expect(concerns(query, 'experiment.ended')).toBe(true);
+    const named = { verb: 'experiment-show', args: { name: 'boosting' } };
+    expect(concerns(named, 'run.finished', other)).toBe(true);
+    const all = { verb: 'experiment-ls', args: {} };
+    expect(concerns(all, 'run.finished', other)).toBe(true);
+  });
+
   it('is asked again for what concerns it alone', () => {
     const endpoints = { verb: 'endpoints', args: {} };
     expect(concerns(endpoints, 'endpoint.ready')).toBe(true);

@@ -93,7 +93,7 @@ export function NoticeBlock(props: {
 
 /** Something to copy. */
 export function CodeBlock(props: { block: ICode }): React.JSX.Element {
-  const { trans } = useHost();
+  const { trans, insert } = useHost();
   return (
     <Titled title={props.block.title}>
       <div className="jp-mlops-Code">
@@ -102,6 +102,17 @@ export function CodeBlock(props: { block: ICode }): React.JSX.Element {
         </pre>
         <CopyButton text={props.block.text} />
       </div>
+      {props.block.insert && insert ? (
+        <button
+          type="button"
+          className="jp-mlops-Button jp-mlops-Code-insert"
+          onClick={() => {
+            insert(props.block.text);
+          }}
+        >
+          {trans.__('Insert into the notebook')}
+        </button>
+      ) : null}
     </Titled>
   );
 }

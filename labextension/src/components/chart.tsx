@@ -1,3 +1,4 @@
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { MessageLoop } from '@lumino/messaging';
@@ -13,6 +14,9 @@ const VEGALITE = [
   'application/vnd.vegalite.v5+json',
   'application/vnd.vegalite.v6+json'
 ];
+
+/** Milliseconds between two drawings of a chart that changes all the time. */
+const APART = 3000;
 
 /** A chart through JupyterLab's own Vega-Lite renderer, else as the picture that came along. */
 export function ChartBlock(props: { block: IChart }): React.JSX.Element {
@@ -34,39 +38,56 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
 
   const mime = VEGALITE.find(type => rendermime?.mimeTypes.includes(type));
 
+  // The same chart comes anew with each answer of the server.
+  const spec = JSON.stringify(block.spec);
+  const drawing = React.useRef<{ drop: (() => void) | null; at: number }>({
+    drop: null,
+    at: 0
+  });
+
   React.useEffect(() => {
     const host = frame.current;
     if (!host || !rendermime || !mime) {
       return;
     }
-    const renderer = rendermime.createRenderer(mime);
-    renderer.addClass('jp-mlops-Chart-drawing');
-    MessageLoop.sendMessage(renderer, Widget.Msg.BeforeAttach);
-    host.appendChild(renderer.node);
-    MessageLoop.sendMessage(renderer, Widget.Msg.AfterAttach);
-    const model: IRenderMime.IMimeModel = {
-      trusted: true,
-      data: { [mime]: themed(block.spec, host) as ReadonlyPartialJSONObject },
-      metadata: {
-        [mime]: { embed_options: { actions: false, renderer: 'svg' } }
-      },
-      setData: () => undefined
+    let isOvertaken = false;
+    const draw = (): void => {
+      drawing.current.at = Date.now();
+      const read = JSON.parse(spec) as Record<string, unknown>;
+      const { drawn, drop } = drawInto(host, rendermime, mime, read);
+      drawn.then(
+        () => {
+          if (isOvertaken) {
+            drop();
+            return;
+          }
+          // The one before stays until this one can take its place.
+          drawing.current.drop?.();
+          drawing.current.drop = drop;
+          host.dataset.drawn = 'true';
+          setFailure('');
+        },
+        (reason: unknown) => {
+          drop();
+          setFailure(String(reason));
+        }
+      );
     };
-    renderer.renderModel(model).then(
-      () => {
-        setFailure('');
-      },
-      (reason: unknown) => {
-        setFailure(String(reason));
-      }
-    );
+    const rest = drawing.current.at + APART - Date.now();
+    const timer = setTimeout(draw, Math.max(0, rest));
     return () => {
-      MessageLoop.sendMessage(renderer, Widget.Msg.BeforeDetach);
-      renderer.node.remove();
-      MessageLoop.sendMessage(renderer, Widget.Msg.AfterDetach);
-      renderer.dispose();
+      isOvertaken = true;
+      clearTimeout(timer);
     };
-  }, [block.spec, rendermime, mime, theme]);
+  }, [spec, rendermime, mime, theme]);
+
+  React.useEffect(
+    () => () => {
+      drawing.current.drop?.();
+      drawing.current.drop = null;
+    },
+    []
+  );
 
   const isDrawn = Boolean(rendermime && mime && !failure);
   return (
@@ -87,4 +108,38 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
       </figure>
     </Titled>
   );
+}
+
+/** Draw a chart below what is drawn already, out of sight until it is done. */
+function drawInto(
+  host: HTMLElement,
+  rendermime: IRenderMimeRegistry,
+  mime: string,
+  spec: Record<string, unknown>
+): { drawn: Promise<void>; drop: () => void } {
+  const renderer = rendermime.createRenderer(mime);
+  renderer.addClass('jp-mlops-Chart-drawing');
+  renderer.node.dataset.pending = 'true';
+  MessageLoop.sendMessage(renderer, Widget.Msg.BeforeAttach);
+  host.appendChild(renderer.node);
+  MessageLoop.sendMessage(renderer, Widget.Msg.AfterAttach);
+  const model: IRenderMime.IMimeModel = {
+    trusted: true,
+    data: { [mime]: themed(spec, host) as ReadonlyPartialJSONObject },
+    metadata: {
+      [mime]: { embed_options: { actions: false, renderer: 'svg' } }
+    },
+    setData: () => undefined
+  };
+  return {
+    drawn: renderer.renderModel(model).then(() => {
+      delete renderer.node.dataset.pending;
+    }),
+    drop: () => {
+      MessageLoop.sendMessage(renderer, Widget.Msg.BeforeDetach);
+      renderer.node.remove();
+      MessageLoop.sendMessage(renderer, Widget.Msg.AfterDetach);
+      renderer.dispose();
+    }
+  };
 }

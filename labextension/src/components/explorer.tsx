@@ -5,6 +5,7 @@ import type { Block, IExplorer, Row } from '../views';
 import { blocksOf, valueOf } from '../views';
 import { Failure } from './blocks';
 import { Cell } from './cells';
+import { ConditionBox } from './condition';
 import { useHost } from './host';
 import { Pager, usePages } from './pager';
 import { Prose, Titled } from './section';
@@ -61,18 +62,22 @@ export function ExplorerBlock(props: {
     <Titled
       title={block.title}
       aside={
-        block.total > WORTH_FILTERING ? (
-          <input
-            type="search"
-            className="jp-mlops-Filter"
-            data-lm-suppress-shortcuts="true"
-            aria-label={trans.__('Search columns')}
-            placeholder={trans.__('Search')}
-            value={filter}
-            onChange={event => {
-              setFilter(event.target.value);
-            }}
-          />
+        block.total > WORTH_FILTERING || block.condition ? (
+          block.condition ? (
+            <ConditionBox example={block.condition} onChange={setFilter} />
+          ) : (
+            <input
+              type="search"
+              className="jp-mlops-Filter"
+              data-lm-suppress-shortcuts="true"
+              aria-label={trans.__('Search columns')}
+              placeholder={trans.__('Search')}
+              value={filter}
+              onChange={event => {
+                setFilter(event.target.value);
+              }}
+            />
+          )
         ) : null
       }
     >
@@ -119,7 +124,9 @@ export function ExplorerBlock(props: {
                 <td colSpan={block.columns.length}>
                   {remote?.isLoading
                     ? trans.__('Loading…')
-                    : trans.__('No column holds these words.')}
+                    : block.condition
+                      ? trans.__('Nothing fulfils this.')
+                      : trans.__('No column holds these words.')}
                 </td>
               </tr>
             )}

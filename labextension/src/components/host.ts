@@ -32,6 +32,8 @@ export interface IHost {
   readonly ask: ((query: IAsk) => Promise<IView>) | null;
   /** Copy text to the clipboard. */
   readonly copy: ((text: string) => void) | null;
+  /** Put a cell into the notebook that was looked at last. */
+  readonly insert: ((source: string) => void) | null;
 }
 
 export const PLAIN_HOST: IHost = {
@@ -43,7 +45,8 @@ export const PLAIN_HOST: IHost = {
   open: null,
   act: null,
   ask: null,
-  copy: null
+  copy: null,
+  insert: null
 };
 
 export const HostContext = React.createContext<IHost>(PLAIN_HOST);

@@ -34,7 +34,9 @@ export function useRemoteRows(
     failure: null
   };
   const [found, setFound] = React.useState<IRemoteRows | null>(null);
-  const query = block.total > block.rows.length ? (block.pages ?? null) : null;
+  const isPart = block.total > block.rows.length;
+  const query =
+    isPart || (block.condition && search.trim()) ? (block.pages ?? null) : null;
   const isAsIs = !search.trim() && !sort && page === 0;
   const key = JSON.stringify([query, search, sort, page, size]);
   React.useEffect(() => {
@@ -51,7 +53,13 @@ export function useRemoteRows(
           : {};
         ask({
           verb: query.verb,
-          args: { ...query.args, ...order, search, page: page + 1, size }
+          args: {
+            ...query.args,
+            ...order,
+            [query.names?.search ?? 'search']: search,
+            page: page + 1,
+            size
+          }
         }).then(
           view => {
             const table = view.blocks.find(one => one.type === 'explorer');
@@ -67,15 +75,15 @@ export function useRemoteRows(
           }
         );
       },
-      search ? SETTLE : 0
+      search && !block.condition ? SETTLE : 0
     );
     return () => {
       isOvertaken = true;
       clearTimeout(timer);
     };
-    // The key holds all that makes a difference.
+    // The key holds all that makes a difference, but that there are other rows by now.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [ask, key]);
+  }, [ask, key, block.rows]);
   return ask && query ? (found ?? first) : null;
 }
 
@@ -96,7 +104,8 @@ export function useDetail(
       return;
     }
     let isGone = false;
-    const args = { ...detail.args, position: rowKey };
+    const name = detail.names?.position ?? 'position';
+    const args = { ...detail.args, [name]: rowKey };
     ask({ verb: detail.verb, args }).then(
       view => {
         if (!isGone) {

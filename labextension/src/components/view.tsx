@@ -32,11 +32,15 @@ export function View(props: { view: IView }): React.JSX.Element {
 }
 
 export function Blocks(props: { blocks: readonly Block[] }): React.JSX.Element {
+  // Which of its type: what a person filled in or opened stays when a block comes before it.
+  const seen: Partial<Record<Block['type'], number>> = {};
   return (
     <>
-      {props.blocks.map((block, place) => (
-        <BlockView key={`${place}-${block.type}`} block={block} />
-      ))}
+      {props.blocks.map(block => {
+        const nth = (seen[block.type] ?? 0) + 1;
+        seen[block.type] = nth;
+        return <BlockView key={`${block.type}-${nth}`} block={block} />;
+      })}
     </>
   );
 }

@@ -26,6 +26,19 @@ export function itemOf(
         }
       : null;
   const short = shortName(ref);
+  const label = valueOf(row, 'label');
+  if (state && typeof label === 'string' && label) {
+    // Records with ids; a person knows them by the names they were given.
+    const given = valueOf(row, 'short');
+    const text = typeof given === 'string' && given ? given : state.text;
+    const more = valueOf(row, 'more');
+    return {
+      ref,
+      name: label,
+      more: typeof more === 'string' && more ? more : short,
+      state: { ...state, text }
+    };
+  }
   const given = state?.text.lastIndexOf(' ') ?? -1;
   if (state && given > 0 && splitReference(ref).kind === 'run') {
     // Runs have ids; a person knows them by the name that stands with their state.

@@ -67,6 +67,12 @@ export class Panels implements IPanels {
       ask: query => this._workspace.ask(query),
       copy: text => {
         Clipboard.copyToSystem(text);
+      },
+      insert: source => {
+        const { commands } = this._app;
+        if (commands.hasCommand(CommandIDs.insertLine)) {
+          void commands.execute(CommandIDs.insertLine, { line: source });
+        }
       }
     };
   }

@@ -23,6 +23,9 @@ export const OVERVIEW: IQuery = { verb: 'status', args: {} };
 /** What data must be like: a list beside the sections. */
 export const CONTRACTS: IQuery = { verb: 'contract-ls', args: {} };
 
+/** Cells that were run once: a list beside that of experiments. */
+export const RUNS: IQuery = { verb: 'runs', args: {} };
+
 /** The sections, in the order of a model's life. */
 export function sections(trans: TranslationBundle): readonly ISection[] {
   return [
@@ -46,7 +49,7 @@ export function sections(trans: TranslationBundle): readonly ISection[] {
       id: 'experiments',
       title: trans.__('Experiments'),
       table: 'Experiments',
-      query: { verb: 'runs', args: {} },
+      query: { verb: 'experiment-ls', args: {} },
       empty: trans.__('No runs yet. Put this above a cell that fits a model:'),
       line: '%%mlops train delay --data flights --target late'
     },

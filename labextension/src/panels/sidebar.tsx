@@ -108,11 +108,34 @@ function Content(props: {
           }}
           onInsert={insert}
           more={
-            section.id === 'data' ? <Ways commands={commands} /> : undefined
+            section.id === 'data' ? (
+              <Ways commands={commands} />
+            ) : section.id === 'experiments' ? (
+              <Runs commands={commands} />
+            ) : undefined
           }
         />
       ))}
     </>
+  );
+}
+
+/** From experiments to the runs that belong to none. */
+function Runs(props: { commands: CommandRegistry }): React.JSX.Element {
+  const { commands } = props;
+  const { trans } = useHost();
+  return (
+    <div className="jp-mlops-Ways">
+      <button
+        type="button"
+        className="jp-mlops-Link jp-mlops-Section-all"
+        onClick={() => {
+          void commands.execute(CommandIDs.openList, { list: 'runs' });
+        }}
+      >
+        {trans.__('Runs')}
+      </button>
+    </div>
   );
 }
 

@@ -13,7 +13,7 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { CommandIDs, describe, textArgument } from '../commands';
 import { mlopsIcon } from '../icons';
 import { Panels } from '../panels/panels';
-import { CONTRACTS, OVERVIEW, sections } from '../panels/sections';
+import { CONTRACTS, OVERVIEW, RUNS, sections } from '../panels/sections';
 import type { IQuery } from '../references';
 import { keyOf } from '../references';
 import { IPanels, IWorkspace } from '../tokens';
@@ -51,7 +51,8 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
     const category = trans.__('MLOps');
     const lists = [
       ...sections(trans),
-      { id: 'contracts', title: trans.__('Contracts'), query: CONTRACTS }
+      { id: 'contracts', title: trans.__('Contracts'), query: CONTRACTS },
+      { id: 'runs', title: trans.__('Runs'), query: RUNS }
     ];
 
     commands.addCommand(CommandIDs.openList, {
@@ -62,7 +63,7 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
       icon: mlopsIcon,
       describedBy: describe(
         {
-          list: 'data, contracts, labels, experiments, models, endpoints or overview'
+          list: 'data, contracts, labels, experiments, runs, models, endpoints or overview'
         },
         []
       ),
