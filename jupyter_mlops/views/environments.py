@@ -142,9 +142,7 @@ def removed_view(result: RemovedEnvironment) -> View:
 
 
 def _facts(result: NamedEnvironment) -> list[Fact]:
-    made = f"from {_SOURCES[result.source]}"
-    if result.added:
-        made += f", and {', '.join(result.added)}"
+    added = f"{' and' if result.source != 'packages' else ':'} {', '.join(result.added)}"
     shared = "the rest is linked from uv's cache"
     return [
         Fact(
@@ -152,14 +150,15 @@ def _facts(result: NamedEnvironment) -> list[Fact]:
             value=f"{size_text(result.own_size)} of its own, {size_text(result.size)} in all",
             hint=shared if result.own_size < result.size else "",
         ),
-        Fact(label="Kernel", value=f"{result.name} (jupyter-mlops)" if result.kernel else "–"),
-        Fact(label="Lock", value=result.lock[:DIGITS], hint=result.file),
-        Fact(label="Digest", value=result.digest[:DIGITS], hint="what runs in it record"),
         Fact(
-            label="Made",
-            value=f"{time_text(result.made_at.isoformat())} by {result.actor}",
-            hint=made,
+            label="From",
+            value=_SOURCES[result.source] + (added if result.added else ""),
+            hint=result.file,
         ),
+        Fact(label="Kernel", value=f"{result.name} (jupyter-mlops)" if result.kernel else "–"),
+        Fact(label="Lock", value=result.lock[:DIGITS], hint="SHA-256 of all pins and hashes"),
+        Fact(label="Digest", value=result.digest[:DIGITS], hint="what runs in it record"),
+        Fact(label="Made", value=f"{time_text(result.made_at.isoformat())} by {result.actor}"),
         Fact(label="Folder", value=result.folder),
     ]
 

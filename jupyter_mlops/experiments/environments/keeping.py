@@ -154,7 +154,8 @@ def lock(ws: Workspace, name: str, *, offline: bool = False) -> NamedEnvironment
         folder = Path(before.folder)
         if locked.sha256 == before.lock:
             if is_whole(before) and _same(surroundings_of(python_of(folder)), before):
-                return before
+                notes = dict.fromkeys([*before.notes, *locked.notes])
+                return replace(before, notes=tuple(notes))
             refuse_if_used(folder, name)
         after = _establish(ws, uv, name, wish, locked, before, again=True)
         return replace(after, changes=changes(before.packages, after.packages))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError, Unavailable
+from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError, NotFound, Unavailable
 
 __all__ = ["explain", "masked", "missing_package", "premises"]
 
@@ -23,7 +23,10 @@ _NETWORK: Final = re.compile(
     r"|network is unreachable|failed to lookup address|tls handshake",
     re.IGNORECASE,
 )
-_UNCACHED: Final = re.compile(r"not found in the cache|network (?:was|connectivity is) disabled")
+_UNCACHED: Final = re.compile(
+    r"not found in the cache|network (?:was|connectivity is) disabled|needs to be downloaded from"
+)
+_INCLUDED: Final = re.compile(r"Error parsing included file in `[^`]*` at position \d+: ")
 
 
 def explain(complaint: str, name: str, *, offline: bool = False) -> MLOpsError:
@@ -40,9 +43,9 @@ def explain(complaint: str, name: str, *, offline: bool = False) -> MLOpsError:
 
     Examples
     --------
-    >>> text = "cause: Because a==1 depends on b>2 and you require b<2, we can conclude that ."
-    >>> print(explain("No solution found " + text, "tiny").why)
-    a==1 depends on b>2 and you require b<2
+    >>> told = "Because a depends on b>2 and you require b<2, we can conclude that it fails."
+    >>> explain(f"error: No solution found: {told}", "tiny").why
+    'a depends on b>2 and you require b<2'
     """
     text = masked(_flat(complaint))
     if offline and _UNCACHED.search(text.lower()):
@@ -51,6 +54,15 @@ def explain(complaint: str, name: str, *, offline: bool = False) -> MLOpsError:
             _short("; ".join(premises(text)) or _last(complaint)),
             "leave --offline out once",
             code="E-ENV-002",
+        )
+    absent = missing_package(complaint)
+    if "No solution found" in text and absent is not None:
+        gone = "==".join(part for part in absent if part)
+        return NotFound(
+            f"{name!r} can't have {gone}",
+            "the package index has no such thing",
+            "correct its name or version, or say in the requirements which --index-url has it",
+            code="E-ENV-026",
         )
     if "No solution found" in text:
         return Conflict(
@@ -110,7 +122,8 @@ def _causes(complaint: str) -> str:
     starts = [number for number, line in enumerate(lines) if line.startswith("error:")]
     told = lines[starts[-1] if starts else 0 :]
     told = [line for line in told if not line.strip().startswith(("hint:", "^"))]
-    return re.sub(r"\s*cause:\s*", ": ", _flat("\n".join(told)).removeprefix("error: "))
+    line = re.sub(r"\s*cause:\s*", ": ", _flat("\n".join(told)).removeprefix("error: "))
+    return _INCLUDED.sub("", line)
 
 
 def _last(complaint: str) -> str:

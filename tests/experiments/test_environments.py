@@ -1,0 +1,438 @@
+"""Environments of one's own: real uv, a real index, tiny packages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from ast import literal_eval
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_mlops.experiments import environments
+from jupyter_mlops.experiments.environments import kernels, making
+from jupyter_mlops.experiments.environments.refusals import explain, missing_package
+from jupyter_mlops.experiments.environments.resolving import EXCHANGED
+from jupyter_mlops.verbs.table import find as verb
+from jupyter_mlops.views import mimebundle
+from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError, NotFound, Unavailable, Workspace
+
+#: A process of its own that makes an environment, and says how that went.
+MAKE = """
+import sys
+from jupyter_mlops.experiments import environments
+from jupyter_mlops.workspace import MLOpsError, Workspace
+ws = Workspace.open(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    made = environments.create(ws, "tiny", add=sys.argv[2:], bare=True)
+    print("made", *made.notes, flush=True)
+except MLOpsError as error:
+    print("refused", error, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache on the disk where the environments are, with what most tests install."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_CACHE_DIR", str(folder))
+        ws = Workspace.open(tmp_path_factory.mktemp("first"))
+        environments.create(ws, "first", add=["six", "idna==3.7"], bare=True)
+        environments.create(ws, "second", add=["idna==3.10"], bare=True)
+    return folder
+
+
+@pytest.fixture
+def lab(ws: Workspace, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace whose environments come from that cache, and whose folder is the current one."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache))
+    monkeypatch.chdir(ws.root)
+    return ws
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Path]]:
+    """A copy of the environment that runs these tests, and where its kernel is."""
+    prefix = tmp_path_factory.mktemp("prefix")
+    ws = Workspace.open(tmp_path_factory.mktemp("copied"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "_prefix", lambda ws: prefix)
+        environments.create(ws, "copy", source="this")
+        yield ws, prefix
+
+
+def packages_in(python: Path) -> Path:
+    (found,) = python.parents[1].glob("lib/python3*/site-packages")
+    return found
+
+
+def folders(ws: Workspace) -> list[str]:
+    home = ws.home / "environments"
+    return sorted(one.name for one in home.iterdir() if not one.name.startswith("."))
+
+
+def kinds(ws: Workspace) -> list[str]:
+    return [event.kind for event in ws.events() if event.kind.startswith("env.")]
+
+
+def test_requirements_beside_the_notebook_become_a_locked_environment(lab: Workspace) -> None:
+    notebook = lab.root / "deep" / "study.ipynb"
+    notebook.parent.mkdir()
+    notebook.write_text("{}")
+    notebook.with_name("requirements.txt").write_text("six\nidna<3.8\n")
+    made = verb("env create")(
+        lab, name="tiny", namespace={"__session__": str(notebook)}, from_="requirements", bare=True
+    )
+    assert [one.partition("==")[0] for one in made.packages] == ["idna", "six"]
+    assert made.packages[0] == "idna==3.7"
+    lock = lab.artifacts.read_bytes(f"environments/{made.lock}.txt")
+    assert hashlib.sha256(lock).hexdigest() == made.lock
+    assert lock.count(b"--hash=sha256:") >= 4  # each has a wheel and an sdist
+    python = environments.interpreter(lab, "env:tiny")
+    told = [python, "-c", "import six, idna, sys; print(idna.__version__, sys.prefix)"]
+    assert subprocess.check_output(told, text=True).split() == ["3.7", made.folder]
+    assert kinds(lab) == ["env.created"]
+    (event,) = lab.events(kind="env.created")
+    assert event.payload["lock"] == made.lock
+    assert event.outputs == (f"env:{environments.digest_of(python)}",)
+    assert made.digest == environments.digest_of(python)
+    assert environments.find(lab, "tiny") == made
+
+
+def test_files_are_linked_from_the_cache_and_the_disk_used_is_told(
+    lab: Workspace, cache: Path
+) -> None:
+    made = environments.create(lab, "tiny", add=["six"], bare=True, offline=True)
+    file = packages_in(environments.interpreter(lab, "tiny")) / "six.py"
+    inodes = {one.stat().st_ino for one in cache.rglob("six.py")}
+    assert file.stat().st_ino in inodes
+    assert file.stat().st_size < made.size - made.own_size
+    # Copies share nothing.
+    os.environ["UV_LINK_MODE"] = "copy"
+    try:
+        alone = environments.create(lab, "alone", add=["six"], bare=True, offline=True)
+    finally:
+        del os.environ["UV_LINK_MODE"]
+    assert alone.own_size == alone.size == made.size
+    text = mimebundle(made)["text/plain"]
+    assert f"{made.own_size / 1000:.1f} kB of its own" in text
+
+
+def test_a_conflict_is_one_sentence_before_anything_is_made(lab: Workspace) -> None:
+    (lab.root / "requirements.txt").write_text("idna==3.7\n")
+    with pytest.raises(Conflict, match=r"you require idna==3\.10 and idna==3\.7") as caught:
+        verb("env create")(lab, name="tiny", from_="requirements", add=["idna==3.10"], bare=True)
+    assert caught.value.code == "E-ENV-003"
+    assert "\n" not in str(caught.value)
+    with pytest.raises(Conflict, match=r"jupyter-mlops==\S+ depends on pandas>=\S+, and you"):
+        environments.create(lab, "tiny", add=["pandas<2"])
+    with pytest.raises(NotFound, match="'tiny' can't have six==99"):
+        environments.create(lab, "tiny", add=["six==99"], bare=True)
+    (lab.root / "bad.txt").write_text("six >\n")
+    with pytest.raises(Invalid, match=r"can't be read: Couldn't parse requirement in `bad\.txt`"):
+        environments.create(lab, "tiny", file="bad.txt", bare=True)
+    assert folders(lab) == []
+    assert kinds(lab) == []
+    assert len(environments.list_environments(lab)) == 0
+
+
+def test_without_a_network_it_says_what_still_works(
+    lab: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
+    with pytest.raises(Unavailable, match=r"six was not found in the cache.*leave --offline out"):
+        environments.create(lab, "tiny", add=["six"], bare=True, offline=True)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://ada:pass-word@127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(Unavailable, match=r"the package index doesn't answer.*--offline") as caught:
+        environments.create(lab, "tiny", add=["six"], bare=True)
+    assert "pass-word" not in str(caught.value)
+
+
+def test_locking_again_takes_what_is_new_and_tells_it(lab: Workspace) -> None:
+    file = lab.root / "requirements.txt"
+    file.write_text("idna==3.7\nsix\n")
+    first = environments.create(lab, "tiny", source="requirements", bare=True)
+    assert environments.lock(lab, "tiny") == first
+    assert kinds(lab) == ["env.created"]
+    file.write_text("idna==3.10\nsix\n")
+    second = environments.lock(lab, "tiny", offline=True)
+    assert second.changes == ("idna 3.7 → 3.10",)
+    assert (second.lock != first.lock, second.made_at) == (True, first.made_at)
+    assert folders(lab) == [Path(second.folder).name]
+    assert kinds(lab) == ["env.created", "env.locked"]
+    assert lab.events(kind="env.locked")[0].payload["before"] == first.lock
+    # What can't be resolved leaves it as it was.
+    file.write_text("idna==3.10\nidna==3.7\n")
+    with pytest.raises(Conflict):
+        environments.lock(lab, "tiny", offline=True)
+    assert environments.interpreter(lab, "tiny").is_relative_to(second.folder)
+    file.unlink()
+    assert any("is gone" in note for note in environments.lock(lab, "tiny", offline=True).notes)
+
+
+def test_what_was_installed_by_hand_is_found_and_undone(lab: Workspace) -> None:
+    made = environments.create(lab, "tiny", add=["six"], bare=True, offline=True)
+    python = environments.interpreter(lab, "tiny")
+    (packages_in(python) / "by_hand-1.0.dist-info").mkdir()
+    checked = environments.check(lab, "tiny")
+    assert not checked.ok
+    assert "It was changed after it was made (by-hand – → 1.0)" in checked.problems[0]
+    assert "env lock tiny" in mimebundle(checked)["text/plain"]
+    environments.lock(lab, "tiny", offline=True)
+    assert environments.check(lab, "tiny").problems == ()
+    assert environments.find(lab, "tiny").lock == made.lock
+
+
+def test_a_project_and_another_file(lab: Workspace) -> None:
+    project = '[project]\nname = "p"\nversion = "1"\ndependencies = ["idna<3.8"]\n'
+    (lab.root / "pyproject.toml").write_text(project)
+    made = verb("env create")(
+        lab, name="p", from_="pyproject", add=["six>1", "<2"], bare=True, offline=True
+    )
+    assert made.packages[0] == "idna==3.7"
+    assert made.added == ("six>1,<2",)
+    with pytest.raises(NotFound, match=r"no other\.txt: looked in .*name it with --file"):
+        environments.create(lab, "q", file="other.txt")
+    with pytest.raises(Invalid, match="nothing says what 'q' consists of"):
+        environments.create(lab, "q")
+    with pytest.raises(Invalid, match=r"'--index-url=x' is no package"):
+        environments.create(lab, "q", add=["--index-url=x"])
+    with pytest.raises(Invalid, match="--python can't be 'three'"):
+        environments.create(lab, "q", add=["six"], python="three")
+
+
+def test_passwords_of_an_index_are_used_and_not_kept(lab: Workspace, cache: Path) -> None:
+    (lab.root / "requirements.txt").write_text(
+        "--index-url https://ada:pass-word@pypi.org/simple\nsix\n"
+    )
+    made = environments.create(lab, "tiny", source="requirements", bare=True)
+    lock = lab.artifacts.read_bytes(f"environments/{made.lock}.txt").decode()
+    assert "--index-url https://***@pypi.org/simple" in lock
+    assert "pass-word" not in lock + json.dumps(made.plan) + str(lab.events())
+
+
+def test_removing_gives_back_the_disk_and_keeps_the_lock(lab: Workspace) -> None:
+    made = environments.create(lab, "tiny", add=["six"], bare=True, offline=True)
+    removed = verb("env remove")(lab, name="tiny")
+    assert (removed.freed, folders(lab)) == (made.own_size, [])
+    assert lab.artifacts.exists(f"environments/{made.lock}.txt")
+    assert kinds(lab) == ["env.created", "env.removed"]
+    for use in (environments.interpreter, environments.check, environments.remove):
+        with pytest.raises(NotFound, match="no environment is called 'tiny'"):
+            use(lab, "tiny")
+
+
+def test_one_that_is_gone_is_made_again_from_its_lock(lab: Workspace) -> None:
+    made = environments.create(lab, "tiny", add=["idna==3.7"], bare=True, offline=True)
+    shutil.rmtree(made.folder)
+    with pytest.raises(Unavailable, match="is gone or broken; `env create tiny` makes it again"):
+        environments.interpreter(lab, "tiny")
+    again = environments.create(lab, "tiny", offline=True)
+    assert (again.lock, again.packages) == (made.lock, made.packages)
+    with pytest.raises(Conflict, match="called 'tiny' already"):
+        environments.create(lab, "tiny", add=["six"], bare=True)
+    # A lock that somebody changed isn't used.
+    shutil.rmtree(made.folder)
+    lab.artifacts.write_bytes(f"environments/{made.lock}.txt", b"# Python 3 on x\nsix==1.16.0\n")
+    with pytest.raises(Conflict, match="isn't the one that was recorded"):
+        environments.create(lab, "tiny", offline=True)
+
+
+def started(ws: Workspace, *packages: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAKE, str(ws.root), *packages],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_killed_at_any_moment_it_is_whole_or_not_there(lab: Workspace) -> None:
+    chance = random.Random(20261128)
+    seen = set()
+    for _ in range(5):
+        with started(lab, "six", "idna==3.7") as process:
+            assert process.stdin is not None
+            print(file=process.stdin, flush=True)
+            try:
+                process.wait(chance.uniform(0.02, 0.35))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+        try:
+            python = environments.interpreter(lab, "tiny")
+        except (NotFound, Unavailable) as error:
+            seen.add(type(error))
+            continue
+        assert environments.check(lab, "tiny").problems == ()
+        subprocess.check_call([python, "-c", "import six, idna"])
+        environments.remove(lab, "tiny")
+    assert seen
+    made = environments.create(lab, "tiny", add=["six", "idna==3.7"], bare=True, offline=True)
+    assert folders(lab) == [Path(made.folder).name]
+    assert environments.check(lab, "tiny").problems == ()
+
+
+def test_a_half_made_one_is_never_used(lab: Workspace) -> None:
+    half = lab.home / "environments" / "tiny-0123abcd" / "bin"
+    half.mkdir(parents=True)
+    (half / "python").symlink_to(sys.executable)
+    with pytest.raises(Unavailable, match="isn't finished"):
+        environments.interpreter(lab, "tiny")
+    made = environments.create(lab, "tiny", add=["six"], bare=True, offline=True)
+    assert folders(lab) == [Path(made.folder).name]
+
+
+def test_two_that_make_one_name_take_turns(lab: Workspace) -> None:
+    both = [started(lab, "six"), started(lab, "six")]
+    for process in both:
+        assert process.stdin is not None
+        print(file=process.stdin, flush=True)
+    said = sorted(process.communicate(timeout=60)[0].splitlines()[-1] for process in both)
+    # The one that came second was told, whether it waited or came when all was done.
+    assert said[0].startswith("made It is no kernel")
+    assert "Another process made it meanwhile" in said[1] or "already" in said[1]
+    assert kinds(lab) == ["env.created"]
+    assert environments.check(lab, "tiny").problems == ()
+
+
+def test_whoever_waits_too_long_is_told(lab: Workspace) -> None:
+    from jupyter_mlops.experiments.environments.turns import turn
+
+    with turn(lab, "tiny"), pytest.raises(Conflict, match="by another process"):
+        with turn(lab, "tiny", longest=0.1):
+            pass
+
+
+def test_what_does_not_fit_is_said_before_anything_starts(lab: Workspace) -> None:
+    environments.create(lab, "tiny", add=["idna==3.7"], bare=True, offline=True)
+    fits = environments.check_fits
+    assert fits(lab, "tiny", {"idna": "3.7", "python": sys.version.split()[0]}) == []
+    assert fits(lab, "tiny", {"python": "3.99.1"}) == [
+        f"Python is {sys.version.split()[0]} in env:tiny and 3.99.1 here, and code pickled by one"
+        " can't be read by the other: make it again with --python 3.99."
+    ]
+    (missing,) = fits(lab, "tiny", {"distributed": "2026.8.0"})
+    assert missing.startswith("distributed isn't in env:tiny, and 2026.8.0 is needed: make it")
+    (other,) = fits(lab, "env:tiny", {"idna": "3.10"})
+    assert other == (
+        "idna is 3.7 in env:tiny and 3.10 here, and the versions must agree: make it again with"
+        " --add idna==3.10."
+    )
+    # Without jupyter-mlops nothing else needs to be said.
+    (ours,) = fits(lab, "tiny")
+    assert "jupyter-mlops isn't in env:tiny" in ours
+    # Patch releases of these read each other's pickles, and of the scheduler's don't speak.
+    there = packages_in(environments.interpreter(lab, "tiny"))
+    for package, version in (("numpy", "2.1.0"), ("pandas", "3.0.1"), ("dask", "2026.8.0")):
+        folder = there / f"{package}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Name: {package}\nVersion: {version}\n")
+    needs = {"numpy": "2.4.6", "pandas": "3.0.6", "dask": "2026.8.1"}
+    (told,) = fits(lab, "tiny", needs)
+    assert told.startswith("dask is 2026.8.0 in env:tiny and 2026.8.1 here, and its workers must")
+
+
+def test_a_copy_of_this_runs_trials_with_the_digest_it_says(
+    copied: tuple[Workspace, Path],
+) -> None:
+    ws, _ = copied
+    made = environments.find(ws, "copy")
+    assert any("jupyter-mlops is the checkout" in one or "was copied" in one for one in made.notes)
+    assert environments.check_fits(ws, "copy") == []
+    assert set(EXCHANGED) < {one.partition("==")[0] for one in made.packages}
+    script = """
+import sys
+from jupyter_mlops import experiments
+from jupyter_mlops.experiments import training
+from jupyter_mlops.workspace import Workspace
+training.send_later = lambda ws: None
+ws = Workspace.open(sys.argv[1])
+try:
+    # What runs is recorded before it runs; a model would take seconds of imports.
+    experiments.train(ws, "inside", "1 / 0", freeze=None)
+except ZeroDivisionError:
+    print(experiments.runs(ws)[0].environment)
+"""
+    python = environments.interpreter(ws, "copy")
+    said = subprocess.check_output([python, "-c", script, str(ws.root)], cwd=ws.root, text=True)
+    assert said.split()[-1] == made.digest
+    assert environments.check(ws, "copy").ok
+
+
+def test_a_copy_is_a_kernel_that_finds_its_workspace(
+    copied: tuple[Workspace, Path], tmp_path: Path
+) -> None:
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import KernelManager
+
+    ws, prefix = copied
+    made = environments.find(ws, "copy")
+    place = str(prefix / "share" / "jupyter" / "kernels")
+    specs = KernelSpecManager(kernel_dirs=[place], ensure_native_kernel=False)
+    assert specs.get_kernel_spec(made.kernel).display_name == "copy (jupyter-mlops)"
+    manager = KernelManager(kernel_name=made.kernel, kernel_spec_manager=specs)
+    manager.start_kernel(cwd=str(tmp_path))
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(60)
+        code = "import sys; from jupyter_mlops.workspace import Workspace\n"
+        code += "found = str(Workspace.open().root), sys.prefix"
+        answer = client.execute(code, user_expressions={"found": "found"}, reply=True, timeout=60)
+        found = answer["content"]["user_expressions"]["found"]["data"]["text/plain"]
+        assert literal_eval(found) == (str(ws.root), made.folder)
+        with pytest.raises(Conflict, match=r"a process runs in it \(\d+\); stop its kernels"):
+            environments.remove(ws, "copy")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert making.users_of(Path(made.folder)) == []
+    removed = environments.remove(ws, "copy")
+    assert removed.kernel == made.kernel
+    assert specs.find_kernel_specs() == {}
+
+
+def test_every_look_is_short_and_static(lab: Workspace) -> None:
+    made = environments.create(lab, "tiny", add=["six"], bare=True, offline=True)
+    shown = {
+        "environment": verb("env show")(lab, name="tiny"),
+        "environments": verb("env ls")(lab),
+        "environment-check": verb("env check")(lab, name="tiny"),
+    }
+    for kind, result in shown.items():
+        bundle = mimebundle(result)
+        assert len(bundle["text/plain"].splitlines()) <= 15
+        assert "<script" not in bundle["text/html"]
+        assert bundle[f"application/vnd.jupyter-mlops.{kind}.v1+json"]["kind"] == kind
+    line = mimebundle(shown["environments"])["text/plain"].splitlines()[-1]
+    for part in ("env:tiny", made.python, made.lock[:12], made.actor):
+        assert part in line
+
+
+def test_uv_in_one_sentence() -> None:
+    chain = """error: No solution found when resolving dependencies
+  cause: Because only ours==1 is available and ours==1 depends on b{sys_platform == 'x'}>2, we \
+can conclude that all versions of ours depend on b>2.
+         And because you require ours and b<2, we can conclude that it is unsatisfiable.
+
+hint: something else"""
+    error = explain(chain, "tiny")
+    assert error.why == "ours==1 depends on b>2, and you require ours and b<2"
+    assert missing_package(chain) is None
+    assert isinstance(error, MLOpsError)
+    error = explain("error: Failed to build `a==1`\n  cause: no compiler", "tiny")
+    assert str(error) == "uv can't make 'tiny': Failed to build `a==1`: no compiler [E-ENV-006]"
