@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from jupyter_mlops.verbs.progress import drawer
 from jupyter_mlops.verbs.table import File, Namespace, verb
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def env_create(
         bare=bare,
         offline=offline,
         near=(*beside, Path.cwd(), ws.root),
+        tell=drawer(),
     )
 
 
@@ -127,7 +129,7 @@ def env_lock(ws: Workspace, name: str, *, offline: bool = False) -> NamedEnviron
     """
     from jupyter_mlops.experiments import environments
 
-    return environments.lock(ws, name, offline=offline)
+    return environments.lock(ws, name, offline=offline, tell=drawer())
 
 
 @verb("env check")

@@ -24,6 +24,7 @@ CHAPTERS = (
     "Workspace",
 )
 """In the order of a model's life; what belongs to none of them is the workspace's."""
+_CHAPTERS = {"profiling": "Data", "contracts": "Data", "environments": "Experiments"}
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def signature(verb: Verb) -> str:
 def chapter(verb: Verb) -> str:
     """The part of the work a command belongs to: its module."""
     module = verb.function.__module__.rpartition(".")[2]
-    name = {"profiling": "Data", "contracts": "Data"}.get(module, module.capitalize())
+    name = _CHAPTERS.get(module, module.capitalize())
     return name if name in CHAPTERS else CHAPTERS[-1]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.experiments.progress import SearchStep
     from jupyter_mlops.views.blocks import View
 
-__all__ = ["Lines", "SearchTeller", "Shown", "Step", "Underway", "shown_by", "teller",
+__all__ = ["Lines", "SearchTeller", "Shown", "Step", "Underway", "drawer", "shown_by", "teller",
            "teller_of_search"]  # fmt: skip
 
 #: Seconds between two looks, and how many times as long as drawing must pass between them.
@@ -202,6 +202,15 @@ def teller_of_search() -> SearchTeller | None:
     """
     face = _face.get()
     return SearchTeller(face.draw) if face is not None else None
+
+
+def drawer() -> Callable[[Shown], None] | None:
+    """What draws steps that a room tells seldom and that say themselves how they look.
+
+    None when nobody looks.
+    """
+    face = _face.get()
+    return face.draw if face is not None else None
 
 
 class Lines:

@@ -10,6 +10,7 @@ from jupyter_mlops.experiments.environments.named import (
     NamedEnvironments,
     RemovedEnvironment,
 )
+from jupyter_mlops.experiments.environments.stages import Stage
 from jupyter_mlops.views.blocks import (
     Action,
     Actions,
@@ -25,7 +26,13 @@ from jupyter_mlops.views.cells import time_text
 from jupyter_mlops.views.registry import look
 from jupyter_mlops.views.rows import size_text
 
-__all__ = ["check_view", "environment_view", "environments_view", "removed_view"]
+__all__ = [
+    "check_view",
+    "environment_view",
+    "environments_view",
+    "removed_view",
+    "stage_view",
+]
 
 DIGITS = 12
 #: The lines of a kernel's or a lock's notes that fit above the packages.
@@ -104,6 +111,16 @@ def environments_view(result: NamedEnvironments) -> View:
             )
         ],
     )
+
+
+@look(Stage)
+def stage_view(result: Stage) -> View:
+    """What is being done and since when; how long it takes nobody knows."""
+    facts = [
+        Fact(label="Step", value=f"{result.done + 1} of {result.total}: {result.doing}"),
+        Fact(label="Since", value=f"{result.seconds:.0f} s"),
+    ]
+    return View(kind="environment", title=f"Making {result.name}", blocks=[Facts(items=facts)])
 
 
 @look(EnvironmentCheck)

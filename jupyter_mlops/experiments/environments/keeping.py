@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,7 @@ from jupyter_mlops.experiments.environments.named import (
     peek,
 )
 from jupyter_mlops.experiments.environments.resolving import Lock, read_lock, resolve
+from jupyter_mlops.experiments.environments.stages import Stage, Stages
 from jupyter_mlops.experiments.environments.turns import environments_folder, turn
 from jupyter_mlops.experiments.environments.uv import Uv
 from jupyter_mlops.experiments.environments.wishes import Source, Wish, wish_for
@@ -60,6 +61,7 @@ def create(
     bare: bool = False,
     offline: bool = False,
     near: Sequence[Path] = (),
+    tell: Callable[[Stage], None] | None = None,
 ) -> NamedEnvironment:
     """Make an environment, offer it as a kernel, and record it.
 
@@ -85,6 +87,8 @@ def create(
         Take packages from uv's cache alone.
     near : sequence of Path
         Where to look for the file.
+    tell : callable, optional
+        Is told what is being done.
 
     Raises
     ------
@@ -102,8 +106,10 @@ def create(
         chosen: Source = source or ("requirements" if file else "packages")
         folders = near or (Path.cwd(), ws.root)
         wish = wish_for(chosen, folders, file=file, python=python, add=add, bare=bare)
+    stages = Stages(name, tell)
+    stages.begin(0, "finding versions that go together")
     with turn(ws, name) as held:
-        uv = replace(uv, held=(held.descriptor,))
+        uv = replace(uv, held=(held.descriptor,), waiting=stages.tick)
         before = peek(ws, name)
         if before is not None and is_whole(before):
             if held.waited and wish is not None and before.plan == wish.plan():
@@ -125,10 +131,16 @@ def create(
                 fix="write --from this, --from requirements, --from pyproject, or --add PACKAGES",
                 code="E-ENV-022",
             )
-        return _establish(ws, uv, name, wish, locked, before)
+        return _establish(ws, uv, stages, name, wish, locked, before)
 
 
-def lock(ws: Workspace, name: str, *, offline: bool = False) -> NamedEnvironment:
+def lock(
+    ws: Workspace,
+    name: str,
+    *,
+    offline: bool = False,
+    tell: Callable[[Stage], None] | None = None,
+) -> NamedEnvironment:
     """Resolve an environment again, from what it was made from as that is now.
 
     The new one is made beside the old one, which kernels that run in it keep until they end.
@@ -146,8 +158,10 @@ def lock(ws: Workspace, name: str, *, offline: bool = False) -> NamedEnvironment
     """
     name = Reference.parse(name, kind="env").name
     uv = Uv.found(offline)
+    stages = Stages(name, tell)
+    stages.begin(0, "finding versions that go together")
     with turn(ws, name) as held:
-        uv = replace(uv, held=(held.descriptor,))
+        uv = replace(uv, held=(held.descriptor,), waiting=stages.tick)
         before = find(ws, name)
         wish = Wish.of(before.plan).again()
         locked = resolve(uv, name, wish, _wheels(ws))
@@ -157,7 +171,7 @@ def lock(ws: Workspace, name: str, *, offline: bool = False) -> NamedEnvironment
                 notes = dict.fromkeys([*before.notes, *locked.notes])
                 return replace(before, notes=tuple(notes))
             refuse_if_used(folder, name)
-        after = _establish(ws, uv, name, wish, locked, before, again=True)
+        after = _establish(ws, uv, stages, name, wish, locked, before, again=True)
         return replace(after, changes=changes(before.packages, after.packages))
 
 
@@ -204,6 +218,7 @@ def changes(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
 def _establish(
     ws: Workspace,
     uv: Uv,
+    stages: Stages,
     name: str,
     wish: Wish,
     locked: Lock,
@@ -212,14 +227,18 @@ def _establish(
 ) -> NamedEnvironment:
     """Make it, and record it once it is whole."""
     folder = environments_folder(ws) / f"{name}-{locked.sha256[:_DIGITS]}"
+    count = len(locked.hashed) + len(locked.loose)
+    stages.begin(1, f"installing {count:,} package{'' if count == 1 else 's'}")
     make(uv, name, locked, folder)
     try:
+        stages.begin(2, "looking at what it has")
         found = surroundings_of(python_of(folder))
         disk = disk_of(folder)
         notes = list(dict.fromkeys(locked.notes))
         kernel = ""
         ws.artifacts.write_bytes(f"environments/{locked.sha256}.txt", locked.text.encode())
         if any(one.startswith("ipykernel=") for one in found.packages):
+            stages.begin(3, "offering it as a kernel")
             kernel = str(install_kernel(ws, name, python_of(folder)))
         elif _NO_KERNEL not in notes:
             notes.append(_NO_KERNEL)

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ _OURS: Final = (
     "UV_WORKING_DIRECTORY",
     "VIRTUAL_ENV",
 )
+_TICK: Final = 1.0
 #: Seconds between asking uv to end and ending it.
 _PATIENCE: Final = 5.0
 
@@ -50,11 +51,14 @@ class Uv:
     held : tuple of int
         File descriptors that stay open as long as it runs: a lock held through one of them
         outlives us when we are killed, until uv has stopped changing files too.
+    waiting : callable, optional
+        Called now and then while it runs.
     """
 
     program: str
     offline: bool = False
     held: tuple[int, ...] = ()
+    waiting: Callable[[], None] | None = None
 
     @classmethod
     def found(cls, offline: bool = False) -> Uv:
@@ -102,13 +106,21 @@ class Uv:
             start_new_session=True,
         ) as process:
             try:
-                out, complaint = process.communicate()
+                out, complaint = self._communicate(process)
             except BaseException:
                 _end(process)
                 raise
         if process.returncode != 0:
             raise UvFailed(complaint.strip() or f"uv ended with status {process.returncode}")
         return out
+
+    def _communicate(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+        while True:
+            try:
+                return process.communicate(timeout=_TICK)
+            except subprocess.TimeoutExpired:
+                if self.waiting is not None:
+                    self.waiting()
 
 
 def surroundings_for(more: Mapping[str, str]) -> dict[str, str]:
