@@ -17,16 +17,24 @@ from sqlalchemy import select
 
 from jupyter_mlops.experiments.filters import Columns, choose, value_of
 from jupyter_mlops.experiments.records import TrialRecord
-from jupyter_mlops.experiments.studies import Experiment, Trial, find_experiment
+from jupyter_mlops.experiments.studies import (
+    Experiment,
+    Experiments,
+    Trial,
+    experiments,
+    find_experiment,
+)
 from jupyter_mlops.workspace import Invalid, NotFound, Result, Workspace
 
-__all__ = ["TrialDetail", "TrialPage", "browse", "find_trial", "first_page", "glance"]
+__all__ = ["TrialDetail", "TrialPage", "browse", "find_trial", "first_page", "glance", "overview"]
 
 #: Experiments whose trials are kept in memory, and rows that a page may have.
 _KEPT: Final = 4
 LARGEST: Final = 200
 #: Trials whose curves are drawn beside each other.
 CURVES: Final = 12
+#: Nobody has summed these up yet.
+_OPEN_ENDED: Final = {"running", "waiting", "interrupted"}
 _LIGHT: Final = (
     TrialRecord.id,
     TrialRecord.number,
@@ -125,6 +133,18 @@ def glance(ws: Workspace, name: str) -> Experiment:
         while len(_seen) > _KEPT:
             _seen.popitem(last=False)
     return replace(experiment, trials=tuple(known[number] for number in sorted(signs)))
+
+
+def overview(ws: Workspace) -> Experiments:
+    """Experiments, the newest first, with the best values of those that run, too."""
+    found = experiments(ws)
+    bests = dict(found.bests)
+    for one in found:
+        if one.id not in bests and one.status in _OPEN_ENDED:
+            best = glance(ws, one.id).best
+            if best is not None:
+                bests[one.id] = best.metrics[one.goal.metric]
+    return replace(found, bests=bests)
 
 
 def browse(

@@ -36,7 +36,7 @@ class Attempt:
 
 
 def lately(session: Session, limit: int) -> tuple[list[Attempt], int]:
-    """The newest experiments and runs, the newest first, and how many there are in all.
+    """What runs, then the newest experiments and runs, and how many there are in all.
 
     Where a process is gone and nobody has recorded so yet, what it ran was interrupted.
     """
@@ -62,7 +62,9 @@ def lately(session: Session, limit: int) -> tuple[list[Attempt], int]:
     ).tuples()  # fmt: skip
     for id_, name, status, process, began, ended in runs:
         found.append(Attempt(f"run:{id_}", name, _status(status, process), ended or began))
-    return sorted(found, key=lambda one: one.at, reverse=True)[:limit], total
+    found.sort(key=lambda one: one.at, reverse=True)
+    found.sort(key=lambda one: one.status not in {"running", "waiting"})
+    return found[:limit], total
 
 
 def _done(session: Session, ids: list[str]) -> dict[str, int]:

@@ -22,9 +22,9 @@ def experiment_ls(ws: Workspace) -> Experiments:
     --------
     >>> %mlops experiment ls
     """
-    from jupyter_mlops.experiments import studies
+    from jupyter_mlops.experiments import browsing
 
-    return studies.experiments(ws)
+    return browsing.overview(ws)
 
 
 @verb("experiment show")

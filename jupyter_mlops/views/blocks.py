@@ -89,10 +89,11 @@ class Fact(_Model):
 
 
 class Facts(_Model):
-    """The few things to know first."""
+    """The few things to know first; a `title` where they have something in common."""
 
     type: Literal["facts"] = "facts"
     items: list[Fact]
+    title: str = ""
 
 
 class Column(_Model):
@@ -165,7 +166,10 @@ class Code(_Model):
 
 
 class Action(_Model):
-    """A verb a person can set off from here; `line` is how to write it where it has flags."""
+    """A verb a person can set off from here; `line` is how to write it where it has flags.
+
+    With `insert`, a cell, it puts that into the notebook where there is one.
+    """
 
     label: str
     verb: str
@@ -173,6 +177,7 @@ class Action(_Model):
     confirm: str = ""
     danger: bool = False
     line: str = ""
+    insert: str = ""
 
 
 class Actions(_Model):

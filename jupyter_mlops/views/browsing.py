@@ -47,7 +47,9 @@ def page_view(result: TrialPage) -> View:
     blocks: list[Block] = [trials_table(result)]
     if result.whole:
         before, after = _charts(result)
-        blocks = [*_summary(one), *before, *blocks, *after, *_ways(one, _best(result))]
+        asked = Facts(title="What was asked for", items=_asked(one))
+        ways = _ways(one, _best(result))
+        blocks = [*_summary(one), *before, *blocks, *after, asked, *ways]
     many = f"{len(one.trials):,} {'trial' if len(one.trials) == 1 else 'trials'}"
     return View(
         kind="experiment",
@@ -69,7 +71,7 @@ def trial_view(result: TrialDetail) -> View:
         blocks.append(Notice(level="warn" if level == "info" else level, text=trial.error[:2000]))
     blocks.append(Facts(items=_values(result)))
     if trial.params:
-        blocks.append(Facts(items=params_facts(trial.params, limit=40)))
+        blocks.append(Facts(title="Parameters", items=params_facts(trial.params, limit=40)))
     blocks.append(Facts(items=_whereabouts(trial)))
     chart = learning_chart([trial], one.goal.metric)
     if chart is not None:
@@ -108,8 +110,7 @@ def _summary(one: Experiment) -> list[Block]:
         blocks.append(_progress(one))
     blocks.append(Facts(items=_findings(one)))
     if one.best is not None and one.best.params:
-        blocks.append(Facts(items=params_facts(one.best.params)))
-    blocks.append(Facts(items=_asked(one)))
+        blocks.append(Facts(title="Best parameters", items=params_facts(one.best.params)))
     workers = one.workers or _workers(one)
     if one.status == "running" and workers:
         blocks.append(workers_table(workers))
@@ -145,14 +146,14 @@ def _findings(one: Experiment) -> list[Fact]:
     if "corrected" in found:
         value = number_text(found["corrected"])
         if "low" in found and "high" in found:
-            value += f" ({_span(found['low'], found['high'])})"
-        hint = "on rows it hasn't seen: the best of many is partly luck"
-        facts.append(Fact(label="Expected", value=value, hint=hint))
+            value += f" ({number_text(found['low'])} – {number_text(found['high'])})"
+        hint = "with its 95 % interval: the best of many is partly luck"
+        facts.append(Fact(label="Expected on new rows", value=value, hint=hint))
     if len(one.goals) > 1 and len(found.get("best", ())) > 1:
         others = " and ".join(other.metric for other in one.goals[1:])
         numbers = _listed(found["best"])
         facts.append(Fact(label=f"Best against {others}", value=f"trials {numbers}"))
-    facts.append(Fact(label="Trials", value=_fates(one)))
+    facts += _fates(one)
     running = one.status in {"running", "waiting"}
     facts.append(Fact(label="Running for" if running else "Took", value=duration(one.seconds)))
     if found.get("why"):
@@ -160,21 +161,23 @@ def _findings(one: Experiment) -> list[Fact]:
     return facts
 
 
-def _fates(one: Experiment) -> str:
+def _fates(one: Experiment) -> list[Fact]:
+    """How many trials there are, and what became of them."""
     total = one.plan.get("trials")
-    done = [trial.status for trial in one.trials if trial.status != "running"]
-    counts = Counter(done)
-    order = ("finished", "pruned", "failed", "stopped", "interrupted")
-    told = [f"{counts[status]:,} {status}" for status in order if counts[status]]
-    running = one.count("running")
-    if running:
-        told.append(f"{running:,} running")
-    of = f" of {total:,}" if total else ""
-    return f"{len(done):,}{of}" + (f": {', '.join(told)}" if told else "")
+    counts = Counter(trial.status for trial in one.trials)
+    done = counts.total() - counts["running"]
+    facts = [Fact(label="Trials", value=f"{done:,}" + (f" of {total:,}" if total else ""))]
+    order = ("finished", "pruned", "failed", "stopped", "interrupted", "running")
+    facts += [
+        Fact(label=status.capitalize(), value=f"{counts[status]:,}")
+        for status in order
+        if counts[status]
+    ]
+    return facts
 
 
 def _asked(one: Experiment) -> list[Fact]:
-    names = {"sampler": "Search", "pruner": "Pruning", "workers": "Workers"}
+    names = {"sampler": "Sampler", "pruner": "Pruner", "workers": "Workers"}
     facts = [
         Fact(label=label, value=str(one.plan[name]))
         for name, label in names.items()
@@ -247,12 +250,14 @@ def _ways(one: Experiment, best: Trial | None) -> list[Block]:
         items.append(Action(label="Resume", verb="experiment resume",
                             args={**name, "detach": True}, line=line))  # fmt: skip
     if best is not None:
-        items.append(Action(label="Show winner", verb="experiment winner", args=name,
-                            line=f"%mlops experiment winner {one.short}"))  # fmt: skip
+        cell = cell_of(one, best)
+        word = "best so far" if one.status in {"running", "waiting"} else "winner"
+        items.append(Action(label=f"Insert {word}", verb="experiment winner", args=name,
+                            insert=cell, line=f"%mlops experiment winner {one.short}"))  # fmt: skip
         if best.has_model:
             args = {"run": f"run:{best.id[:12]}", "name": one.name}
-            items.append(Action(label="Register winner", verb="register", args=args))
-        blocks.insert(0, Code(title="Winner as a cell", text=cell_of(one, best), insert=True))
+            items.append(Action(label=f"Register {word}", verb="register", args=args))
+        blocks.insert(0, Code(title=f"{word.capitalize()} as a cell", text=cell, insert=True))
     return [*blocks, Actions(items=items)] if items else blocks
 
 
@@ -305,10 +310,6 @@ def _trial_actions(one: Experiment, trial: Trial) -> list[Action]:
         args = {"run": f"run:{trial.id[:12]}", "name": one.name}
         items.append(Action(label="Register", verb="register", args=args))
     return items
-
-
-def _span(low: float, high: float) -> str:
-    return f"95 % CI {number_text(low)} to {number_text(high)}"
 
 
 def _listed(numbers: list[int], shown: int = 8) -> str:

@@ -28,7 +28,9 @@ STEPS: Final = 60
 #: A parameter whose greatest is that many times its least is drawn on a logarithmic axis.
 _WIDE: Final = 50
 # Readable on light and on dark, and apart for colour-blind readers (Okabe and Ito).
-_BEST, _REST, _GREY = "#d55e00", "#2f80c4", "#7f8c9b"
+_BEST, _GREY = "#d55e00", "#7f8c9b"
+# The last label of an axis stands half beyond it.
+_PADDING: Final = {"left": 4, "right": 20, "top": 4, "bottom": 4}
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
 
 
@@ -52,11 +54,11 @@ def history_chart(experiment: Experiment) -> Chart | None:
     spec = {
         "$schema": _SCHEMA,
         "height": 180,
+        "padding": _PADDING,
         "layer": [
             {
                 "data": _data(["trial", "value"], dots),
-                "mark": {"type": "point", "filled": True, "size": 22, "opacity": 0.55,
-                         "color": _REST, "tooltip": True},
+                "mark": {"type": "point", "filled": True, "size": 22, "opacity": 0.7, "tooltip": True},
                 "encoding": {"x": _x("trial", "Trial"), "y": _y("value", goal.metric, low, high)},
             },
             {
@@ -88,8 +90,9 @@ def importance_chart(importance: Mapping[str, float]) -> Chart | None:
     spec = {
         "$schema": _SCHEMA,
         "height": {"step": 22},
+        "padding": _PADDING,
         "data": _data(["parameter", "share"], rows),
-        "mark": {"type": "bar", "color": _REST, "tooltip": True, "height": {"band": 0.7}},
+        "mark": {"type": "bar", "tooltip": True, "height": {"band": 0.7}},
         "encoding": {
             "y": {"field": "parameter", "type": "nominal", "sort": None, "title": None},
             "x": {"field": "share", "type": "quantitative", "title": None,
@@ -120,7 +123,7 @@ def slices_chart(experiment: Experiment, importance: Mapping[str, float]) -> Cha
 
 
 def learning_chart(trials: Sequence[Trial], metric: str) -> Chart | None:
-    """What trials reported on their way, the best one marked; None where none did twice.
+    """What trials reported on their way, one of them marked; None where none did twice.
 
     Parameters
     ----------
@@ -144,8 +147,9 @@ def learning_chart(trials: Sequence[Trial], metric: str) -> Chart | None:
     spec: dict[str, Any] = {
         "$schema": _SCHEMA,
         "height": 160,
+        "padding": _PADDING,
         "data": _data(["name", "step", "value"], rows),
-        "mark": {"type": "line", "strokeWidth": 1.5, "tooltip": True},
+        "mark": {"type": "line", "strokeWidth": 1.3, "tooltip": True},
         "encoding": {
             "x": _x("step", "Step"),
             "y": _y("value", metric, None, None),
@@ -154,7 +158,7 @@ def learning_chart(trials: Sequence[Trial], metric: str) -> Chart | None:
     }
     others = "" if single else f" beside {len(names) - 1} others"
     alt = f"{metric} by step of {first}{others}, {len(rows):,} points"
-    title = "Learning curve" if single else f"Learning curves, {first} marked"
+    title = "Learning curve" if single else f"Learning curves, {first} in orange"
     return drawn(Chart(title=title, spec=spec, alt=alt))
 
 
@@ -194,7 +198,7 @@ def _slice(trials: Sequence[Trial], name: str, metric: str, low: float, high: fl
         "width": 210,
         "height": 120,
         "data": _data(["x", "value"], pairs),
-        "mark": {"type": "point", "filled": True, "size": 20, "opacity": 0.55, "color": _REST,
+        "mark": {"type": "point", "filled": True, "size": 20, "opacity": 0.7,
                  "tooltip": True},
         "encoding": {"x": x, "y": _y("value", metric, low, high)},
     }  # fmt: skip
@@ -235,7 +239,7 @@ def _is_number(value: Any) -> bool:
 def _x(field: str, title: str) -> dict[str, Any]:
     axis = {"format": ",d", "tickMinStep": 1, "grid": False}
     return {"field": field, "type": "quantitative", "title": title, "axis": axis,
-            "scale": {"zero": False, "nice": False}}  # fmt: skip
+            "scale": {"zero": False, "nice": False, "padding": 6}}  # fmt: skip
 
 
 def _y(field: str, title: str, low: float | None, high: float | None) -> dict[str, Any]:

@@ -94,7 +94,8 @@ def _block(block: Any) -> str:
 def _facts(block: Facts) -> str:
     heads = "".join(f"<th>{escape(fact.label)}</th>" for fact in block.items)
     cells = "".join(f"<td>{escape(fact.value)}</td>" for fact in block.items)
-    return f"<table><tr>{heads}</tr><tr>{cells}</tr></table>"
+    title = f"<p><strong>{escape(block.title)}</strong></p>" if block.title else ""
+    return f"{title}<table><tr>{heads}</tr><tr>{cells}</tr></table>"
 
 
 def _notice(block: Notice) -> str:

@@ -34,16 +34,20 @@ def workers_table(workers: tuple[dict[str, Any], ...]) -> Table:
     """Who works on which trial, and how busy they are."""
     columns = [
         Column(key="name", label="Worker"),
-        Column(key="trial", label="Trial", kind="number"),
+        Column(key="trial", label="Trial"),
+    ]
+    known = (
         Column(key="cpu", label="CPU", kind="percent"),
         Column(key="memory", label="Memory"),
+        Column(key="gpu", label="GPU"),
+    )
+    columns += [
+        column for column in known if any(one.get(column.key) is not None for one in workers)
     ]
-    if any(one.get("gpu") is not None for one in workers):
-        columns.append(Column(key="gpu", label="GPU"))
     rows = [
         {
             "name": str(one.get("name", "")),
-            "trial": one.get("trial"),
+            "trial": None if one.get("trial") is None else str(one["trial"]),
             "cpu": one.get("cpu"),
             "memory": bytes_text(one.get("memory")),
             "gpu": _gpu_text(one.get("gpu")),

@@ -111,8 +111,8 @@ def experiment_view(result: Experiment) -> View:
 def experiments_view(result: Experiments) -> View:
     """Experiments in a table, the newest first."""
     columns = [
-        Column(key="experiment", label="Experiment", kind="ref"),
-        Column(key="name", label="Name"),
+        Column(key="name", label="Experiment"),
+        Column(key="experiment", label="Id", kind="ref"),
         Column(key="status", label="Status", kind="badge"),
         Column(key="done", label="Trials done", kind="bar"),
         Column(key="failed", label="Failed", kind="number"),

@@ -51,7 +51,8 @@ def render_text(view: View, limit: int = LINES) -> str:
         if isinstance(block, Progress)
     ]
     for group in facts:
-        lines += _wrapped([_fact(fact) for fact in group.items])
+        told = [_fact(fact) for fact in group.items]
+        lines += _wrapped([f"{group.title}: {told[0]}", *told[1:]] if group.title else told)
     for notice in notices:
         mark = {"info": "·", "good": "✓", "warn": "!", "bad": "✗"}[notice.level]
         text = f"{mark} {notice.text}" + (f" → {notice.fix}" if notice.fix else "")

@@ -34,7 +34,7 @@ def trials_table(result: TrialPage) -> Explorer:
     params = sorted(names, key=lambda name: -importance.get(name, 0.0))[:PARAMS]
     metrics = [goal.metric for goal in one.goals]
     columns = [
-        Column(key="number", label="Trial", kind="number"),
+        Column(key="number", label="Trial"),
         Column(key="status", label="Status", kind="badge"),
         *(Column(key=f"metrics.{name}", label=name, kind="number") for name in metrics),
         *(Column(key=f"params.{name}", label=name, kind=_kind(one, name)) for name in params),
@@ -57,7 +57,7 @@ def trials_table(result: TrialPage) -> Explorer:
 def _row(trial: Trial, metrics: list[str], params: list[str]) -> dict[str, Any]:
     return {
         "key": str(trial.number),
-        "number": trial.number,
+        "number": str(trial.number),  # a name, and no amount
         "status": {"text": trial.status, "level": LEVELS.get(trial.status, "info")},
         **{f"metrics.{name}": trial.metrics.get(name) for name in metrics},
         **{f"params.{name}": _param(trial.params.get(name)) for name in params},

@@ -15,6 +15,7 @@ export interface IFact {
 
 export interface IFacts {
   type: 'facts';
+  title?: string;
   items: IFact[];
 }
 
@@ -74,6 +75,8 @@ export interface IAction {
   confirm?: string;
   danger?: boolean;
   line?: string;
+  /** A cell to put into the notebook, instead of setting off the verb. */
+  insert?: string;
 }
 
 export interface IActions {

@@ -17,7 +17,7 @@ import { Prose, Titled } from './section';
 
 /** The few things to know first. */
 export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
-  return (
+  const facts = (
     <dl className="jp-mlops-Facts">
       {props.block.items.map((fact, place) => (
         <div
@@ -37,6 +37,11 @@ export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
         </div>
       ))}
     </dl>
+  );
+  return props.block.title ? (
+    <Titled title={props.block.title}>{facts}</Titled>
+  ) : (
+    facts
   );
 }
 
@@ -121,7 +126,7 @@ export function CodeBlock(props: { block: ICode }): React.JSX.Element {
 export function ActionsBlock(props: {
   block: IActions;
 }): React.JSX.Element | null {
-  const { act } = useHost();
+  const { act, insert } = useHost();
   const [running, setRunning] = React.useState<number | null>(null);
   const [progress, setProgress] = React.useState<IProgress | null>(null);
   const [failure, setFailure] = React.useState<unknown>(null);
@@ -129,6 +134,10 @@ export function ActionsBlock(props: {
     return null;
   }
   const start = async (action: IAction, place: number): Promise<void> => {
+    if (action.insert && insert) {
+      insert(action.insert);
+      return;
+    }
     setRunning(place);
     setFailure(null);
     try {

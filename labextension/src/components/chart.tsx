@@ -18,6 +18,16 @@ const VEGALITE = [
 /** Milliseconds between two drawings of a chart that changes all the time. */
 const APART = 3000;
 
+/** Pixels by which a chart's place must change for it to be drawn anew. */
+const STEP = 40;
+
+/** What is drawn of a chart: how to take it away, since when it is there, and what it is. */
+interface IDrawing {
+  drop: (() => void) | null;
+  at: number;
+  key: string;
+}
+
 /** A chart through JupyterLab's own Vega-Lite renderer, else as the picture that came along. */
 export function ChartBlock(props: { block: IChart }): React.JSX.Element {
   const { block } = props;
@@ -38,16 +48,19 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
 
   const mime = VEGALITE.find(type => rendermime?.mimeTypes.includes(type));
 
+  const width = useWidth(frame);
+
   // The same chart comes anew with each answer of the server.
   const spec = JSON.stringify(block.spec);
-  const drawing = React.useRef<{ drop: (() => void) | null; at: number }>({
-    drop: null,
-    at: 0
-  });
+  const drawing = React.useRef<IDrawing>({ drop: null, at: 0, key: '' });
 
   React.useEffect(() => {
     const host = frame.current;
-    if (!host || !rendermime || !mime) {
+    if (!host || !rendermime || !mime || !width) {
+      return;
+    }
+    const key = JSON.stringify([spec, theme, width]);
+    if (key === drawing.current.key) {
       return;
     }
     let isOvertaken = false;
@@ -64,7 +77,7 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
           // The one before stays until this one can take its place.
           drawing.current.drop?.();
           drawing.current.drop = drop;
-          host.dataset.drawn = 'true';
+          drawing.current.key = key;
           setFailure('');
         },
         (reason: unknown) => {
@@ -79,7 +92,7 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
       isOvertaken = true;
       clearTimeout(timer);
     };
-  }, [spec, rendermime, mime, theme]);
+  }, [spec, rendermime, mime, theme, width]);
 
   React.useEffect(
     () => () => {
@@ -108,6 +121,29 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
       </figure>
     </Titled>
   );
+}
+
+/**
+ * How wide an element is, in steps; 0 while it can't be seen, when nothing can be drawn in it.
+ */
+function useWidth(frame: React.RefObject<HTMLElement>): number {
+  const [width, setWidth] = React.useState(0);
+  React.useEffect(() => {
+    const element = frame.current;
+    if (!element) {
+      return;
+    }
+    const look = (): void => {
+      setWidth(STEP * Math.ceil(element.clientWidth / STEP));
+    };
+    look();
+    const observer = new ResizeObserver(look);
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+    };
+  }, [frame]);
+  return width;
 }
 
 /** Draw a chart below what is drawn already, out of sight until it is done. */
