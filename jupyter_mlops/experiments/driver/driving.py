@@ -215,7 +215,8 @@ def _search(
                 or None,
             )
             for one in ended
-        ]
+        ],
+        running={one.number or 0: one.params for one in trials if one.status not in _ENDED},
     )
     sign = -1 if plan["goals"][0]["maximize"] else 1
     for one in ended:
