@@ -23,8 +23,8 @@ from jupyter_mlops.views.blocks import (
     View,
 )
 from jupyter_mlops.views.cells import time_text
+from jupyter_mlops.views.params import bytes_text
 from jupyter_mlops.views.registry import look
-from jupyter_mlops.views.rows import size_text
 
 __all__ = [
     "check_view",
@@ -147,7 +147,7 @@ def check_view(result: EnvironmentCheck) -> View:
 @look(RemovedEnvironment)
 def removed_view(result: RemovedEnvironment) -> View:
     """What is gone."""
-    text = f"{result.name} was removed, which gave back {size_text(result.freed)}."
+    text = f"{result.name} was removed, which gave back {bytes_text(result.freed)}."
     if result.kernel:
         text += f" Its kernel {result.kernel} is no longer offered."
     return View(
@@ -164,7 +164,7 @@ def _facts(result: NamedEnvironment) -> list[Fact]:
     return [
         Fact(
             label="Disk",
-            value=f"{size_text(result.own_size)} of its own, {size_text(result.size)} in all",
+            value=f"{bytes_text(result.own_size)} of its own, {bytes_text(result.size)} in all",
             hint=shared if result.own_size < result.size else "",
         ),
         Fact(
@@ -185,8 +185,8 @@ def _row(one: NamedEnvironment) -> dict[str, Any]:
         "name": one.ref,
         "python": one.python,
         "packages": len(one.packages),
-        "size": size_text(one.size),
-        "own": size_text(one.own_size),
+        "size": bytes_text(one.size),
+        "own": bytes_text(one.own_size),
         "made": one.made_at.isoformat(),
         "by": one.actor,
         "kernel": one.kernel or "–",

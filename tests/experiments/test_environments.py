@@ -8,18 +8,20 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from ast import literal_eval
-from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from jupyter_mlops.experiments import environments
 from jupyter_mlops.experiments.environments import kernels, making
 from jupyter_mlops.experiments.environments.refusals import explain, missing_package
 from jupyter_mlops.experiments.environments.resolving import EXCHANGED
+from jupyter_mlops.verbs.progress import Shown, shown_by
 from jupyter_mlops.verbs.table import find as verb
 from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError, NotFound, Unavailable, Workspace
@@ -61,14 +63,14 @@ def lab(ws: Workspace, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Workspac
 
 
 @pytest.fixture(scope="module")
-def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Path]]:
+def copied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Path]:
     """A copy of the environment that runs these tests, and where its kernel is."""
     prefix = tmp_path_factory.mktemp("prefix")
     ws = Workspace.open(tmp_path_factory.mktemp("copied"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "_prefix", lambda ws: prefix)
         environments.create(ws, "copy", source="this")
-        yield ws, prefix
+    return ws, prefix
 
 
 def packages_in(python: Path) -> Path:
@@ -125,7 +127,7 @@ def test_files_are_linked_from_the_cache_and_the_disk_used_is_told(
         del os.environ["UV_LINK_MODE"]
     assert alone.own_size == alone.size == made.size
     text = mimebundle(made)["text/plain"]
-    assert f"{made.own_size / 1000:.1f} kB of its own" in text
+    assert f"{made.own_size / 1024:.0f} KiB of its own, {made.size / 1024:.0f} KiB in all" in text
 
 
 def test_a_conflict_is_one_sentence_before_anything_is_made(lab: Workspace) -> None:
@@ -159,6 +161,7 @@ def test_without_a_network_it_says_what_still_works(
     assert "pass-word" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("database")
 def test_locking_again_takes_what_is_new_and_tells_it(lab: Workspace) -> None:
     file = lab.root / "requirements.txt"
     file.write_text("idna==3.7\nsix\n")
@@ -286,6 +289,25 @@ def test_killed_at_any_moment_it_is_whole_or_not_there(lab: Workspace) -> None:
     assert environments.check(lab, "tiny").problems == ()
 
 
+def test_an_interrupt_ends_all_that_was_started(lab: Workspace) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        os.environ["UV_DEFAULT_INDEX"] = f"http://127.0.0.1:{port}/simple"
+        try:
+            process = started(lab, "never-seen-package")
+        finally:
+            del os.environ["UV_DEFAULT_INDEX"]
+        with process:
+            assert process.stdin is not None
+            print(file=process.stdin, flush=True)
+            silent.accept()  # uv asks, and gets no answer
+            (child,) = psutil.Process(process.pid).children()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) != 0
+    assert not child.is_running()
+    assert folders(lab) == []
+
+
 def test_a_half_made_one_is_never_used(lab: Workspace) -> None:
     half = lab.home / "environments" / "tiny-0123abcd" / "bin"
     half.mkdir(parents=True)
@@ -404,6 +426,32 @@ def test_a_copy_is_a_kernel_that_finds_its_workspace(
     removed = environments.remove(ws, "copy")
     assert removed.kernel == made.kernel
     assert specs.find_kernel_specs() == {}
+
+
+def test_its_kernel_goes_where_the_server_looks(
+    lab: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ours, when we may write there; this user's, when not or when we run in such an environment.
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert kernels._prefix(lab) == tmp_path
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert kernels._prefix(lab) is None
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "prefix", str(lab.home / "environments" / "tiny-0123abcd"))
+    assert kernels._prefix(lab) is None
+    # A kernel of somebody else's is never removed.
+    (tmp_path / "kernel.json").write_text(json.dumps({"argv": [sys.executable]}))
+    assert not kernels.remove_kernel(str(tmp_path), lab.home / "environments")
+    assert (tmp_path / "kernel.json").exists()
+
+
+def test_whoever_waits_is_told_what_is_done(lab: Workspace) -> None:
+    told: list[Shown] = []
+    with shown_by(told.append):
+        verb("env create")(lab, name="tiny", add=["six"], bare=True, offline=True)
+    assert [one.done for one in told] == [0, 1, 2]
+    assert told[1].line == "tiny: installing 1 package (step 2 of 4, 0 s)"
+    assert "Step: 2 of 4: installing 1 package" in mimebundle(told[1])["text/plain"]
 
 
 def test_every_look_is_short_and_static(lab: Workspace) -> None:
