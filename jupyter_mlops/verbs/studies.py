@@ -72,7 +72,7 @@ def experiment_show(
         where=where,
         sort=sort,
         descending=descending,
-        page=page or 1,
+        page=1 if page is None else page,
         size=size,
         whole=page is None and not where.strip() and not sort,
     )

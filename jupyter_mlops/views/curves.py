@@ -58,7 +58,8 @@ def history_chart(experiment: Experiment) -> Chart | None:
         "layer": [
             {
                 "data": _data(["trial", "value"], dots),
-                "mark": {"type": "point", "filled": True, "size": 22, "opacity": 0.7, "tooltip": True},
+                "mark": {"type": "point", "filled": True, "size": 22, "opacity": 0.7,
+                         "tooltip": True},
                 "encoding": {"x": _x("trial", "Trial"), "y": _y("value", goal.metric, low, high)},
             },
             {
