@@ -34,6 +34,9 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'experiment-show': ['experiment.', 'run.'],
   'experiment-winner': ['experiment.', 'run.'],
   'experiment-compare': [],
+  'env-ls': ['env.'],
+  'env-show': ['env.'],
+  'env-check': [],
   models: ['model.', 'endpoint.'],
   checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
@@ -49,6 +52,7 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   contract: ['contract-show', 'name'],
   run: ['runs', 'name'],
   experiment: ['experiment-show', 'name'],
+  env: ['env-show', 'name'],
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
   drift: ['checks', 'name'],
