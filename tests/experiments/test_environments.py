@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import os
 import random
@@ -11,7 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import zipfile
 from ast import literal_eval
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -24,7 +30,15 @@ from jupyter_mlops.experiments.environments.resolving import EXCHANGED
 from jupyter_mlops.verbs.progress import Shown, shown_by
 from jupyter_mlops.verbs.table import find as verb
 from jupyter_mlops.views import mimebundle
-from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError, NotFound, Unavailable, Workspace
+from jupyter_mlops.workspace import (
+    Conflict,
+    Denied,
+    Invalid,
+    MLOpsError,
+    NotFound,
+    Unavailable,
+    Workspace,
+)
 
 #: A process of its own that makes an environment, and says how that went.
 MAKE = """
@@ -215,14 +229,72 @@ def test_a_project_and_another_file(lab: Workspace) -> None:
         environments.create(lab, "q", add=["six"], python="three")
 
 
-def test_passwords_of_an_index_are_used_and_not_kept(lab: Workspace, cache: Path) -> None:
+@pytest.fixture
+def private_index() -> Iterator[str]:
+    """An index that has one package, for whoever knows the password; its host and port."""
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        info = "own_thing-1.0.dist-info"
+        archive.writestr("own_thing.py", "answer = 42\n")
+        archive.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: own-thing\nVersion: 1.0\n"
+        )
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", f"own_thing.py,,\n{info}/RECORD,,\n")
+    name = "own_thing-1.0-py3-none-any.whl"
+    digest = hashlib.sha256(wheel.getvalue()).hexdigest()
+    pages = {
+        "/simple/own-thing/": (
+            "text/html",
+            f'<a href="/{name}#sha256={digest}">{name}</a>'.encode(),
+        ),
+        f"/{name}": ("application/zip", wheel.getvalue()),
+    }
+    known = "Basic " + base64.b64encode(b"ada:pass-word").decode()
+
+    class Index(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            allowed = self.headers.get("Authorization") == known
+            kind, content = pages.get(self.path, ("text/plain", b""))
+            self.send_response((200 if content else 404) if allowed else 401)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content) if allowed else 0))
+            self.end_headers()
+            if allowed and self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_passwords_of_an_index_are_used_and_not_kept(
+    lab: Workspace, private_index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (lab.root / "requirements.txt").write_text(
-        "--index-url https://ada:pass-word@pypi.org/simple\nsix\n"
+        f"--index-url http://ada:pass-word@{private_index}/simple\nown-thing\n"
     )
     made = environments.create(lab, "tiny", source="requirements", bare=True)
+    assert made.packages == ("own-thing==1.0",)
     lock = lab.artifacts.read_bytes(f"environments/{made.lock}.txt").decode()
-    assert "--index-url https://***@pypi.org/simple" in lock
+    assert f"--index-url http://***@{private_index}/simple" in lock
     assert "pass-word" not in lock + json.dumps(made.plan) + str(lab.events())
+    # Made again from the lock it asks the same index, whose password is in a place of its own.
+    shutil.rmtree(made.folder)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ada password pass-word\n")
+    with pytest.raises(Denied, match="index says 401 Unauthorized; give its name and password"):
+        environments.create(lab, "tiny")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert environments.create(lab, "tiny").packages == made.packages
 
 
 def test_removing_gives_back_the_disk_and_keeps_the_lock(lab: Workspace) -> None:

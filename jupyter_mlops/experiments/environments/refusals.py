@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError, NotFound, Unavailable
+from jupyter_mlops.workspace import Conflict, Denied, Invalid, MLOpsError, NotFound, Unavailable
 
 __all__ = ["explain", "masked", "missing_package", "premises"]
 
@@ -23,6 +23,7 @@ _NETWORK: Final = re.compile(
     r"|network is unreachable|failed to lookup address|tls handshake",
     re.IGNORECASE,
 )
+_CLOSED: Final = re.compile(r"401 Unauthorized|403 Forbidden")
 _UNCACHED: Final = re.compile(
     r"not found in the cache|network (?:was|connectivity is) disabled|needs to be downloaded from"
 )
@@ -54,6 +55,14 @@ def explain(complaint: str, name: str, *, offline: bool = False) -> MLOpsError:
             _short("; ".join(premises(text)) or _last(complaint)),
             "leave --offline out once",
             code="E-ENV-002",
+        )
+    closed = _CLOSED.search(" ".join(masked(complaint).split()))
+    if closed is not None:
+        return Denied(
+            f"the packages of {name!r} can't be fetched",
+            f"the package index says {closed[0]}",
+            "give its name and password in --index-url, in a netrc file or by `uv auth login`",
+            code="E-ENV-027",
         )
     absent = missing_package(complaint)
     if "No solution found" in text and absent is not None:

@@ -116,7 +116,9 @@ def read_lock(text: str, uv: Uv, name: str) -> Lock:
     """A lock that was kept, for the Python that it names."""
     exact = text.partition("\n")[0].removeprefix(_HEAD).split(" ")[0]
     python, _ = _python(uv, name, exact if exact != platform.python_version() else "")
-    return Lock(python, text)
+    # Whoever has the password of an index otherwise, as in a netrc file, needs none here.
+    options = (one.replace("***@", "") for one in _logical(text) if one.startswith("--"))
+    return Lock(python, text, tuple(options))
 
 
 def _python(uv: Uv, name: str, asked: str) -> tuple[str, str]:
