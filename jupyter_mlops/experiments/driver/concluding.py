@@ -47,14 +47,14 @@ def _corrected(ws: Workspace, told: Experiment, plan: dict[str, Any]) -> dict[st
     """The winner's value without the luck of being the best of many, where it can be told."""
     import numpy as np
 
-    from jupyter_mlops.experiments.search.optimism import corrected
+    from jupyter_mlops.experiments.search.optimism import FEWEST, corrected
 
     rows = []
     for trial in told.finished:
         key = f"runs/{trial.id}/losses.f32"
         if ws.artifacts.exists(key):
             rows.append(np.frombuffer(ws.artifacts.read_bytes(key), dtype=np.float32))
-    if len(rows) < 2 or len({len(one) for one in rows}) > 1:
+    if len(rows) < 2 or len({len(one) for one in rows}) > 1 or len(rows[0]) < FEWEST:
         return {}
     if len(rows) * len(rows[0]) > _LOSSES:
         rows = [one[: _LOSSES // len(rows)] for one in rows]

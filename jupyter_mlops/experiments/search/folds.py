@@ -159,9 +159,9 @@ def splits(
     from sklearn import model_selection as selection
 
     units = len(truth) if groups is None else len(np.unique(np.asarray(groups)))
-    least = 2 if time is None else 1
     what = "rows" if groups is None else "groups"
-    if folds < 2 or units < max(folds + 2 - least, 2):
+    # By time, the first block is only learnt from.
+    if folds < 2 or units < folds + (time is not None):
         raise Invalid(f"{units} {what} can't be split into {folds} folds",
                       fix="use from 2 folds to as many as there are " + what,
                       code="E-SEARCH-060")  # fmt: skip

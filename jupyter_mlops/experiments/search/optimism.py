@@ -10,8 +10,10 @@ import numpy as np
 from jupyter_mlops.experiments.losses import Numbers
 from jupyter_mlops.workspace import Invalid
 
-__all__ = ["Corrected", "by_luck", "corrected"]
+__all__ = ["FEWEST", "Corrected", "by_luck", "corrected"]
 
+#: Independent rows below which nothing is corrected.
+FEWEST: Final = 10
 #: Bootstrap rounds at a time.
 _BATCH: Final = 32
 #: The share of rows that a bootstrap leaves out: 1/e.
@@ -132,10 +134,10 @@ def _units(losses: Numbers, groups: Any) -> tuple[Numbers, Numbers]:
             )
         counts = np.bincount(places, minlength=len(names)).astype(np.float64)
         losses = np.stack([np.bincount(places, one, minlength=len(names)) for one in losses])
-    if len(counts) < 10:
+    if len(counts) < FEWEST:
         raise Invalid(
             f"{len(counts)} independent rows are too few to correct by",
-            fix="give at least 10",
+            fix=f"give at least {FEWEST}",
             code="E-SEARCH-052",
         )
     return losses, counts

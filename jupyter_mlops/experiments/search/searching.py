@@ -89,6 +89,8 @@ class Search:
             return None
         if self._queue:
             params = params | self._queue.popleft()
+            # A point of a grid that is tried so needn't be tried again.
+            self._points = None
         self._next += 1
         self._running[number] = params
         self._study.expect(number, self.space, params)
@@ -180,7 +182,9 @@ class Search:
             A parameter has other bounds than in earlier trials, or can't be on a grid; the trial
             counts as failed.
         """
-        self._running.pop(number, None)
+        if self._running.pop(number, None) is None and number in self._study.told:
+            return  # told before
+        self._next = max(self._next, number + 1)
         told = Told(
             number,
             status,
@@ -208,7 +212,7 @@ class Search:
             if not self._first:
                 self._first = dict(told.distributions)
             if self.plan.learner == "grid":
-                self._grid()
+                grid(self._first)  # whether there is one
                 self._check_grid(told)
         if new and self._pending:
             self._take_in()
@@ -328,7 +332,7 @@ class Search:
         return self._standing.front()
 
     def importance(self) -> dict[str, float] | None:
-        """How much of the goal's variation goes with each parameter, summing to 1.
+        """How much each parameter sets the best tenth of trials apart; shares that sum to 1.
 
         None, and `why_no_importance` says why, where there is too little to go by. Of several
         goals, the first one's.
@@ -336,7 +340,7 @@ class Search:
         from jupyter_mlops.experiments.search.mattering import importance
 
         with quiet():
-            found, self.why_no_importance = importance(self._study.finished(), self.plan)
+            found, self.why_no_importance = importance(self._study.optuna, self.plan)
         return found
 
     def trials(self) -> list[FrozenTrial]:

@@ -126,7 +126,7 @@ def _values(name: str, wanted: dict[str, Any]) -> list[Any]:
     count = round((high - low) / step) + 1
     if count > _GRID:
         raise _too_large(count)
-    return [low + place * step for place in range(count)]
+    return [min(low + place * step, high) for place in range(count)]
 
 
 def _too_large(size: int) -> Invalid:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ class Study:
     ended : int
         Trials to learn from: finished and pruned, with earlier ones.
     told : dict of int to Told
+    optuna : optuna.Study
     """
 
     def __init__(self, plan: Plan, seed: int) -> None:
@@ -48,12 +48,11 @@ class Study:
         self._plan = plan
         self._memory = Memory()
         self._ids: dict[int, int] = {}
-        logger = logging.getLogger("optuna")
-        level = logger.level
+        level = optuna.logging.get_verbosity()
         with quiet():
+            optuna.logging.set_verbosity(optuna.logging.ERROR)
             try:
-                optuna.logging.set_verbosity(optuna.logging.ERROR)
-                self._study = optuna.create_study(
+                self.optuna = optuna.create_study(
                     storage=self._memory,
                     directions=["maximize" if more else "minimize" for _, more in plan.goals],
                     sampler=optuna.samplers.RandomSampler(seed=seed % 2**32),
@@ -62,21 +61,20 @@ class Study:
                     study_name=f"search-{seed}",
                 )
             finally:
-                if level:
-                    logger.setLevel(level)
+                optuna.logging.set_verbosity(level)
 
     def suggest(self, number: int, space: Space, sampler: BaseSampler) -> dict[str, Any]:
         """Have a sampler suggest all known parameters for a trial."""
-        self._study.sampler = sampler
+        self.optuna.sampler = sampler
         with quiet():
-            trial = self._study.ask(space.optuna())
+            trial = self.optuna.ask(space.optuna())
         self._ids[number] = trial._trial_id
         return dict(trial.params)
 
     def expect(self, number: int, space: Space, params: dict[str, Any]) -> None:
         """Count a trial among those that run, with these parameters."""
         if number not in self._ids:
-            self._ids[number] = self._memory.create_new_trial(self._study._study_id)
+            self._ids[number] = self._memory.create_new_trial(self.optuna._study_id)
         known = {name: one for name, one in params.items() if name in space.known}
         if space.holds(known):
             self._put(number, space, known)
@@ -95,18 +93,20 @@ class Study:
             return False  # reported before: Optuna keeps the first, too
         self._memory.set_trial_intermediate_value(trial_id, step, value)
         with quiet():
-            return bool(self._study.pruner.prune(self._study, self._memory.get_trial(trial_id)))
+            return bool(self.optuna.pruner.prune(self.optuna, self._memory.get_trial(trial_id)))
 
     def tell(self, told: Told, space: Space) -> None:
         """End a trial: what it used, its curve, constraints, values and state."""
         from optuna.trial import TrialState
 
         if told.number not in self._ids:
-            self._ids[told.number] = self._memory.create_new_trial(self._study._study_id)
+            self._ids[told.number] = self._memory.create_new_trial(self.optuna._study_id)
+        if self._memory.get_trial(self._ids[told.number]).state.is_finished():
+            return  # told before
         self.told[told.number] = told
-        trial = self._put(told.number, space, told.params)
-        if trial.state.is_finished():
-            return
+        # A trial that was lost has what was suggested, whether or not it would have asked for it.
+        used = {name: one for name, one in told.params.items() if space.holds({name: one})}
+        trial = self._put(told.number, space, used)
         self._fill(trial, told)
         self._memory.put(trial._trial_id, trial)
         state, values = TrialState.FAIL, None
@@ -138,12 +138,8 @@ class Study:
                 values=told.values, params=told.params, distributions=space.of(told.params)
             )
         trial.datetime_start = trial.datetime_complete = datetime.now()
-        self._study.add_trial(trial)
+        self.optuna.add_trial(trial)
         self.ended += 1
 
     def trials(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
-
-    def finished(self) -> Any:
-        """Optuna's study, to be read."""
-        return self._study
+        return self.optuna.get_trials(deepcopy=False)

@@ -6,6 +6,7 @@ import hashlib
 import math
 import random
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from jupyter_mlops.workspace import Invalid
@@ -81,8 +82,9 @@ class Suggest:
             step = _number(name, "step", step)
         _check_bounds(name, low, high, log, step)
         if step is not None:
-            # The last step below high: what Optuna makes of it, too.
-            high = low + math.floor((high - low) / step + 1e-9) * step
+            # The last step below high, in decimals as they were written; as Optuna does it.
+            start, width = Decimal(str(low)), Decimal(str(step))
+            high = float(start + (Decimal(str(high)) - start) // width * width)
         value = self._ask(
             name, {"kind": "float", "low": low, "high": high, "log": log, "step": step}
         )
@@ -175,7 +177,7 @@ def at(place: float, wanted: dict[str, Any]) -> Any:
         ends = math.log(low), math.log(high)
         return min(max(math.exp(ends[0] + place * (ends[1] - ends[0])), low), high)
     if step is not None:
-        return low + int(place * (round((high - low) / step) + 1)) * step
+        return min(low + int(place * (round((high - low) / step) + 1)) * step, high)
     # Not low + place * (high - low), which overflows between the largest numbers.
     return min(max(low * (1 - place) + high * place, low), high)
 
