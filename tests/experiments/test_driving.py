@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def scheduler():
     from distributed import LocalCluster
 
     settings = {
-        "distributed.scheduler.allowed-failures": 3,
+        "distributed.scheduler.allowed-failures": 0,
         "distributed.comm.timeouts.connect": "5s",
     }
     with (
@@ -313,7 +314,8 @@ def test_a_notebook_may_be_the_trial_and_is_kept_as_it_ran(ws, experiment, tmp_p
         trials=1,
     )
     one = found.trials[0]
-    assert one.metrics["loss"] == pytest.approx(2 * one.params["rate"]), one.error
+    assert one.status == "finished", one.error
+    assert one.metrics["loss"] == pytest.approx(2 * one.params["rate"])
     kept = nbformat.reads(
         ws.artifacts.read_bytes(f"runs/{one.id}/train.ipynb").decode(), as_version=4
     )
@@ -385,7 +387,6 @@ DRIVER = textwrap.dedent(
     import sys
     from jupyter_mlops import models
     from jupyter_mlops.experiments import driver
-from jupyter_mlops.experiments.driver import driving
     from jupyter_mlops.workspace import Workspace
 
     ws = Workspace.open(sys.argv[1])
@@ -433,17 +434,16 @@ def test_an_interrupt_ends_it_within_two_seconds_and_keeps_what_ended(ws, schedu
     body = SLOW + "while x > 0.5: time.sleep(0.01)\n"
     process = _drive_elsewhere(ws, scheduler, body, 100)
     _until(lambda: any(e.kind == "run.finished" for e in ws.events(limit=50)), 40)
-    began = time.monotonic()
+    began = datetime.now(UTC)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
-    # Ending the interpreter is not the driver's to hasten.
-    assert time.monotonic() - began < 4
     assert b"KeyboardInterrupt" in said
     left = find_experiment(ws, "long")
     assert left.status == "interrupted"
     assert left.count("running") == 0
     assert left.count("finished") >= 1
-    assert (left.ended_at - max(one.started_at for one in left.trials)).total_seconds() < 30
+    # Ending the interpreter afterwards is another matter.
+    assert (left.ended_at - began).total_seconds() < 2.5
 
 
 def test_two_processes_never_drive_one_experiment(ws, scheduler):

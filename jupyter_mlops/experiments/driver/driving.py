@@ -83,7 +83,7 @@ def drive(ws: Workspace, experiment: str, freeze: Any, watch: Watch | None = Non
         journal.end("failed", {}, (), f"{type(error).__name__}: {error}")
         raise
     status, reason = "finished", ""
-    if state.why == "every trial failed":
+    if not state.counts["finished"] + state.counts["pruned"] and state.counts["failed"]:
         status = "failed"
         reason = state.reasons.most_common(1)[0][0] if state.reasons else state.why
     elif state.why == "it was stopped":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
+from jupyter_mlops.experiments.driver.blame import Blame
 from jupyter_mlops.experiments.driver.journal import Journal, Started
 from jupyter_mlops.experiments.driver.keeping import Best
 from jupyter_mlops.experiments.driver.signals import command, topic
@@ -111,7 +112,8 @@ class Loop:
         self._messages: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._running: dict[str, tuple[Started, Future]] = {}
         self._where: dict[str, str] = {}
-        self._began: dict[str, int] = {}
+        self._blame = Blame()
+        self._submissions = 0
         self._seconds: list[float] = []
         self._workers = max(1, cluster.workers)
         self._before = state.seconds
@@ -175,6 +177,8 @@ class Loop:
                 if self.state.why:
                     break
                 asked = self.search.ask()
+                if asked is None:
+                    break  # the first trial will tell what there is to search
                 one = Started(asked.number, asked.params, asked.seed)
             self._submit(client, one)
             started.append(one)
@@ -206,10 +210,12 @@ class Loop:
             params=one.params,
             keep_below=self.state.best.threshold,
         )
+        self._submissions += 1
+        self._blame.forget(one.id)
         future = client.submit(
             run_on_worker,
             given,
-            key=f"trial-{one.id}-{one.attempt}",
+            key=f"trial-{one.id}-{self._submissions}",
             pure=False,
             priority=-one.number,
         )
@@ -228,7 +234,7 @@ class Loop:
                 done.append(news)
             elif news["kind"] == "started":
                 self._where[news["trial"]] = news["worker"]
-                self._began[news["trial"]] = self._began.get(news["trial"], 0) + 1
+                self._blame.began(news["trial"], news["worker"])
             elif news["kind"] == "report":
                 self._consider(client, news)
         self._check(client)
@@ -250,7 +256,7 @@ class Loop:
     def _command(self, client: Client, trial: str, wanted: str) -> None:
         worker = self._where.get(trial)
         if worker is not None:
-            client.run(command, trial, wanted, workers=[worker], wait=False, on_error="ignore")
+            client.run(command, trial, wanted, workers=[worker], wait=False)
 
     def _check(self, client: Client) -> None:
         now = time.monotonic()
@@ -278,13 +284,14 @@ class Loop:
         if fine:
             found = client.gather([self._running[one][1] for one in fine], errors="skip")
             outcomes = {one.id: one for one in found}
+        guilty = self._guilty([one for one in ready if self._running[one][1].status == "error"])
         ended: list[tuple[Started, Outcome]] = []
         dropped: list[str] = []
         for trial in ready:
             begun, future = self._running[trial]
             outcome = outcomes.get(trial)
             if outcome is None and trial not in fine:
-                outcome = self._died(client, begun, future)
+                outcome = self._died(begun, future, trial in guilty)
             if outcome is None:
                 if client.status != "running":
                     continue  # the next check takes the loss of the cluster
@@ -299,23 +306,37 @@ class Loop:
             ended.append((begun, outcome))
         return ended, dropped
 
-    def _died(self, client: Client, begun: Started, future: Future) -> Outcome | None:
+    def _guilty(self, failed: list[str]) -> set[str]:
+        """Those of the trials whose worker died that it died of."""
+        killed: dict[str, str] = {}
+        for trial in failed:
+            error = self._running[trial][1].exception()
+            worker = getattr(error, "last_worker", None)
+            if worker is not None:
+                killed[trial] = str(worker.address)
+        numbers = {trial: self._running[trial][0].number for trial in killed}
+        return self._blame.guilty(killed, numbers)
+
+    def _died(self, begun: Started, future: Future, guilty: bool) -> Outcome | None:
         """What became of a trial whose task failed as a whole; None to run it again."""
         if future.status in {"cancelled", "lost"}:
             return None
         error = future.exception()
         if type(error).__name__ == "KilledWorker":
-            if not self._began.get(begun.id):
-                return None  # it waited behind the one that killed the worker
-            begun.attempt = self._began[begun.id]
-            reason = f"its worker died {begun.attempt} times while it ran: killed, or out of memory"
+            if not guilty:
+                return None
+            begun.attempt += 1
+            if begun.attempt <= ATTEMPTS:
+                return None
+            begun.attempt = ATTEMPTS
+            reason = f"its worker died {ATTEMPTS} times while it ran: killed, or out of memory"
         else:
             reason = f"{type(error).__name__}: {error}"[:500]
         return Outcome(begun.id, "failed", params=begun.params, error=reason)
 
     def _take(self, begun: Started, outcome: Outcome) -> list[str]:
         """Tell the search; return the trials whose models are kept no longer."""
-        begun.attempt = max(begun.attempt, self._began.get(begun.id, 1))
+        self._blame.forget(begun.id)
         self.state.counts[outcome.status] += 1
         self._seconds.append(outcome.seconds)
         self.state.cpu += outcome.usage.get("cpu_seconds", 0.0)

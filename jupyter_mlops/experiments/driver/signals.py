@@ -126,8 +126,11 @@ class control:
             _running.pop(self._control.trial, None)
 
 
-def command(trial: str, wanted: Command) -> bool:
-    """Tell a trial of this process what is wanted of it; whether it runs here."""
+async def command(trial: str, wanted: Command) -> bool:
+    """Tell a trial of this process what is wanted of it; whether it runs here.
+
+    A coroutine, since Dask lets only those be sent without waiting for their end.
+    """
     with _lock:
         found = _running.get(trial)
         if found is None:
