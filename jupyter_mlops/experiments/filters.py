@@ -99,10 +99,10 @@ def choose(trials: Sequence[Trial], where: str, columns: Columns) -> list[Trial]
     Invalid
         It can't be read, names what no trial has, or compares numbers with words.
     """
-    import polars as pl
-
     if not where.strip():
         return list(trials)
+    import polars as pl
+
     sql, used = _translated(where, columns)
     frame = pl.DataFrame(
         {place: _series(place, (value_of(one, columns.homes[name]) for one in trials))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import func, select
@@ -158,12 +159,12 @@ class Experiment(Result):
     def goal(self) -> Goal:
         return self.goals[0]
 
-    @property
+    @cached_property
     def finished(self) -> tuple[Trial, ...]:
         """Trials that have the metric, the pruned ones left out."""
         return tuple(one for one in self.trials if one.status == "finished")
 
-    @property
+    @cached_property
     def best(self) -> Trial | None:
         """The trial with the best value of the first metric, the earliest of equals."""
         found: Trial | None = None
