@@ -24,9 +24,11 @@ import psutil
 import pytest
 
 from jupyter_mlops.experiments import environments
-from jupyter_mlops.experiments.environments import kernels, making
+from jupyter_mlops.experiments.environments import kernels, making, wishes
+from jupyter_mlops.experiments.environments.ourselves import ourselves
 from jupyter_mlops.experiments.environments.refusals import explain, missing_package
 from jupyter_mlops.experiments.environments.resolving import EXCHANGED
+from jupyter_mlops.experiments.surroundings import Environment
 from jupyter_mlops.verbs.progress import Shown, shown_by
 from jupyter_mlops.verbs.table import find as verb
 from jupyter_mlops.views import mimebundle
@@ -440,8 +442,22 @@ def test_what_does_not_fit_is_said_before_anything_starts(lab: Workspace) -> Non
     assert told.startswith("dask is 2026.8.0 in env:tiny and 2026.8.1 here, and its workers must")
 
 
+def test_a_copy_says_what_it_cannot_have(lab: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = ("gone @ file:///gone/x.whl", "idna==3.7", "nobody-has-this-thing==1.0", "six==1.17.0")
+    listed = Environment("3.11", "x", (*here, "jupyter-mlops @ file:///x"))
+    monkeypatch.setattr(wishes, "environment", lambda: listed)
+    made = environments.create(lab, "copy", source="this", bare=True)
+    assert made.packages == ("idna==3.7", "six==1.17.0")
+    assert made.notes[:2] == (
+        "gone was installed from /gone/x.whl, which is gone: it was left out.",
+        "No index has nobody-has-this-thing==1.0: it was left out.",
+    )
+    text = mimebundle(made)["text/plain"]
+    assert "No index has nobody-has-this-thing==1.0" in text
+
+
 def test_a_copy_of_this_runs_trials_with_the_digest_it_says(
-    copied: tuple[Workspace, Path],
+    copied: tuple[Workspace, Path], tmp_path: Path
 ) -> None:
     ws, _ = copied
     made = environments.find(ws, "copy")
@@ -450,7 +466,9 @@ def test_a_copy_of_this_runs_trials_with_the_digest_it_says(
     assert set(EXCHANGED) < {one.partition("==")[0] for one in made.packages}
     script = """
 import sys
+from pathlib import Path
 from jupyter_mlops import experiments
+from jupyter_mlops.experiments.environments.ourselves import ourselves
 from jupyter_mlops.experiments import training
 from jupyter_mlops.workspace import Workspace
 training.send_later = lambda ws: None
@@ -460,10 +478,14 @@ try:
     experiments.train(ws, "inside", "1 / 0", freeze=None)
 except ZeroDivisionError:
     print(experiments.runs(ws)[0].environment)
+print(ourselves().pack(Path(sys.argv[2])).parent.name)
 """
     python = environments.interpreter(ws, "copy")
-    said = subprocess.check_output([python, "-c", script, str(ws.root)], cwd=ws.root, text=True)
-    assert said.split()[-1] == made.digest
+    command = [python, "-c", script, str(ws.root), str(tmp_path)]
+    digest, wheel = subprocess.check_output(command, cwd=ws.root, text=True).split()[-2:]
+    assert digest == made.digest
+    # jupyter-mlops there is what it is here, so an environment made from there has it too.
+    assert wheel == ourselves().pack(tmp_path).parent.name
     assert environments.check(ws, "copy").ok
 
 

@@ -103,12 +103,11 @@ def resolve(uv: Uv, name: str, wish: Wish, wheels: Path) -> Lock:
             if absent is not None and absent[0] == US and from_index:
                 from_index = False  # it came from an index that this uv doesn't know
                 continue
-            gone = f"{absent[0]}=={absent[1]}" if absent else ""
             matching = [line for line in lines if absent and _is(line, *absent)]
             if wish.source != "this" or not matching or len(notes) > _LEFT_OUT:
                 raise explain(str(failure), name, offline=uv.offline) from None
             lines = [line for line in lines if line not in matching]
-            notes.append(f"No index has {gone.removesuffix('==')}: it was left out.")
+            notes.append(f"No index has {matching[0]}: it was left out.")
     return _lock(compiled, python, exact, None if from_index else us, wheels, notes)
 
 
