@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jupyter_mlops.experiments.browsing import find_trial
 from jupyter_mlops.experiments.comparison import compare
@@ -18,8 +19,9 @@ __all__ = ["Contest", "Entrant", "contest"]
 
 @dataclass(frozen=True)
 class Entrant:
-    """A run, and how a person called it: ``delay``, ``delay/12`` or ``run:1f3c``."""
+    """A run and what to call it: ``delay/12`` or ``run:1f3c``; `name` is what a person wrote."""
 
+    name: str
     label: str
     run: Run
 
@@ -57,7 +59,7 @@ def contest(ws: Workspace, names: Sequence[str]) -> Contest:
     Invalid
         Two of them are the same run.
     """
-    entrants = tuple(_entrant(ws, name) for name in names)
+    entrants = _told_apart([_entrant(ws, name) for name in names])
     ids = [one.run.id for one in entrants]
     for place, one in enumerate(entrants):
         if one.run.id in ids[:place]:
@@ -79,19 +81,29 @@ def contest(ws: Workspace, names: Sequence[str]) -> Contest:
     return Contest(entrants, tuple(pairs), tuple(reasons))
 
 
+def _told_apart(entrants: list[Entrant]) -> tuple[Entrant, ...]:
+    """Trials of the same number of experiments of the same name get their runs' ids."""
+    labels = Counter(one.label for one in entrants)
+    return tuple(
+        replace(one, label=f"{one.label} ({one.run.short})") if labels[one.label] > 1 else one
+        for one in entrants
+    )
+
+
 def _entrant(ws: Workspace, name: str) -> Entrant:
     kind, _, rest = name.rpartition(":")
     experiment, slash, number = rest.rpartition("/")
     if slash and number.isdecimal() and kind in {"", "experiment"}:
-        trial = find_trial(ws, experiment, int(number)).trial
-        return Entrant(name, find_run(ws, f"run:{trial.id}"))
+        detail = find_trial(ws, experiment, int(number))
+        label = f"{detail.experiment.name}/{number}"
+        return Entrant(name, label, find_run(ws, f"run:{detail.trial.id}"))
     if kind not in {"", "experiment"}:
-        return Entrant(name, find_run(ws, name))
+        return Entrant(name, name, find_run(ws, name))
     try:
         found = find_experiment(ws, name, with_trials=False)
     except NotFound:
         if kind:
             raise
-        return Entrant(name, find_run(ws, name))
+        return Entrant(name, name, find_run(ws, name))
     best = winner(ws, found.id).detail.trial
-    return Entrant(f"{name}/{best.number}", find_run(ws, f"run:{best.id}"))
+    return Entrant(name, f"{found.name}/{best.number}", find_run(ws, f"run:{best.id}"))

@@ -51,7 +51,7 @@ def winner(ws: Workspace, name: str, number: int | None = None) -> Winner:
             raise NotFound(
                 f"experiment {experiment.name!r} has no winner",
                 f"no trial has finished with {experiment.goal.metric}",
-                "`%mlops experiment show NAME` says how its trials ended",
+                f"`%mlops experiment show {experiment.name}` says how its trials ended",
                 code="E-TRIALS-005",
             )
         name, number = experiment.id, best.number

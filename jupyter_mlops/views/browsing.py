@@ -26,7 +26,13 @@ from jupyter_mlops.views.blocks import (
     View,
 )
 from jupyter_mlops.views.cells import number_text
-from jupyter_mlops.views.curves import history_chart, importance_chart, learning_chart, slices_chart
+from jupyter_mlops.views.curves import (
+    front_chart,
+    history_chart,
+    importance_chart,
+    learning_chart,
+    slices_chart,
+)
 from jupyter_mlops.views.experiments import duration
 from jupyter_mlops.views.params import bytes_text, params_facts, workers_table
 from jupyter_mlops.views.registry import look
@@ -225,7 +231,7 @@ def _charts(result: TrialPage) -> tuple[list[Chart], list[Chart]]:
     """What goes before the table of trials, and what comes after it."""
     one = result.experiment
     importance = one.outcome.get("importance") or {}
-    before = [history_chart(one), importance_chart(importance)]
+    before = [history_chart(one), front_chart(one), importance_chart(importance)]
     after = [slices_chart(one, importance), learning_chart(result.curves, one.goal.metric)]
     return [one for one in before if one], [one for one in after if one]
 
@@ -257,6 +263,9 @@ def _ways(one: Experiment, best: Trial | None) -> list[Block]:
         if best.has_model:
             args = {"run": f"run:{best.id[:12]}", "name": one.name}
             items.append(Action(label=f"Register {word}", verb="register", args=args))
+        fields = [Field(name="b", label="Compare with", hint="NAME, NAME/TRIAL or run:1f3c")]
+        blocks.append(Form(submit="Compare", verb="experiment compare", args={"a": one.id},
+                           fields=fields))  # fmt: skip
         blocks.insert(0, Code(title=f"{word.capitalize()} as a cell", text=cell, insert=True))
     return [*blocks, Actions(items=items)] if items else blocks
 

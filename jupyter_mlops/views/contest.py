@@ -59,7 +59,7 @@ def contest_view(result: Contest) -> View:
         row("Started", [f"{run.started_at:%Y-%m-%d %H:%M}" for run in runs]),
     ]
     blocks.append(Table(title="Runs", columns=[Column(key="name", label=""), *head], rows=facts))
-    labels = " ".join(one.label for one in result.entrants)
+    labels = " ".join(one.name for one in result.entrants)
     return View(
         kind="comparison",
         title=" and ".join([", ".join(one.label for one in result.entrants[:-1]),

@@ -17,7 +17,7 @@ from jupyter_mlops.views.blocks import Chart
 from jupyter_mlops.views.cells import number_text
 from jupyter_mlops.views.drawing import drawn
 
-__all__ = ["history_chart", "importance_chart", "learning_chart", "slices_chart"]
+__all__ = ["front_chart", "history_chart", "importance_chart", "learning_chart", "slices_chart"]
 
 #: Points of the history, and of each slice; slices; bars; steps of each learning curve.
 HISTORY: Final = 600
@@ -79,6 +79,39 @@ def history_chart(experiment: Experiment) -> Chart | None:
     )
     title = f"History of {goal.metric}, the best so far as a line"
     return drawn(Chart(title=title, spec=spec, alt=alt))
+
+
+def front_chart(experiment: Experiment) -> Chart | None:
+    """Two metrics against each other, the best trade-offs marked; None where there is one."""
+    if len(experiment.goals) < 2:
+        return None
+    first, second = experiment.goals[0].metric, experiment.goals[1].metric
+    pairs = [
+        (one.number, _value(one, second), _value(one, first))
+        for one in experiment.finished
+        if math.isfinite(_value(one, first)) and math.isfinite(_value(one, second))
+    ]
+    front = set(experiment.outcome.get("best", ()))
+    best = sorted((pair for pair in pairs if pair[0] in front), key=lambda pair: pair[1])
+    others = [pair for pair in pairs if pair[0] not in front]
+    if len(pairs) < 3:
+        return None
+    names = ["trial", "x", "y"]
+    encoding = {
+        "x": {"field": "x", "type": "quantitative", "title": _short(second),
+              "scale": {"zero": False, "padding": 6}, "axis": {"tickCount": 6}},
+        "y": _y("y", first, None, None),
+    }  # fmt: skip
+    dot = {"type": "point", "filled": True, "tooltip": {"content": "data"}}
+    layers = [
+        {"data": _data(names, thinned(others, HISTORY)), "encoding": encoding,
+         "mark": {**dot, "size": 22, "opacity": 0.7}},
+        {"data": _data(names, thinned(best, HISTORY)), "encoding": encoding,
+         "mark": {**dot, "size": 40, "color": _BEST}},
+    ]  # fmt: skip
+    spec = {"$schema": _SCHEMA, "height": 220, "padding": _PADDING, "layer": layers}
+    alt = f"{first} against {second}: {len(best):,} best trade-offs of {len(pairs):,} trials"
+    return drawn(Chart(title=f"{first} against {second}", spec=spec, alt=alt))
 
 
 def importance_chart(importance: Mapping[str, float]) -> Chart | None:

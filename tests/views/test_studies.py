@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_mlops.experiments.browsing import browse, find_trial
 from jupyter_mlops.experiments.progress import SearchStep
-from jupyter_mlops.experiments.studies import experiments, find_experiment
+from jupyter_mlops.experiments.studies import Goal, experiments, find_experiment
 from jupyter_mlops.experiments.winner import winner
 from jupyter_mlops.magics.showing import Showing
 from jupyter_mlops.verbs.progress import Lines, Shown, shown_by, teller_of_search
@@ -282,3 +282,21 @@ def test_whatever_things_are_called_the_page_stays_harmless(ws: Workspace) -> No
     assert Page(bundle["text/html"]).bad == []
     assert len(bundle["text/plain"].splitlines()) <= 15
     assert len(json.dumps(bundle)) < 200_000
+
+
+def test_two_metrics_are_shown_against_each_other(ws: Workspace) -> None:
+    told = find_experiment(ws, add_experiment(ws, trials=60))
+    trials = tuple(
+        replace(
+            one, metrics={**one.metrics, "cost": one.params["depth"] / 10} if one.metrics else {}
+        )
+        for one in told.trials
+    )
+    goals = (*told.goals, Goal("cost"))
+    outcome = told.outcome | {"best": [21, 3, 5]}
+    shown = view(replace(told, goals=goals, trials=trials, outcome=outcome))
+    (front,) = (one for one in charts(shown) if one.title == "auc against cost")
+    assert points(front.spec["layer"][0]) == 48
+    assert points(front.spec["layer"][1]) == 3
+    assert "Best against cost: trials 21, 3, 5" in render_text(shown)
+    assert picture(front)
