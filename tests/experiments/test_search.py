@@ -212,9 +212,7 @@ def test_a_grid_tries_each_point_once_and_then_ends():
     assert len(found) == len(points) == 27
     assert search.stop_reason(0) == "the whole grid was tried"
     assert search.ask() is None
-    with pytest.raises(
-        Invalid, match="a grid needs a step for parameter 'noise' from 0.0001 to 1 by"
-    ):
+    with pytest.raises(Invalid, match="a grid needs a step for parameter 'noise' from"):
         run(Plan(ONE, "grid"), body)
     with pytest.raises(Invalid, match="1,000,001 points"):
         grid({"n": {"kind": "int", "low": 0, "high": 10**6, "log": False, "step": 1}})

@@ -130,7 +130,7 @@ def _units(losses: Numbers, groups: Any) -> tuple[Numbers, Numbers]:
             raise Invalid(
                 f"there are {len(places)} groups for {losses.shape[1]} rows",
                 fix="give the group of each row",
-                code="E-SEARCH-050",
+                code="E-SEARCH-053",
             )
         counts = np.bincount(places, minlength=len(names)).astype(np.float64)
         losses = np.stack([np.bincount(places, one, minlength=len(names)) for one in losses])

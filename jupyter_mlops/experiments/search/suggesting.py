@@ -242,7 +242,7 @@ def _check_bounds(name: str, low: float, high: float, log: bool, step: float | N
                       fix="write a step above 0", code="E-SEARCH-006")  # fmt: skip
     if step is not None and log:
         raise Invalid(f"parameter {name!r} has both log=True and a step",
-                      fix="leave one of them out", code="E-SEARCH-006")  # fmt: skip
+                      fix="leave one of them out", code="E-SEARCH-011")  # fmt: skip
 
 
 def _number(name: str, which: str, value: Any) -> float:
@@ -264,7 +264,7 @@ def _whole(name: str, which: str, value: Any) -> int:
         raise Invalid(
             f"the {which} of parameter {name!r} is {value!r}, which is no whole number",
             fix=f"write a whole number, or suggest.float({name!r}, …)",
-            code="E-SEARCH-007",
+            code="E-SEARCH-012",
         )
     return int(value)
 
@@ -281,7 +281,7 @@ def _options(name: str, options: Any) -> list[Any]:
     found = [one.item() if hasattr(one, "item") else one for one in options]
     if not found:
         raise Invalid(f"parameter {name!r} has no options",
-                      fix="write at least one", code="E-SEARCH-008")  # fmt: skip
+                      fix="write at least one", code="E-SEARCH-013")  # fmt: skip
     for place, one in enumerate(found):
         if one is not None and not isinstance(one, _PLAIN):
             raise Invalid(
@@ -292,7 +292,7 @@ def _options(name: str, options: Any) -> list[Any]:
             )
         if isinstance(one, float) and not math.isfinite(one):
             raise Invalid(f"an option of parameter {name!r} is {one}",
-                          fix="leave it out", code="E-SEARCH-009")  # fmt: skip
+                          fix="leave it out", code="E-SEARCH-014")  # fmt: skip
         if one in found[:place]:
             raise Invalid(
                 f"parameter {name!r} has an option twice: {one!r}",
