@@ -288,6 +288,9 @@ def may_live(process: str) -> bool:
     if host != socket.gethostname():
         return True
     try:
-        return abs(psutil.Process(int(pid)).create_time() - int(started)) < 2
+        found = psutil.Process(int(pid))
+        # A child that was killed stays as a zombie until it is reaped.
+        same = abs(found.create_time() - int(started)) < 2
+        return same and found.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False

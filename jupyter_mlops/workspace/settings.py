@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from traitlets import Bool, Float, HasTraits, Int, TraitError, TraitType, Unicode
+from traitlets import Bool, Dict, Float, HasTraits, Int, TraitError, TraitType, Unicode
 
 from jupyter_mlops.workspace.errors import Invalid, closest
 
@@ -63,6 +63,12 @@ class Settings(HasTraits):
     agent_start = Bool(True, help="Start the workspace's agent when something needs it.").tag(
         env="JUPYTER_MLOPS_AGENT_START"
     )
+    clusters = Dict(
+        help="Dask clusters by name: kind (local, cuda, jobqueue, kubernetes), workers, options."
+    ).tag(env="JUPYTER_MLOPS_CLUSTERS")
+    cluster_idle = Float(
+        900.0, min=1.0, help="Seconds after which a cluster that nobody uses ends."
+    ).tag(env="JUPYTER_MLOPS_CLUSTER_IDLE")
     body_limit = Int(32 << 20, min=1024, help="Bytes an endpoint accepts in one request.").tag(
         env="JUPYTER_MLOPS_BODY_LIMIT"
     )

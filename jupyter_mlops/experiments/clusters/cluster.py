@@ -1,0 +1,109 @@
+"""A cluster as its users hold it: where it is, and a client of it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from jupyter_mlops.workspace import Conflict, Unavailable
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Cluster", "check_versions", "connect"]
+
+#: Seconds within which a scheduler must answer.
+WAIT: Final = 5.0
+#: Packages whose versions must agree for pickles and the protocol to be understood.
+_AGREE: Final = ("python", "distributed", "dask", "cloudpickle")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that runs.
+
+    Attributes
+    ----------
+    name : str
+        As the store calls it; its address where it isn't ours.
+    kind : str
+        ``local``, ``cuda``, ``tcp``, or that of a profile.
+    workers : int
+        At the time of asking.
+    owned : bool
+        Whether it was started here, and may be stopped with what it is used for.
+    """
+
+    name: str
+    kind: str
+    address: str
+    dashboard: str
+    environment: str
+    workers: int
+    owned: bool
+    lives: Callable[[], bool]
+    security: Any = None
+
+    def client(self) -> Client:
+        """A client of its own, which its user closes."""
+        return connect(self.address, self.security)
+
+    def alive(self) -> bool:
+        """Whether it is still there, as far as can be told without asking it."""
+        return self.lives()
+
+
+def connect(address: str, security: Any = None) -> Client:
+    """Connect to a scheduler.
+
+    Raises
+    ------
+    Unavailable
+        It doesn't answer within seconds.
+    """
+    from distributed import Client
+
+    try:
+        # A dead port refuses at once; Dask would go on trying until its time is up.
+        parts = urlsplit(address)
+        if parts.hostname and parts.port:
+            socket.create_connection((parts.hostname, parts.port), WAIT).close()
+        return Client(address, timeout=WAIT, set_as_default=False, security=security)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise Unavailable(
+            f"no Dask scheduler answers at {address}",
+            (str(error).strip() or type(error).__name__).splitlines()[0][:200],
+            "check the address and that it is running, or leave --cluster out",
+            code="E-CLUSTER-001",
+        ) from None
+
+
+def check_versions(client: Client, address: str) -> None:
+    """Refuse a scheduler that can't exchange work with this process.
+
+    Raises
+    ------
+    Conflict
+        A version differs; names both.
+    """
+    told = client.get_versions(check=False)
+    here, there = told["client"], told["scheduler"]
+    for name in _AGREE:
+        mine, theirs = _version(here, name), _version(there, name)
+        if mine and theirs and mine != theirs:
+            raise Conflict(
+                f"the scheduler at {address} can't work with this kernel",
+                f"it has {name} {theirs}, and here is {mine}",
+                f"install the same {name} on both sides",
+                code="E-CLUSTER-002",
+            )
+
+
+def _version(told: dict[str, Any], name: str) -> str:
+    if name == "python":
+        # Pickled functions are bytecode: the minor version counts.
+        return ".".join(str(told["host"]["python"]).split(".")[:2])
+    return str(told["packages"].get(name) or "")

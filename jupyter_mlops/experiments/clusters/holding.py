@@ -1,0 +1,203 @@
+"""The clusters that the store knows: listed, resized and stopped from any process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from jupyter_mlops.experiments.records import ClusterRecord
+from jupyter_mlops.experiments.trials import may_live
+from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Result, Workspace, closest
+
+__all__ = ["Clusters", "Held", "clusters", "log_of", "scale", "settle", "stop"]
+
+_WAIT: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Held(Result):
+    """A cluster that was started here.
+
+    Attributes
+    ----------
+    status : str
+        ``starting``, ``running``, ``stopped`` or ``failed``.
+    process : str
+        The process that holds it, as host, id and time of birth.
+    workers : int
+    used_at : datetime
+        When it last computed something.
+    """
+
+    name: str
+    status: str
+    kind: str
+    actor: str
+    process: str
+    address: str
+    dashboard: str
+    environment: str
+    workers: int
+    started_at: datetime
+    used_at: datetime
+    reason: str
+
+    @classmethod
+    def of(cls, row: ClusterRecord) -> Held:
+        return cls(
+            row.name,
+            row.status,
+            row.kind,
+            row.actor,
+            row.process,
+            row.address,
+            row.dashboard,
+            row.environment,
+            int(row.plan.get("workers") or 0),
+            row.started_at,
+            row.used_at,
+            row.reason,
+        )
+
+    @property
+    def ref(self) -> str:
+        """``cluster:`` and the name."""
+        return f"cluster:{self.name}"
+
+
+@dataclass(frozen=True)
+class Clusters(Result, Sequence[Held]):
+    """Clusters, those that run first."""
+
+    items: tuple[Held, ...]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def clusters(ws: Workspace) -> Clusters:
+    """All clusters that were started here."""
+    settle(ws)
+    with ws.read() as session:
+        rows = [Held.of(row) for row in session.scalars(select(ClusterRecord))]
+    rows.sort(key=lambda one: (one.status not in {"running", "starting"}, one.name))
+    return Clusters(tuple(rows))
+
+
+def settle(ws: Workspace) -> int:
+    """Record that clusters whose process is gone have failed; return how many."""
+    with ws.read() as session:
+        query = select(ClusterRecord).where(ClusterRecord.status.in_(("running", "starting")))
+        gone = [row.name for row in session.scalars(query) if not may_live(row.process)]
+    for name in gone:
+        with ws.write() as tx:
+            row = tx.session.get_one(ClusterRecord, name, with_for_update=True)
+            if row.status not in {"running", "starting"} or may_live(row.process):
+                continue
+            wanted = row.desired != "running"
+            row.status = "stopped" if wanted else "failed"
+            row.reason = "" if wanted else _last_words(ws, name)
+            kind = "cluster.stopped" if wanted else "cluster.failed"
+            tx.emit(kind, f"cluster:{name}", payload={"reason": row.reason[:500]})
+    return len(gone)
+
+
+def log_of(ws: Workspace, name: str) -> Path:
+    """Where a cluster's process writes what it has to say."""
+    return ws.home / "logs" / f"cluster-{name}.log"
+
+
+def _last_words(ws: Workspace, name: str) -> str:
+    try:
+        text = log_of(ws, name).read_text("utf-8", "replace")[-4000:]
+    except OSError:
+        text = ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"its process ended; its last words: {lines[-1][:300]}" if lines else "its process ended"
+
+
+def stop(ws: Workspace, name: str, timeout: float = _WAIT) -> Held:
+    """Stop a cluster, also when whoever started it is gone; its process is killed in the end.
+
+    Raises
+    ------
+    NotFound
+        No cluster has that name.
+    """
+    with ws.write() as tx:
+        row = tx.session.get(ClusterRecord, name, with_for_update=True)
+        if row is None:
+            raise _unknown(ws, name)
+        process, status = row.process, row.status
+        if status in {"running", "starting"}:
+            row.desired = "stopped"
+            tx.emit("cluster.told", f"cluster:{name}", payload={"to": "stop"})
+    if status in {"running", "starting"}:
+        _end(process, timeout)
+    settle(ws)
+    with ws.read() as session:
+        return Held.of(session.get_one(ClusterRecord, name))
+
+
+def _end(process: str, timeout: float) -> None:
+    """Tell a process of this machine to end, and end it when it doesn't."""
+    pid = int(process.split(":")[1])
+    for number, seconds in ((signal.SIGTERM, timeout), (signal.SIGKILL, 2.0)):
+        if not may_live(process):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and may_live(process):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)  # where it is our own child
+            time.sleep(0.05)
+
+
+def scale(ws: Workspace, name: str, workers: int) -> Held:
+    """Give a running cluster another number of workers; its process hears of it in a moment.
+
+    Raises
+    ------
+    Conflict
+        It isn't running.
+    """
+    if workers < 1:
+        raise Invalid(
+            f"a cluster can't have {workers} workers", fix="1 or more", code="E-CLUSTER-010"
+        )
+    settle(ws)
+    with ws.write() as tx:
+        row = tx.session.get(ClusterRecord, name, with_for_update=True)
+        if row is None:
+            raise _unknown(ws, name)
+        if row.status != "running":
+            raise Conflict(f"cluster {name!r} isn't running", f"it is {row.status}",
+                           code="E-CLUSTER-011")  # fmt: skip
+        row.plan = {**row.plan, "workers": workers}
+        tx.emit("cluster.told", f"cluster:{name}", payload={"to": "scale", "workers": workers})
+        tx.session.flush()
+        return Held.of(row)
+
+
+def _unknown(ws: Workspace, name: str) -> NotFound:
+    with ws.read() as session:
+        known = list(session.scalars(select(ClusterRecord.name)))
+    return NotFound(
+        f"no cluster is called {name!r}",
+        f"there are {', '.join(sorted(known))}" if known else "none was started here",
+        closest(name, known) or "`%mlops cluster ls` lists them",
+        code="E-CLUSTER-012",
+    )

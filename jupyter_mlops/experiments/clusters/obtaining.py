@@ -1,0 +1,282 @@
+"""Finding the cluster that is meant, or starting it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from jupyter_mlops.experiments.clusters.cluster import Cluster, check_versions, connect
+from jupyter_mlops.experiments.clusters.holding import log_of, settle
+from jupyter_mlops.experiments.records import ClusterRecord
+from jupyter_mlops.experiments.trials import may_live, process_name
+from jupyter_mlops.workspace import Invalid, NotFound, Unavailable, Workspace, check_name, closest
+from jupyter_mlops.workspace.records import utcnow
+
+__all__ = ["obtain", "start"]
+
+_START: Final = 60.0
+_STEP: Final = 0.02
+_ADDRESSES: Final = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
+Announce = Callable[[str], None]
+
+
+def obtain(
+    ws: Workspace,
+    cluster: str = "auto",
+    *,
+    workers: int | None = None,
+    interpreter: Path | None = None,
+    environment: str = "",
+    gpus: bool | None = None,
+    memory_limit: str | None = None,
+    announce: Announce | None = None,
+) -> Cluster:
+    """The cluster that is meant: one that runs already, or one that is started now.
+
+    Parameters
+    ----------
+    ws : Workspace
+    cluster : str
+        ``auto``: this machine's GPUs or cores; the address of a scheduler (``tcp://…``); the name
+        of a cluster that runs, or of a profile in the setting `clusters`.
+    workers : int, optional
+        As many as there are GPUs or cores when left out.
+    interpreter : Path, optional
+        The Python of the workers; this process's own when left out.
+    environment : str
+        The name of the environment that is the interpreter's, to be shown.
+    gpus : bool, optional
+        Whether its workers hold a GPU each; None: where there are any.
+    memory_limit : str, optional
+        Of a worker, such as ``4GB``.
+    announce : callable, optional
+        Told in a sentence when something takes a while.
+
+    Raises
+    ------
+    Unavailable
+        A scheduler doesn't answer, or the cluster can't be started; says why.
+    Conflict
+        A scheduler has other versions than this kernel.
+    NotFound
+        Nothing is called so.
+    """
+    if cluster.startswith(_ADDRESSES):
+        return _at(cluster)
+    settle(ws)
+    plan: dict[str, Any] = {"kind": "local", "workers": workers, "memory_limit": memory_limit}
+    if cluster == "auto":
+        if gpus or (gpus is None and _gpus()):
+            _check_gpus()
+            plan["kind"] = "cuda"
+        plan["workers"] = workers or (None if plan["kind"] == "cuda" else cores())
+        name = _name_of(ws, plan, interpreter)
+    else:
+        name = check_name(cluster, "cluster")
+        running = _running(ws, name)
+        if running is not None:
+            return running
+        plan |= _profile(ws, name)
+    return start(
+        ws, name, plan, interpreter=interpreter, environment=environment, announce=announce
+    )
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start(
+    ws: Workspace,
+    name: str,
+    plan: dict[str, Any],
+    *,
+    interpreter: Path | None = None,
+    environment: str = "",
+    announce: Announce | None = None,
+) -> Cluster:
+    """Start a cluster under a name, unless it runs; two who ask at once get the same one."""
+    python = str(interpreter or sys.executable)
+    with ws.write() as tx:
+        row = tx.session.get(ClusterRecord, name, with_for_update=True)
+        mine = row is None or row.status not in {"starting", "running"} or not may_live(row.process)
+        if mine:
+            row = row or ClusterRecord(name=name)
+            row.status, row.desired, row.reason = "starting", "running", ""
+            row.kind, row.actor, row.environment = plan["kind"], ws.user, environment
+            row.plan = plan | {"python": python}
+            row.process = process_name()  # until its own process has taken over
+            row.started_at = row.used_at = utcnow()
+            row.address = row.dashboard = ""
+            tx.session.add(row)
+            tx.emit("cluster.started", f"cluster:{name}", payload={"kind": plan["kind"]})
+    child = _launch(ws, name, python) if mine else None
+    if child is not None and announce is not None:
+        announce(f"Starting {plan['workers'] or 'the'} workers; this takes a few seconds.")
+    return _wait(ws, name, child)
+
+
+def _launch(ws: Workspace, name: str, python: str) -> subprocess.Popen[bytes]:
+    log = log_of(ws, name)
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with log.open("wb") as handle:
+            log.chmod(0o600)
+            return subprocess.Popen(
+                [python, "-m", "jupyter_mlops.experiments.clusters.host", str(ws.root), name],
+                stdin=subprocess.DEVNULL,
+                stdout=handle,
+                stderr=handle,
+                cwd=ws.root,
+                # It outlives this process, and an interrupt is meant for the cell.
+                start_new_session=True,
+            )
+    except OSError as error:
+        _record_failure(ws, name, str(error))
+        raise Unavailable(
+            f"cluster {name!r} can't be started",
+            f"{python}: {error.strerror or error}",
+            "choose another environment, or none",
+            code="E-CLUSTER-020",
+        ) from None
+
+
+def _record_failure(ws: Workspace, name: str, reason: str) -> None:
+    with ws.write() as tx:
+        row = tx.session.get_one(ClusterRecord, name)
+        row.status, row.reason = "failed", reason
+        tx.emit("cluster.failed", f"cluster:{name}", payload={"reason": reason[:500]})
+
+
+def _wait(ws: Workspace, name: str, child: subprocess.Popen[bytes] | None) -> Cluster:
+    until = time.monotonic() + _START
+    while time.monotonic() < until:
+        found = _running(ws, name)
+        if found is not None:
+            return found
+        if child is not None and child.poll() is not None:
+            break
+        with ws.read() as session:
+            row = session.get_one(ClusterRecord, name)
+            if row.status in {"failed", "stopped"}:
+                break
+        time.sleep(_STEP)
+    with ws.read() as session:
+        row = session.get_one(ClusterRecord, name)
+        reason = row.reason
+    reason = reason or _said(ws, name) or f"it didn't start within {_START:.0f} seconds"
+    if row.status == "starting":
+        _record_failure(ws, name, reason)
+    raise Unavailable(
+        f"cluster {name!r} can't be started",
+        reason,
+        f"read {log_of(ws, name)}",
+        code="E-CLUSTER-021",
+    )
+
+
+def _said(ws: Workspace, name: str) -> str:
+    try:
+        lines = log_of(ws, name).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    spoken = [line.strip() for line in lines if line.strip()]
+    return spoken[-1][:300] if spoken else ""
+
+
+def _running(ws: Workspace, name: str) -> Cluster | None:
+    """The cluster of that name, when it runs."""
+    with ws.read() as session:
+        row = session.get(ClusterRecord, name)
+        if row is None or row.status != "running" or not may_live(row.process):
+            return None
+        session.expunge(row)
+
+    def lives() -> bool:
+        return may_live(row.process)
+
+    security = None
+    if row.plan.get("security"):
+        from distributed.security import Security
+
+        security = Security(**row.plan["security"])
+    return Cluster(
+        name, row.kind, row.address, row.dashboard, row.environment,
+        int(row.plan.get("workers") or 1), True, lives, security,
+    )  # fmt: skip
+
+
+def _at(address: str) -> Cluster:
+    """A scheduler that somebody else runs."""
+    with connect(address) as client:
+        check_versions(client, address)
+        info = client.scheduler_info(n_workers=-1)
+    workers = len(info["workers"])
+    if not workers:
+        raise Unavailable(
+            f"the scheduler at {address} has no workers",
+            fix="start some, then try again",
+            code="E-CLUSTER-022",
+        )
+
+    def lives() -> bool:
+        # Its clients notice when it goes away.
+        return True
+
+    return Cluster(address, "tcp", address, "", "", workers, False, lives)
+
+
+def _name_of(ws: Workspace, plan: dict[str, Any], interpreter: Path | None) -> str:
+    """The same for whoever asks for the same: they share it."""
+    told = f"{ws.user}|{interpreter or sys.executable}|{sorted(plan.items())}"
+    return f"{plan['kind']}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+
+def _profile(ws: Workspace, name: str) -> dict[str, Any]:
+    profiles: dict[str, Any] = ws.settings.clusters
+    if name not in profiles:
+        raise NotFound(
+            f"no cluster is called {name!r}",
+            f"the setting `clusters` has {', '.join(profiles) or 'no profiles'}",
+            closest(name, profiles) or "say auto, or the address of a scheduler",
+            code="E-CLUSTER-023",
+        )
+    found = dict(profiles[name])
+    if found.get("kind") not in {"local", "cuda", "jobqueue", "kubernetes"}:
+        raise Invalid(
+            f"the profile {name!r} can't have the kind {found.get('kind')!r}",
+            "it takes local, cuda, jobqueue or kubernetes",
+            "correct the setting `clusters`",
+            code="E-CLUSTER-024",
+        )
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _gpus() -> int:
+    from jupyter_mlops.experiments.gpus import count
+
+    return count()
+
+
+def _check_gpus() -> None:
+    from importlib.util import find_spec
+
+    if not _gpus():
+        raise Unavailable(
+            "GPUs were asked for, and this machine has none",
+            fix="leave --gpus out, or name a cluster that has some",
+            code="E-CLUSTER-025",
+        )
+    if find_spec("dask_cuda") is None:
+        raise Unavailable(
+            "there are GPUs, and dask-cuda isn't installed",
+            fix="pip install dask-cuda, or use --cluster with a profile of kind local",
+            code="E-CLUSTER-026",
+        )
