@@ -27,7 +27,9 @@ from jupyter_mlops.experiments import environments
 from jupyter_mlops.experiments.environments import kernels, making, wishes
 from jupyter_mlops.experiments.environments.ourselves import ourselves
 from jupyter_mlops.experiments.environments.refusals import explain, missing_package
-from jupyter_mlops.experiments.environments.resolving import EXCHANGED
+from jupyter_mlops.experiments.environments.resolving import EXCHANGED, Lock
+from jupyter_mlops.experiments.environments.turns import turn
+from jupyter_mlops.experiments.environments.uv import Uv
 from jupyter_mlops.experiments.surroundings import Environment
 from jupyter_mlops.verbs.progress import Shown, shown_by
 from jupyter_mlops.verbs.table import find as verb
@@ -363,23 +365,56 @@ def test_killed_at_any_moment_it_is_whole_or_not_there(lab: Workspace) -> None:
     assert environments.check(lab, "tiny").problems == ()
 
 
-def test_an_interrupt_ends_all_that_was_started(lab: Workspace) -> None:
+@pytest.fixture
+def stuck(lab: Workspace) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+    """A process that makes an environment, and its uv, which waits for an answer for ever."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        os.environ["UV_DEFAULT_INDEX"] = f"http://127.0.0.1:{port}/simple"
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{port}/simple")
             process = started(lab, "never-seen-package")
-        finally:
-            del os.environ["UV_DEFAULT_INDEX"]
         with process:
             assert process.stdin is not None
             print(file=process.stdin, flush=True)
             silent.accept()  # uv asks, and gets no answer
             (child,) = psutil.Process(process.pid).children()
-            process.send_signal(signal.SIGINT)
-            assert process.wait(10) != 0
+            yield process, child
+            for one in (process, child):
+                if one.is_running() if isinstance(one, psutil.Process) else one.poll() is None:
+                    one.kill()
+
+
+def test_an_interrupt_ends_all_that_was_started(
+    lab: Workspace, stuck: tuple[subprocess.Popen[str], psutil.Process]
+) -> None:
+    process, child = stuck
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) != 0
     assert not child.is_running()
     assert folders(lab) == []
+
+
+def test_while_an_orphan_works_nobody_else_begins(
+    lab: Workspace, stuck: tuple[subprocess.Popen[str], psutil.Process]
+) -> None:
+    process, child = stuck
+    process.kill()
+    process.wait(10)
+    assert child.is_running()
+    with pytest.raises(Conflict, match="by another process"), turn(lab, "tiny", longest=0.2):
+        pass
+    child.kill()
+    with turn(lab, "tiny", longest=10) as held:
+        assert held.descriptor > 2
+
+
+def test_a_file_that_is_not_what_its_hash_says_is_not_installed(
+    lab: Workspace, tmp_path: Path
+) -> None:
+    text = f"# Python 3\nsix==1.17.0 \\\n    --hash=sha256:{'0' * 64}\n"
+    with pytest.raises(Unavailable, match=r"Hash mismatch for `six==1\.17\.0`"):
+        making.make(Uv.found(), "tiny", Lock(sys.executable, text), tmp_path / "tiny")
+    assert not (tmp_path / "tiny").exists()
 
 
 def test_a_half_made_one_is_never_used(lab: Workspace) -> None:
@@ -406,8 +441,6 @@ def test_two_that_make_one_name_take_turns(lab: Workspace) -> None:
 
 
 def test_whoever_waits_too_long_is_told(lab: Workspace) -> None:
-    from jupyter_mlops.experiments.environments.turns import turn
-
     with turn(lab, "tiny"), pytest.raises(Conflict, match="by another process"):
         with turn(lab, "tiny", longest=0.1):
             pass
