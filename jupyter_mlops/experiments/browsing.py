@@ -132,7 +132,13 @@ def glance(ws: Workspace, name: str) -> Experiment:
         _seen[experiment.id] = known
         while len(_seen) > _KEPT:
             _seen.popitem(last=False)
-    return replace(experiment, trials=tuple(known[number] for number in sorted(signs)))
+    trials = tuple(known[number] for number in sorted(signs))
+    if experiment.status != "running":
+        # Their process is gone, and nobody has recorded so yet.
+        trials = tuple(
+            replace(one, status="interrupted") if one.status == "running" else one for one in trials
+        )
+    return replace(experiment, trials=trials)
 
 
 def overview(ws: Workspace) -> Experiments:

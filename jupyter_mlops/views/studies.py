@@ -73,7 +73,7 @@ def searching_view(result: Searching) -> View:
     )
     blocks: list[Block] = [bar, Facts(items=_so_far(step))]
     if step.best_params:
-        blocks.append(Facts(items=params_facts(step.best_params)))
+        blocks.append(Facts(title="Best parameters", items=params_facts(step.best_params)))
     if step.workers:
         blocks.append(workers_table(step.workers))
     return View(

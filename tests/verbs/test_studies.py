@@ -240,6 +240,9 @@ def test_an_experiment_of_a_process_that_is_gone_was_interrupted(ws: Workspace) 
     add_experiment(ws, "gone", 20, status="running", planned=50, seed=3, process=gone)
     states = {one.label: one.short for one in find("status")(lambda: ws).sections[2].entries}
     assert states["gone"] == "interrupted"
+    seen = glance(ws, "gone")
+    assert (seen.status, seen.count("running"), seen.count("interrupted")) == ("interrupted", 0, 2)
+    assert "experiment resume" in render_text(view(browse(ws, "gone")))
 
 
 def test_browsers_hear_of_a_burst_of_trials_once(ws: Workspace) -> None:
