@@ -47,7 +47,7 @@ _LIGHT: Final = (
     TrialRecord.attempts,
     TrialRecord.error,
 )
-_seen: OrderedDict[str, dict[int, Trial]] = OrderedDict()
+_seen: OrderedDict[tuple[str, str], dict[int, Trial]] = OrderedDict()
 _lock = Lock()
 
 
@@ -114,8 +114,10 @@ def glance(ws: Workspace, name: str) -> Experiment:
         As for `find_experiment`.
     """
     experiment = find_experiment(ws, name, with_trials=False)
+    # A copied workspace has the same ids.
+    key = (str(ws.home), experiment.id)
     with _lock:
-        known = _seen.pop(experiment.id, {})
+        known = _seen.pop(key, {})
     with ws.read() as session:
         of = TrialRecord.experiment == experiment.id
         found = session.execute(
@@ -129,7 +131,7 @@ def glance(ws: Workspace, name: str) -> Experiment:
                 query = query.where(TrialRecord.number.in_(stale))
             known |= {int(row[1] or 0): _light(row) for row in session.execute(query)}
     with _lock:
-        _seen[experiment.id] = known
+        _seen[key] = known
         while len(_seen) > _KEPT:
             _seen.popitem(last=False)
     trials = tuple(known[number] for number in sorted(signs))

@@ -153,7 +153,8 @@ def _translated(where: str, columns: Columns) -> tuple[str, dict[str, str]]:
             words.append("'" + written.replace("'", "''") + "'")
         else:
             columns.find(plain)
-    return " ".join(words), used
+    # In brackets: a word at the end would be taken for the condition's name.
+    return f"({' '.join(words)})", used
 
 
 def _series(name: str, values: Iterable[Any]) -> pl.Series:

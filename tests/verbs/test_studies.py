@@ -85,6 +85,7 @@ def test_a_condition_chooses_what_it_says(
         ("lrr < 1", "trials have no 'lrr': did you mean 'lr'?"),
         ("lr <", "trials can't be chosen by 'lr <'"),
         ("lr", "it is no condition"),
+        ("lr < 0.1 depth", "trials can't be chosen by"),
         ("kind < 3", "cannot compare string with numeric"),
         ("lr < 1; drop table trial", "';' means nothing here"),
         ("read_csv('/etc/passwd') = 1", "trials have no 'read_csv'"),
@@ -256,3 +257,16 @@ def test_browsers_hear_of_a_burst_of_trials_once(ws: Workspace) -> None:
     assert [event.kind for event in told] == ["experiment.started"] * 2 + ["run.finished"] * 2
     assert told[2].payload["number"] == 29
     assert [payload(event).get("experiment") for event in told] == [None, None, one, other]
+
+
+def test_both_databases_answer_alike(database: str, tmp_path: Path) -> None:
+    ws = Workspace.open(tmp_path / "project")
+    identity = add_experiment(ws, "live", 40, status="running", planned=50)
+    end_trial(ws, identity, 40, 0.99)
+    shown = find("experiment show")(ws, name="live", where="depth > 6 or number = 40", size=5)
+    assert shown.trials[0].number == 40
+    assert shown.matching == sum(one.params["depth"] > 6 or one.number == 40
+                                 for one in shown.experiment.trials)  # fmt: skip
+    assert find("experiment ls")(ws).bests == {identity: 0.99}
+    (entry,) = find("status")(lambda: ws).sections[2].entries
+    assert entry.more == "39 of 50"
