@@ -163,7 +163,7 @@ def _findings(one: Experiment) -> list[Fact]:
     running = one.status in {"running", "waiting"}
     facts.append(Fact(label="Running for" if running else "Took", value=duration(one.seconds)))
     if found.get("why"):
-        facts.append(Fact(label="Ended because", value=str(found["why"])))
+        facts.append(Fact(label="Why it ended", value=str(found["why"])))
     return facts
 
 

@@ -79,7 +79,7 @@ def searching_view(result: Searching) -> View:
     return View(
         kind="experiment",
         title=f"{experiment.name} · {experiment.short}",
-        subtitle="running",
+        subtitle="running" if step.running or step.done else "waiting for workers",
         ref=experiment.ref,
         line=f"%mlops experiment show {experiment.short}",
         blocks=blocks,

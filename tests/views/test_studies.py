@@ -66,8 +66,9 @@ def test_a_search_under_way_shows_its_best_and_who_works(step: SearchStep) -> No
                  "Failed: 1", "Pruned: 2", "w0", "97.0 %", "305 MiB"):  # fmt: skip
         assert part in text
     assert len(text.splitlines()) <= 15
-    early = replace(step, best=None, best_params={}, best_number=None, total=None, remaining=None)
+    early = replace(step, done=0, running=0, best=None, best_params={}, best_number=None, total=None, remaining=None)
     assert "Best auc: none yet" in render_text(view(Searching(early)))
+    assert view(Searching(early)).subtitle == "waiting for workers"
     assert "None" not in render_text(view(Searching(early)))
 
 
