@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, Text, cast, func, select
 from sqlalchemy.orm import Session
@@ -18,7 +18,7 @@ from jupyter_mlops.workspace.records import EventHead, EventRecord, new_id, utcn
 from jupyter_mlops.workspace.references import Reference
 from jupyter_mlops.workspace.results import Result
 
-__all__ = ["GENESIS", "Audit", "Event", "append", "last", "read", "verify"]
+__all__ = ["GENESIS", "Audit", "Event", "Told", "append", "append_all", "last", "read", "verify"]
 
 GENESIS = "0" * 64
 PAYLOAD_LIMIT = 64 << 10
@@ -88,23 +88,29 @@ def append(
         The kind isn't ``noun.past_verb``, the subject is no reference, or the payload
         isn't JSON or is larger than 64 KiB.
     """
-    if not KIND.fullmatch(kind) or len(kind) > 64:
-        raise Invalid(
-            f"{kind!r} can't be the kind of an event",
-            fix="write it as noun.past_verb, 64 characters at the most, e.g. dataset.added",
-            code="E-STORE-007",
-        )
-    Reference.parse(subject)
-    row = EventRecord(
-        id=new_id(),
-        at=utcnow(),
-        actor=_storable(actor),
-        kind=kind,
-        subject=subject,
-        payload=_plain(payload or {}, kind),
-        inputs=[str(ref) for ref in inputs],
-        outputs=[str(ref) for ref in outputs],
-    )
+    told = Told(kind, subject, payload or {}, tuple(inputs), tuple(outputs))
+    return append_all(session, actor, [told])[0]
+
+
+class Told(NamedTuple):
+    """An event to be appended: its kind, what it is about, and what it points at."""
+
+    kind: str
+    subject: str
+    payload: dict[str, Any]
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+def append_all(session: Session, actor: str, told: Iterable[Told]) -> list[Event]:
+    """Append several events in their order, which costs little more than one.
+
+    Raises
+    ------
+    Invalid
+        As for `append`; nothing is appended then.
+    """
+    rows = [_row(actor, one) for one in told]
     head = session.get(EventHead, 1, with_for_update=True)
     if head is None:
         raise Invalid(
@@ -112,13 +118,35 @@ def append(
             fix="run `jupyter mlops doctor`",
             code="E-STORE-006",
         )
-    row.seq, row.previous = head.seq + 1, head.hash
-    row.hash = _digest(row)
-    head.seq, head.hash = row.seq, row.hash
-    session.add(row)
+    for row in rows:
+        row.seq, row.previous = head.seq + 1, head.hash
+        row.hash = _digest(row)
+        head.seq, head.hash = row.seq, row.hash
+    session.add_all(rows)
     # Flushed here so that a later event of this transaction sees the new head.
     session.flush()
-    return Event.of(row)
+    return [Event.of(row) for row in rows]
+
+
+def _row(actor: str, told: Told) -> EventRecord:
+    kind = told.kind
+    if not KIND.fullmatch(kind) or len(kind) > 64:
+        raise Invalid(
+            f"{kind!r} can't be the kind of an event",
+            fix="write it as noun.past_verb, 64 characters at the most, e.g. dataset.added",
+            code="E-STORE-007",
+        )
+    Reference.parse(told.subject)
+    return EventRecord(
+        id=new_id(),
+        at=utcnow(),
+        actor=_storable(actor),
+        kind=kind,
+        subject=told.subject,
+        payload=_plain(told.payload, kind),
+        inputs=[str(ref) for ref in told.inputs],
+        outputs=[str(ref) for ref in told.outputs],
+    )
 
 
 def read(

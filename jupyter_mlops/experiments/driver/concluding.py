@@ -50,16 +50,18 @@ def _corrected(ws: Workspace, told: Experiment, plan: dict[str, Any]) -> dict[st
     from jupyter_mlops.experiments.search.optimism import FEWEST, corrected
 
     rows = []
+    of = _measured_by(ws, told)
+    if of is None:
+        return {}
     for trial in told.finished:
-        key = f"runs/{trial.id}/losses.f32"
+        key = losses_key(trial.id, of)
         if ws.artifacts.exists(key):
             rows.append(np.frombuffer(ws.artifacts.read_bytes(key), dtype=np.float32))
     if len(rows) < 2 or len({len(one) for one in rows}) > 1 or len(rows[0]) < FEWEST:
         return {}
     if len(rows) * len(rows[0]) > _LOSSES:
         rows = [one[: _LOSSES // len(rows)] for one in rows]
-    metric = told.goal.metric
-    loss = MEAN_OF.get(metric)
+    metric, loss = told.goal.metric, MEAN_OF[of]
     found = corrected(np.stack(rows).astype(np.float64), seed=plan["seed"])
 
     def shown(value: float) -> float:
@@ -74,3 +76,16 @@ def _corrected(ws: Workspace, told: Experiment, plan: dict[str, Any]) -> dict[st
         "high": high,
         "optimism": abs(shown(found.value) - told.best.metrics[metric]) if told.best else 0.0,
     }
+
+
+def losses_key(trial: str, of: str) -> str:
+    """Where the rows' losses of a trial are, and which metric is their mean."""
+    return f"runs/{trial}/losses-{of}.f32"
+
+
+def _measured_by(ws: Workspace, told: Experiment) -> str | None:
+    """The metric whose losses by row were kept; None where none were."""
+    if told.best is None:
+        return None
+    trial = told.best.id
+    return next((one for one in MEAN_OF if ws.artifacts.exists(losses_key(trial, one))), None)

@@ -15,6 +15,7 @@ from jupyter_mlops.experiments.driver.trial import Outcome
 from jupyter_mlops.experiments.records import ExperimentRecord, TrialRecord
 from jupyter_mlops.experiments.trials import may_live, process_name
 from jupyter_mlops.workspace import Conflict, Workspace
+from jupyter_mlops.workspace.events import Told
 from jupyter_mlops.workspace.records import utcnow
 
 __all__ = ["Journal", "Started", "Wishes"]
@@ -64,7 +65,8 @@ class Journal:
             row = session.get_one(ExperimentRecord, experiment)
             session.expunge_all()
         self.row = row
-        self.inputs = [f"cell:{row.cell}", f"experiment:{row.id}"]
+        self.inputs = (f"cell:{row.cell}", f"experiment:{row.id}")
+        self._process = process_name()
 
     def take(self) -> list[TrialRecord]:
         """Become the one process that drives it; return its trials so far, by number.
@@ -147,24 +149,20 @@ class Journal:
                     update(TrialRecord).where(TrialRecord.id == trial),
                     {"model": {}, "validation": {}},
                 )
-            for one in started:
-                self._emit(tx, "run.started", one, {"number": one.number})
+            told = [self._told("run.started", one, {"number": one.number}) for one in started]
             for begun, outcome in ended:
                 fine = outcome.status == "finished"
                 payload: dict[str, Any] = {"number": begun.number, "status": outcome.status}
                 payload |= {"metrics": outcome.metrics} if fine else {"reason": outcome.error[:500]}
-                self._emit(tx, "run.finished" if fine else "run.failed", begun, payload)
+                told.append(self._told("run.finished" if fine else "run.failed", begun, payload))
+            tx.emit_all(told)
         for trial in dropped:
             for name in ("model.skops", "predictions.parquet"):
                 self.ws.artifacts.delete(f"runs/{trial}/{name}")
 
-    @property
-    def _process(self) -> str:
-        return process_name()
-
-    def _emit(self, tx: Any, kind: str, one: Started, payload: dict[str, Any]) -> None:
-        told = {"name": self.row.name, "experiment": self.row.id, **payload}
-        tx.emit(kind, f"run:{one.id}", payload=told, inputs=self.inputs)
+    def _told(self, kind: str, one: Started, payload: dict[str, Any]) -> Told:
+        known = {"name": self.row.name, "experiment": self.row.id}
+        return Told(kind, f"run:{one.id}", known | payload, self.inputs)
 
     def _started(self, one: Started) -> dict[str, Any]:
         return {
@@ -194,7 +192,7 @@ class Journal:
             validation["file"] = f"{folder}/predictions.parquet"
             write(validation["file"], outcome.rows)
         if outcome.losses is not None:
-            write(f"{folder}/losses.f32", outcome.losses)
+            write(f"{folder}/losses-{outcome.losses_of}.f32", outcome.losses)
         if outcome.output:
             write(f"{folder}/output.txt", outcome.output.encode("utf-8", "replace"))
         for name, content in outcome.files.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ _TICK: Final = 0.2
 _LOOK: Final = 1.0
 #: Seconds a trial has to end once it was told to stop, before its worker is ended.
 _GRACE: Final = 1.0
+#: Seconds of short trials that are recorded in one transaction.
+_TOGETHER: Final = 0.05
 #: Trials that fail before any finishes: the cell is wrong, not the parameters.
 _HOPELESS: Final = 5
 #: A trial that was begun this often and never ended isn't begun again.
@@ -112,6 +115,7 @@ class Loop:
         self._messages: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._running: dict[str, tuple[Started, Future]] = {}
         self._where: dict[str, str] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._blame = Blame()
         self._submissions = 0
         self._seconds: list[float] = []
@@ -120,7 +124,9 @@ class Loop:
         self._started = time.monotonic()
         self._looked = self._checked = time.monotonic()
         self._stopped: set[str] = set()
-        self._quarantined: list[tuple[Started, Outcome]] = []
+        self._started_now: list[Started] = []
+        self._ended_now: list[tuple[Started, Outcome]] = []
+        self._dropped_now: list[str] = []
         self._cell = given
 
     def run(self) -> None:
@@ -139,6 +145,7 @@ class Loop:
                 self._go_on(client)
             except KeyboardInterrupt:
                 self.state.why = "it was interrupted"
+                self._record()
                 self._stop_all(client, "interrupted")
                 raise
             finally:
@@ -146,18 +153,26 @@ class Loop:
                     client.unsubscribe_topic(topic(self.journal.row.id))
 
     def _go_on(self, client: Client) -> None:
-        ended: list[tuple[Started, Outcome]] = []
-        dropped: list[str] = []
+        recorded = 0.0
         while True:
             # Workers get their next trial before the store is written, and work meanwhile.
-            started = self._fill(client)
-            self.journal.record(started, [*ended, *self._quarantined], dropped)
-            self._quarantined.clear()
-            self._tell()
+            self._started_now += self._fill(client)
+            now = time.monotonic()
+            if now - recorded >= _TOGETHER or not self._running:
+                recorded = now
+                self._record()
+                self._tell()
             if not self._running:
                 return
             ended, dropped = self._wait(client)
+            self._ended_now += ended
+            self._dropped_now += dropped
             self._look(client)
+
+    def _record(self) -> None:
+        """Make durable what happened since the last time."""
+        self.journal.record(self._started_now, self._ended_now, self._dropped_now)
+        self._started_now, self._ended_now, self._dropped_now = [], [], []
 
     def _fill(self, client: Client) -> list[Started]:
         """Ask for and submit as many trials as there is room for."""
@@ -170,7 +185,7 @@ class Loop:
                     reason = f"what it ran on was lost {ATTEMPTS} times"
                     lost = Outcome(one.id, "failed", params=one.params, error=reason)
                     self._take(one, lost)
-                    self._quarantined.append((one, lost))
+                    self._ended_now.append((one, lost))
                     continue
             else:
                 self.state.why = self._reason_to_stop()
@@ -235,6 +250,9 @@ class Loop:
             elif news["kind"] == "started":
                 self._where[news["trial"]] = news["worker"]
                 self._blame.began(news["trial"], news["worker"])
+            elif news["kind"] == "ended":
+                # From a worker of our own, as its result would be.
+                self._outcomes[news["trial"]] = pickle.loads(news["outcome"])  # noqa: S301
             elif news["kind"] == "report":
                 self._consider(client, news)
         self._check(client)
@@ -242,7 +260,8 @@ class Loop:
 
     def _news(self) -> Iterator[tuple[str, Any]]:
         with contextlib.suppress(Empty):
-            yield self._messages.get(timeout=_TICK)
+            pending = self._started_now or self._ended_now
+            yield self._messages.get(timeout=_TOGETHER if pending else _TICK)
             while True:
                 yield self._messages.get_nowait()
 
@@ -270,6 +289,7 @@ class Loop:
             raise self._lost()
 
     def _lost(self) -> ClusterLost:
+        self._record()
         self.state.again += [one for one, _ in self._running.values()]
         self._running.clear()
         return ClusterLost()
@@ -280,10 +300,11 @@ class Loop:
         """The outcomes of trials that are done, told to the search."""
         ready = [trial for trial in done if trial in self._running]
         fine = [one for one in ready if self._running[one][1].status == "finished"]
-        outcomes: dict[str, Outcome] = {}
-        if fine:
-            found = client.gather([self._running[one][1] for one in fine], errors="skip")
-            outcomes = {one.id: one for one in found}
+        outcomes = {one: self._outcomes.pop(one) for one in fine if one in self._outcomes}
+        large = [one for one in fine if one not in outcomes]
+        if large:
+            found = client.gather([self._running[one][1] for one in large], errors="skip")
+            outcomes |= {one.id: one for one in found}
         guilty = self._guilty([one for one in ready if self._running[one][1].status == "error"])
         ended: list[tuple[Started, Outcome]] = []
         dropped: list[str] = []
@@ -394,6 +415,7 @@ class Loop:
                 self._command(client, begun.id, "stop")
         if wishes.stop and self.state.why != "it was stopped":
             self.state.why = "it was stopped"
+            self._record()
             self._stop_all(client, "stopped")
 
     def _stop_all(self, client: Client, status: str) -> None:

@@ -71,7 +71,7 @@ def execute(path: str, parameters: dict[str, Any]) -> tuple[dict[str, float], by
         try:
             papermill.execute_notebook(
                 str(made), str(ran), parameters=parameters, cwd=str(source.parent.resolve()),
-                progress_bar=False, log_output=False, kernel_name=kernel,
+                progress_bar=False, log_output=False, kernel_name=kernel, language="python",
             )  # fmt: skip
         except papermill.exceptions.PapermillExecutionError as error:
             raise Invalid(

@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 import os
+import pickle
 import random
 import resource
 import sys
@@ -32,6 +33,8 @@ VALID: Final = "validation rows"
 CALL: Final = "__trial__"
 _HEAD, _TAIL = 4_000, 12_000
 _SAMPLE: Final = 0.25
+#: Bytes of an outcome that travels as a message.
+_SMALL: Final = 1 << 15
 #: Rows whose losses are kept of every trial, to correct the winner's value.
 _LOSSES: Final = 5_000
 
@@ -95,6 +98,7 @@ class Outcome:
     validation: dict[str, Any] = field(default_factory=dict)
     rows: bytes | None = None
     losses: bytes | None = None
+    losses_of: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -120,6 +124,10 @@ def run_on_worker(given: Given) -> Outcome:
     tell({"kind": "started", "trial": given.id, "worker": worker.address, "pid": os.getpid()})
     outcome = run(given, tell)
     outcome.worker = worker.address
+    content = pickle.dumps(outcome, 5)
+    if len(content) <= _SMALL:
+        # Sent ahead of the news that the task is done, it saves asking for the result.
+        tell({"kind": "ended", "trial": given.id, "outcome": content})
     return outcome
 
 
@@ -264,7 +272,7 @@ def _number(metric: str, value: Any, outcome: Outcome) -> float:
     rows = getattr(value, "rows", None)
     if rows is not None and hasattr(value, "mean"):
         # A cross-validation: its mean, and each row's loss.
-        outcome.losses = _packed(rows)
+        outcome.losses, outcome.losses_of = _packed(rows), str(value.metric)
         value = value.mean
     if value is None:
         raise ValueError(f"the cell never set `{metric}`; end it with `{metric} = …`")
@@ -299,6 +307,7 @@ def _score(given: Given, names: dict[str, Any], model: Any, outcome: Outcome) ->
     classes = portrait.get("classes") or []
     if loss is not None and (loss not in {"log_loss", "brier"} or "p_0" in scores.rows):
         outcome.losses = _packed(losses_by_row(scores.rows, loss, classes))
+        outcome.losses_of = given.goals[0]
 
 
 def _packed(losses: Any) -> bytes:
