@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from jupyter_mlops.experiments.browsing import TrialDetail, TrialPage
 from jupyter_mlops.experiments.studies import Experiment, Trial
@@ -34,7 +33,7 @@ from jupyter_mlops.views.curves import (
     slices_chart,
 )
 from jupyter_mlops.views.experiments import duration
-from jupyter_mlops.views.params import bytes_text, params_facts, workers_table
+from jupyter_mlops.views.params import bytes_text, occupancy_table, params_facts, workers_table
 from jupyter_mlops.views.registry import look
 from jupyter_mlops.views.trialtable import LEVELS, trials_table
 
@@ -117,9 +116,9 @@ def _summary(one: Experiment) -> list[Block]:
     blocks.append(Facts(items=_findings(one)))
     if one.best is not None and one.best.params:
         blocks.append(Facts(title="Best parameters", items=params_facts(one.best.params)))
-    workers = one.workers or _workers(one)
-    if one.status == "running" and workers:
-        blocks.append(workers_table(workers))
+    if one.status == "running":
+        busy = workers_table(one.workers) if one.workers else occupancy_table(one)
+        blocks += [busy] if busy else []
     return blocks
 
 
@@ -216,15 +215,6 @@ def _failures(trials: Iterable[Trial]) -> str:
     if more:
         told.append(f"{more} other {'reason' if more == 1 else 'reasons'}")
     return _sentence(f"{count:,} {'trial' if count == 1 else 'trials'} failed: {'; '.join(told)}")
-
-
-def _workers(one: Experiment) -> tuple[dict[str, Any], ...]:
-    """Who works, as far as the trials that run tell."""
-    return tuple(
-        {"name": trial.worker, "trial": trial.number}
-        for trial in one.trials
-        if trial.status == "running" and trial.worker
-    )
 
 
 def _charts(result: TrialPage) -> tuple[list[Chart], list[Chart]]:

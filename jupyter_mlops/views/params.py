@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_mlops.experiments.studies import Experiment, Trial
 from jupyter_mlops.views.blocks import Column, Fact, Table
 from jupyter_mlops.views.cells import number_text
+from jupyter_mlops.workspace.records import utcnow
 
-__all__ = ["bytes_text", "param_text", "params_facts", "workers_table"]
+__all__ = ["bytes_text", "occupancy_table", "param_text", "params_facts", "workers_table"]
 
 #: Rows of workers.
 _WORKERS = 32
@@ -55,6 +57,46 @@ def workers_table(workers: tuple[dict[str, Any], ...]) -> Table:
         for one in workers[:_WORKERS]
     ]
     return Table(title="Workers", columns=columns, rows=rows, total=len(workers))
+
+
+def occupancy_table(experiment: Experiment) -> Table | None:
+    """How many trials each worker did, and how busy it was with them; None before there are any.
+
+    A worker is busy for the seconds of its trials, out of those since the first of them began.
+    """
+    now = utcnow()
+    done: dict[str, list[Trial]] = {}
+    for one in experiment.trials:
+        if one.worker:
+            done.setdefault(one.worker, []).append(one)
+    if not done:
+        return None
+    rows = []
+    for name, trials in done.items():
+        ended = [one for one in trials if one.seconds is not None]
+        began = min(one.started_at for one in trials)
+        elapsed = max(1e-3, (now - began).total_seconds())
+        seconds = sum(one.seconds or 0.0 for one in ended)
+        running = [str(one.number) for one in trials if one.status == "running"]
+        rows.append(
+            {
+                "name": name,
+                "trial": ", ".join(running) or None,
+                "done": len(ended),
+                "mean": float(f"{seconds / len(ended):.3g}") if ended else None,
+                "busy": min(1.0, seconds / elapsed),
+            }
+        )
+    rows.sort(key=lambda row: str(row["name"]))
+    columns = [
+        Column(key="name", label="Worker"),
+        Column(key="done", label="Trials done", kind="number"),
+        Column(key="mean", label="Seconds a trial", kind="number"),
+        Column(key="busy", label="Busy", kind="bar"),
+    ]
+    if any(row["trial"] for row in rows):
+        columns.insert(1, Column(key="trial", label="Trial"))
+    return Table(title="Workers", columns=columns, rows=rows[:_WORKERS], total=len(rows))
 
 
 def bytes_text(count: float | None) -> str | None:

@@ -18,7 +18,7 @@ from jupyter_mlops.experiments.winner import winner
 from jupyter_mlops.magics.showing import Showing
 from jupyter_mlops.verbs.progress import Lines, Shown, shown_by, teller_of_search
 from jupyter_mlops.views import mimebundle, view
-from jupyter_mlops.views.blocks import Chart, View
+from jupyter_mlops.views.blocks import Chart, Table, View
 from jupyter_mlops.views.drawing import picture
 from jupyter_mlops.views.html import render_html
 from jupyter_mlops.views.studies import Searching
@@ -66,7 +66,16 @@ def test_a_search_under_way_shows_its_best_and_who_works(step: SearchStep) -> No
                  "Failed: 1", "Pruned: 2", "w0", "97.0 %", "305 MiB"):  # fmt: skip
         assert part in text
     assert len(text.splitlines()) <= 15
-    early = replace(step, done=0, running=0, best=None, best_params={}, best_number=None, total=None, remaining=None)
+    early = replace(
+        step,
+        done=0,
+        running=0,
+        best=None,
+        best_params={},
+        best_number=None,
+        total=None,
+        remaining=None,
+    )
     assert "Best auc: none yet" in render_text(view(Searching(early)))
     assert view(Searching(early)).subtitle == "waiting for workers"
     assert "None" not in render_text(view(Searching(early)))
@@ -167,6 +176,9 @@ def test_while_it_runs_it_says_how_far_it_is(ws: Workspace) -> None:
     for part in ("experiment enqueue", "experiment stop", "tcp://127.0.0.1:40001", "best so far"):
         assert part in bundle, part
     assert "experiment resume" not in bundle
+    (workers,) = (one for one in shown.blocks if isinstance(one, Table) and one.title == "Workers")
+    assert [(row["trial"], row["done"]) for row in workers.rows] == [("18", 9), ("19", 9)]
+    assert all(0.1 < row["busy"] < 0.5 for row in workers.rows)
 
 
 def test_an_interrupted_one_can_be_resumed_and_an_empty_one_is_shown(ws: Workspace) -> None:
