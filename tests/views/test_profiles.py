@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
+import io
 import json
+import re
 from typing import Any
 
 import nbformat
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from jupyter_mlops import data, profiling
+from jupyter_mlops.profiling.associations import Association
 from jupyter_mlops.verbs.table import find
-from jupyter_mlops.views import mimebundle
+from jupyter_mlops.views import heat, mimebundle
 from jupyter_mlops.views.text import LINES
 from jupyter_mlops.workspace import Workspace
 from jupyter_mlops.workspace.errors import Invalid, NotFound
@@ -216,3 +221,42 @@ def test_a_datasets_name_means_its_newest_profile(ws: Workspace) -> None:
     assert show(ws, ref=made.id).target is None
     with pytest.raises(NotFound, match=r"there is no profile 'name'.*did you mean 'named'"):
         show(ws, ref="name")
+
+
+def test_columns_that_go_together_are_a_picture_with_its_words() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=1000)
+    noise = rng.normal(size=(30, 1000)) * 0.4
+    frame = pl.DataFrame({f"c{at} <b>\n": x + noise[at] for at in range(28)})
+    frame = frame.with_columns(**{"größe": -x + noise[28] / 9, "\u65e5\u672c": x + noise[29]})
+    result = profiling.profile(frame.lazy())
+    chart = block(view_of(result), "chart")
+    assert re.fullmatch(r"190 pairs of 20 columns .* with .* −?0\.\d\d", chart["alt"])
+    drawn = Image.open(io.BytesIO(base64.b64decode(chart["png"]))).convert("RGBA")
+    dots = np.asarray(drawn).reshape(-1, 4).astype(int)
+    seen = [
+        int(((np.abs(dots[:, :3] - hue) < 12).all(axis=1) & (dots[:, 3] > 250)).sum())
+        for hue in ((47, 128, 196), (213, 94, 0))
+    ]
+    # Blue, orange, and a ground that is the page's own, dark or light.
+    assert min(seen) > 1000
+    assert (dots[:, 3] == 0).mean() > 0.4
+    html = mimebundle(result)["text/html"]
+    assert Page(html).bad == []
+    assert f'src="data:image/png;base64,{chart["png"]}" alt="190 pairs of 20 columns' in html
+    assert len(chart["png"]) < 8_000
+    assert saved_size(result) < LIMIT
+    # Two columns are one pair: a line says it.
+    few = profiling.profile(frame.select(a=pl.nth(0), b=pl.nth(1)).lazy())
+    assert "chart" not in {one["type"] for one in view_of(few)["blocks"]}
+
+
+def test_a_name_without_signs_in_the_font_is_the_place_of_its_column() -> None:
+    pairs = [Association("a", "\u65e5\u672c", "pearson", 0.9, 0.1, 99),
+             Association("größe", "a", "pearson", -0.8, 0.1, 99)]  # fmt: skip
+    order = ["a", "größe", "\u65e5\u672c"]
+    assert [heat._drawable(name, order) for name in order] == ["a", "größe", "column 3"]
+    chart = heat.heat_chart(pairs, order)
+    assert chart is not None
+    assert '["a", "\\u65e5\\u672c", "gr\\u00f6\\u00dfe"]' in chart.spec["transform"][0]["calculate"]
+    assert chart.spec["data"]["values"] == "row,column,value\n1,0,0.9\n2,0,-0.8\n2,1,0"
