@@ -15,6 +15,8 @@ __all__ = [
     "ClusterRecord",
     "EnvironmentRecord",
     "ExperimentRecord",
+    "GpuLeaseRecord",
+    "GpuQuotaRecord",
     "NamedEnvironmentRecord",
     "TrialRecord",
 ]
@@ -138,6 +140,47 @@ class ClusterRecord(Base):
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime] = mapped_column(UTCDateTime)
     reason: Mapped[str] = mapped_column(Text, default="")
+
+
+class GpuLeaseRecord(Base):
+    """GPUs, or a part of one, that somebody waits for, holds or held."""
+
+    __tablename__ = "gpu_lease"
+    __table_args__ = (Index("ix_gpu_lease_open", "host", "status"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    #: ``waiting``, ``held``, ``released``, ``reclaimed`` or ``withdrawn``.
+    status: Mapped[str] = mapped_column(String(16))
+    holder: Mapped[str] = mapped_column(String(255))
+    team: Mapped[str] = mapped_column(String(255), index=True)
+    purpose: Mapped[str] = mapped_column(Text)
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    #: Whole GPUs, or bytes on one; the other is 0.
+    gpus: Mapped[int] = mapped_column(Integer, default=0)
+    memory: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: What it takes of the machine, counted in GPUs: 2, or 0.1.
+    weight: Mapped[float] = mapped_column(Float)
+    devices: Mapped[list[str]] = mapped_column(JSONValue, default=list)
+    host: Mapped[str] = mapped_column(String(255))
+    process: Mapped[str] = mapped_column(String(255))
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    #: When it came first and didn't fit: since then nobody of its priority goes before it.
+    reserved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    granted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    beat_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reason: Mapped[str] = mapped_column(Text, default="")
+
+
+class GpuQuotaRecord(Base):
+    """The share of the GPUs that a team may hold before others who wait."""
+
+    __tablename__ = "gpu_quota"
+
+    team: Mapped[str] = mapped_column(String(255), primary_key=True)
+    share: Mapped[float] = mapped_column(Float)
+    actor: Mapped[str] = mapped_column(String(255))
+    set_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class TrialRecord(Base):

@@ -1,6 +1,6 @@
 """GPUs: which there are, and how much of them this process holds.
 
-Names are loaded when they are first used.
+Leases are in `leases`, which loads the store; looking at the devices doesn't.
 """
 
 from __future__ import annotations

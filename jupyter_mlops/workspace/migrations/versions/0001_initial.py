@@ -189,6 +189,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("endpoint", "digest"),
     )
     op.create_table(
+        "gpu_lease",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("holder", sa.String(length=255), nullable=False),
+        sa.Column("team", sa.String(length=255), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("gpus", sa.Integer(), nullable=False),
+        sa.Column("memory", sa.BigInteger(), nullable=False),
+        sa.Column("weight", sa.Float(), nullable=False),
+        sa.Column("devices", sa.JSON(), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("process", sa.String(length=255), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reserved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("gpu_lease", schema=None) as batch_op:
+        batch_op.create_index("ix_gpu_lease_open", ["host", "status"], unique=False)
+        batch_op.create_index(batch_op.f("ix_gpu_lease_team"), ["team"], unique=False)
+
+    op.create_table(
+        "gpu_quota",
+        sa.Column("team", sa.String(length=255), nullable=False),
+        sa.Column("share", sa.Float(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("team"),
+    )
+    op.create_table(
         "label_task",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -534,6 +568,12 @@ def downgrade() -> None:
 
     op.drop_table("model_version")
     op.drop_table("label_task")
+    op.drop_table("gpu_quota")
+    with op.batch_alter_table("gpu_lease", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_gpu_lease_team"))
+        batch_op.drop_index("ix_gpu_lease_open")
+
+    op.drop_table("gpu_lease")
     op.drop_table("feedback")
     op.drop_table("event_head")
     with op.batch_alter_table("event", schema=None) as batch_op:

@@ -1,0 +1,80 @@
+"""Whose turn it is, and on which devices: a plan over the open leases of one machine.
+
+Priority goes first. Among equals: who was first in line before and didn't fit (its place is
+reserved, and nobody behind it is served until it is, so that small requests can't starve a big
+one), then teams within their quota, then who holds least for its share, then who used least
+lately (half of it forgotten each hour), then who came first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from jupyter_mlops.experiments.gpus.devices import Device
+from jupyter_mlops.experiments.records import GpuLeaseRecord
+
+__all__ = ["HALF_LIFE", "in_order", "past_use", "place"]
+
+HALF_LIFE = 3600.0
+"""Seconds after which past use counts half."""
+
+
+def place(
+    lease: GpuLeaseRecord, held: Sequence[GpuLeaseRecord], devices: Sequence[Device]
+) -> list[str] | None:
+    """Choose devices for a lease; None when it doesn't fit beside those that are held."""
+    taken: dict[str, int] = {}
+    whole: set[str] = set()
+    for one in held:
+        for uuid in one.devices:
+            taken[uuid] = taken.get(uuid, 0) + one.memory
+            if one.gpus:
+                whole.add(uuid)
+    if lease.gpus:
+        free = [one for one in devices if one.uuid not in taken]
+        return [one.uuid for one in free[: lease.gpus]] if len(free) >= lease.gpus else None
+    rest = {one.uuid: one.total - taken.get(one.uuid, 0) for one in devices}
+    fitting = [uuid for uuid, n in rest.items() if uuid not in whole and n >= lease.memory]
+    # Best fit: what stays free stays in large pieces.
+    return [min(fitting, key=lambda uuid: rest[uuid])] if fitting else None
+
+
+def in_order(
+    waiting: Sequence[GpuLeaseRecord],
+    held: Sequence[GpuLeaseRecord],
+    quotas: Mapping[str, float],
+    used: Mapping[str, float],
+    total: int,
+) -> list[GpuLeaseRecord]:
+    """Sort those who wait; a team without a quota counts as if all were its own."""
+    holds: dict[str, float] = {}
+    for one in held:
+        holds[one.team] = holds.get(one.team, 0.0) + one.weight
+
+    def key(one: GpuLeaseRecord) -> tuple[object, ...]:
+        share = quotas.get(one.team, 1.0)
+        has = holds.get(one.team, 0.0)
+        return (
+            -one.priority,
+            one.reserved_at is None,
+            has + one.weight > share * total + 1e-9,
+            has / share,
+            used.get(one.team, 0.0) / share,
+            one.asked_at,
+            one.id,
+        )
+
+    return sorted(waiting, key=key)
+
+
+def past_use(ended: Sequence[GpuLeaseRecord], now: datetime) -> dict[str, float]:
+    """GPU seconds by team, the older the less they count."""
+    used: dict[str, float] = {}
+    for one in ended:
+        if one.granted_at is None or one.ended_at is None:
+            continue
+        seconds = (one.ended_at - one.granted_at).total_seconds()
+        age = (now - one.ended_at).total_seconds()
+        used[one.team] = used.get(one.team, 0.0) + one.weight * seconds * 0.5 ** (age / HALF_LIFE)
+    return used

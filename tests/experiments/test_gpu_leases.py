@@ -1,0 +1,91 @@
+"""GPUs are shared fairly, never twice, and come back from the dead."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from jupyter_mlops.experiments.gpus.leases import ask, expire, set_quota
+from jupyter_mlops.workspace import Invalid, Unavailable, Workspace
+
+HOLD = """
+import sys, time
+from jupyter_mlops.experiments.gpus.leases import ask
+from jupyter_mlops.workspace import Workspace
+with ask(Workspace.open(sys.argv[1]), gpus=1, holder="dead", purpose="test", timeout=9):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gpus.json"
+    path.write_text(json.dumps([{"uuid": f"GPU-{n}", "name": "F", "total": 80} for n in "ab"]))
+    monkeypatch.setenv("JUPYTER_MLOPS_FAKE_GPUS", str(path))
+
+
+@pytest.fixture
+def place(database: str, gpus: None, tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path / "work", create=True)
+
+
+def test_parts_are_packed_and_a_whole_one_stays_free(place: Workspace) -> None:
+    who = {"holder": "ana", "purpose": "test", "timeout": 0}
+    with ask(place, memory=30, **who) as a, ask(place, memory=50, **who) as b:
+        assert a.devices == b.devices
+        with ask(place, gpus=1, **who) as c:
+            assert c.devices != a.devices
+            assert c.environment() == {"CUDA_VISIBLE_DEVICES": c.devices[0]}
+            with pytest.raises(Unavailable, match="within 0 s"), ask(place, memory=1, **who):
+                pass
+    with ask(place, gpus=2, **who) as whole:
+        assert sorted(whole.devices) == ["GPU-a", "GPU-b"]
+    with pytest.raises(Unavailable, match="2 GPUs"), ask(place, gpus=3, **who):
+        pass
+    with pytest.raises(Invalid), ask(place, **who):
+        pass
+
+
+def test_what_a_killed_process_held_comes_back(place: Workspace) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(place.root)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "held\n"
+        assert expire(place) == 0
+    finally:
+        child.kill()
+        child.communicate()
+    with ask(place, gpus=2, holder="ana", purpose="test", timeout=2) as lease:
+        assert len(lease.devices) == 2
+    assert "gpu.reclaimed" in [event.kind for event in place.events()]
+
+
+def test_a_team_beyond_its_quota_waits_for_one_within(place: Workspace) -> None:
+    set_quota(place, "red", 0.5)
+    order: list[str] = []
+
+    def want(team: str) -> None:
+        with ask(place, gpus=1, holder=team, team=team, purpose="test", timeout=9):
+            order.append(team)
+
+    who = {"gpus": 1, "purpose": "test", "timeout": 0}
+    with ask(place, holder="red", **who), ask(place, holder="blue", **who) as second:
+        threads = []
+        for team in ("blue", "red", "green"):
+            threads.append(threading.Thread(target=want, args=(team,)))
+            threads[-1].start()
+            time.sleep(0.1)
+        # Blue came first and has its reservation; then green, who holds nothing, before red.
+        second.release()
+        for one in threads:
+            one.join()
+    assert order == ["blue", "green", "red"]
