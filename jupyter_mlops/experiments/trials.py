@@ -161,7 +161,7 @@ def runs(ws: Workspace, name: str | None = None, limit: int = 200) -> Runs:
     ----------
     ws : Workspace
     name : str, optional
-        Only runs of the cell of that name.
+        Only runs of the cell of that name; all but experiments' trials when left out.
     limit : int
         How many at the most.
 
@@ -173,6 +173,10 @@ def runs(ws: Workspace, name: str | None = None, limit: int = 200) -> Runs:
     with ws.read() as session:
         query = select(TrialRecord, CellRecord).join(CellRecord, TrialRecord.cell == CellRecord.id)
         count = select(func.count()).select_from(TrialRecord)
+        if name is None:
+            # Trials by the thousand are listed with their experiment.
+            query = query.where(TrialRecord.experiment.is_(None))
+            count = count.where(TrialRecord.experiment.is_(None))
         if name is not None:
             query = query.where(TrialRecord.name == name)
             count = count.where(TrialRecord.name == name)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from jupyter_mlops.verbs.table import Body, Data, Namespace, verb
 
 if TYPE_CHECKING:
-    from jupyter_mlops.experiments.driver import Verification, Watch
     from jupyter_mlops.experiments import Run
+    from jupyter_mlops.experiments.driver import Verification, Watch
     from jupyter_mlops.experiments.studies import Experiment
     from jupyter_mlops.workspace import Workspace
 

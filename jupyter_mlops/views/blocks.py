@@ -59,6 +59,8 @@ KINDS = (
     "environments",
     "environment",
     "environment-check",
+    "clusters",
+    "cluster",
     "model",
     "models",
     "endpoint",

@@ -34,6 +34,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'experiment-show': ['experiment.', 'run.'],
   'experiment-winner': ['experiment.', 'run.'],
   'experiment-compare': [],
+  'cluster-ls': ['cluster.'],
   'env-ls': ['env.'],
   'env-show': ['env.'],
   'env-check': [],

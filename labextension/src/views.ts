@@ -220,6 +220,8 @@ export const KINDS = [
   'environments',
   'environment',
   'environment-check',
+  'clusters',
+  'cluster',
   'model',
   'models',
   'endpoint',

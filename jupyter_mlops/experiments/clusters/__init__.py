@@ -7,7 +7,26 @@ a named environment. It outlives the kernel, is known to the store, and ends whe
 from __future__ import annotations
 
 from jupyter_mlops.experiments.clusters.cluster import Cluster
-from jupyter_mlops.experiments.clusters.holding import Clusters, Held, clusters, scale, settle, stop
+from jupyter_mlops.experiments.clusters.holding import (
+    Clusters,
+    Held,
+    clusters,
+    held,
+    scale,
+    settle,
+    stop,
+)
 from jupyter_mlops.experiments.clusters.obtaining import obtain, start
 
-__all__ = ["Cluster", "Clusters", "Held", "clusters", "obtain", "scale", "settle", "start", "stop"]
+__all__ = [
+    "Cluster",
+    "Clusters",
+    "Held",
+    "clusters",
+    "held",
+    "obtain",
+    "scale",
+    "settle",
+    "start",
+    "stop",
+]

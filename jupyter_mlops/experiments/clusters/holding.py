@@ -18,7 +18,7 @@ from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Result, Workspace, closest
 
-__all__ = ["Clusters", "Held", "clusters", "log_of", "scale", "settle", "stop"]
+__all__ = ["Clusters", "Held", "clusters", "held", "log_of", "scale", "settle", "stop"]
 
 _WAIT: Final = 10.0
 
@@ -94,6 +94,15 @@ def clusters(ws: Workspace) -> Clusters:
         rows = [Held.of(row) for row in session.scalars(select(ClusterRecord))]
     rows.sort(key=lambda one: (one.status not in {"running", "starting"}, one.name))
     return Clusters(tuple(rows))
+
+
+def held(ws: Workspace, name: str) -> Held:
+    """One cluster, as the store knows it."""
+    with ws.read() as session:
+        row = session.get(ClusterRecord, name)
+        if row is not None:
+            return Held.of(row)
+    raise _unknown(ws, name)
 
 
 def settle(ws: Workspace) -> int:

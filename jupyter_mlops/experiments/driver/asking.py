@@ -35,9 +35,9 @@ def stop(ws: Workspace, experiment: str) -> Experiment:
         tx.emit("experiment.told", told.ref, payload={"name": told.name, "to": "stop"})
     until = time.monotonic() + _WAIT
     while time.monotonic() < until:
-        told = find_experiment(ws, told.id)
+        told = find_experiment(ws, told.id, with_trials=False)
         if told.status not in {"running", "waiting"}:
-            return told
+            return find_experiment(ws, told.id)
         time.sleep(0.1)
     raise Conflict(
         f"experiment {told.name!r} hasn't stopped after {_WAIT:.0f} seconds",
