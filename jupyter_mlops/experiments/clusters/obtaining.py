@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ __all__ = ["obtain", "start"]
 
 _START: Final = 60.0
 _STEP: Final = 0.02
+#: Seconds within which a scheduler must have a worker.
+_WORKERS: Final = 15.0
 _ADDRESSES: Final = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 Announce = Callable[[str], None]
 
@@ -170,9 +173,9 @@ def _wait(ws: Workspace, name: str, child: subprocess.Popen[bytes] | None) -> Cl
         time.sleep(_STEP)
     with ws.read() as session:
         row = session.get_one(ClusterRecord, name)
-        reason = row.reason
+        reason, status = row.reason, row.status
     reason = reason or _said(ws, name) or f"it didn't start within {_START:.0f} seconds"
-    if row.status == "starting":
+    if status == "starting":
         _record_failure(ws, name, reason)
     raise Unavailable(
         f"cluster {name!r} can't be started",
@@ -217,8 +220,10 @@ def _at(address: str) -> Cluster:
     """A scheduler that somebody else runs."""
     with connect(address) as client:
         check_versions(client, address)
-        info = client.scheduler_info(n_workers=-1)
-    workers = len(info["workers"])
+        # A worker that died is replaced within seconds.
+        with suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=_WORKERS)
+        workers = len(client.scheduler_info(n_workers=-1)["workers"])
     if not workers:
         raise Unavailable(
             f"the scheduler at {address} has no workers",
