@@ -29,7 +29,7 @@ ALLOW_ROOT := $(if $(ROOT),--allow-root)
 DEBIAN := chromium postgresql mariadb-server redis-server nats-server fonts-dejavu-core fonts-liberation
 
 # Tests that drive whole programs. A browser's driver keeps this process's signals, which the tests
-# of interrupts need, so these run in a process of their own.
+# of interrupts need, so these run in a process of their own, beside the others.
 PROGRAMS := agent browser hub notebooks outsiders packaging
 
 FRONT := package.json yarn.lock labextension/tsconfig.json \
@@ -55,7 +55,14 @@ lab: setup ## JupyterLab on the notebooks
 test: setup $(MADE)/debian ## All checks and all tests
 	@.ci/timed lint $(MAKE) --no-print-directory lint
 	@.ci/timed front-end .ci/quiet jlpm test
+	@$(MAKE) --no-print-directory -j2 --output-sync=target rooms programs
+
+.PHONY: rooms
+rooms: setup $(MADE)/debian ## The package's own tests
 	@.ci/timed rooms $(BIN)/pytest $(PYTEST_ARGS) $(PROGRAMS:%=--ignore=tests/%)
+
+.PHONY: programs
+programs: setup $(MADE)/debian ## Tests that drive whole programs: browser, hub, notebooks, …
 	@.ci/timed programs $(BIN)/pytest $(PYTEST_ARGS) $(PROGRAMS:%=tests/%)
 
 .PHONY: lint
