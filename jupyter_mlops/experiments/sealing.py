@@ -31,6 +31,7 @@ def seal(
     table: Any = None,
     more: dict[str, Any] | None = None,
     skip: frozenset[str] = frozenset(),
+    surroundings: Environment | None = None,
 ) -> tuple[CellRecord, Environment]:
     """Seal a cell before it runs.
 
@@ -48,6 +49,8 @@ def seal(
         What else its outcome depends on, by name, such as a contract.
     skip : frozenset of str
         Names that aren't the notebook's.
+    surroundings : Environment, optional
+        What it runs with; this process's own packages when left out.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def seal(
     if table is not None:
         skip |= {"data"}
     variables = free_variables(body, namespace, skip)
-    surroundings = environment()
+    surroundings = surroundings or environment()
     cell = CellRecord(
         source=body.source,
         variables={key: value.as_dict() for key, value in variables.items()} | (more or {}),

@@ -18,7 +18,7 @@ from jupyter_mlops.experiments.portrait import to_pandas
 from jupyter_mlops.experiments.records import ExperimentRecord
 from jupyter_mlops.experiments.sealing import keep_cell, seal
 from jupyter_mlops.experiments.studies import Goal
-from jupyter_mlops.experiments.surroundings import Checkout
+from jupyter_mlops.experiments.surroundings import Checkout, Environment
 from jupyter_mlops.experiments.trials import process_name
 from jupyter_mlops.workspace import Invalid, Workspace, check_name, closest
 from jupyter_mlops.workspace.records import utcnow
@@ -153,7 +153,13 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         names[CALL] = asked.call
     validation = _validation(ws, asked, parsed, namespace, names)
     cell, surroundings = seal(
-        parsed, namespace, seed, checkout, table=table, skip=frozenset(PROVIDED)
+        parsed,
+        namespace,
+        seed,
+        checkout,
+        table=table,
+        skip=frozenset(PROVIDED),
+        surroundings=_surroundings(ws, asked.environment),
     )
     files = local_files(parsed.tree, {**namespace, **names})
     shipment = pack(shipments(ws), names, files, [surroundings.python])
@@ -204,6 +210,23 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
             inputs=[*(one for one in inputs if one), f"env:{surroundings.digest}"],
         )
     return experiment
+
+
+def _surroundings(ws: Workspace, environment: str | None) -> Environment | None:
+    """The packages of a named environment, once it is known to fit."""
+    if environment is None:
+        return None
+    from jupyter_mlops.experiments import environments
+
+    unfit = environments.check_fits(ws, environment)
+    if unfit:
+        raise Invalid(
+            f"environment {environment!r} can't run this notebook's trials",
+            unfit[0].rstrip("."),
+            f"`%mlops env check {environment}` tells all of it" if len(unfit) > 1 else "",
+            code="E-EXPERIMENT-043",
+        )
+    return environments.surroundings_of(environments.interpreter(ws, environment))
 
 
 def _calling(body: str, call: Callable[..., Any], goals: Sequence[Goal]) -> str:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from jupyter_mlops.experiments.driver.blame import Blame
+from jupyter_mlops.experiments.driver.flight import ATTEMPTS, Ended, Flight
 from jupyter_mlops.experiments.driver.journal import Journal, Started
 from jupyter_mlops.experiments.driver.keeping import Best
-from jupyter_mlops.experiments.driver.signals import command, topic
-from jupyter_mlops.experiments.driver.trial import Given, Outcome, run_on_worker
+from jupyter_mlops.experiments.driver.signals import topic
+from jupyter_mlops.experiments.driver.trial import Given, Outcome
 from jupyter_mlops.experiments.progress import SearchStep
 from jupyter_mlops.workspace import MLOpsError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
     from jupyter_mlops.experiments.clusters import Cluster
     from jupyter_mlops.experiments.search import Search
@@ -31,14 +29,10 @@ __all__ = ["ClusterLost", "Loop", "State"]
 _TICK: Final = 0.2
 #: Seconds between two looks at what people ask for.
 _LOOK: Final = 1.0
-#: Seconds a trial has to end once it was told to stop, before its worker is ended.
-_GRACE: Final = 1.0
 #: Seconds of short trials that are recorded in one transaction.
 _TOGETHER: Final = 0.05
 #: Trials that fail before any finishes: the cell is wrong, not the parameters.
 _HOPELESS: Final = 5
-#: A trial that was begun this often and never ended isn't begun again.
-ATTEMPTS: Final = 4
 #: Above this many seconds a trial, a worker's next one is asked for when it is free, so that the
 #: search knows more; below it one waits beside each, so that no worker does.
 _LONG: Final = 1.0
@@ -112,12 +106,7 @@ class Loop:
         self.journal, self.search, self.cluster = journal, search, cluster
         self.plan: dict[str, Any] = journal.row.plan
         self.state, self.told, self.progress = state, told, progress
-        self._messages: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-        self._running: dict[str, tuple[Started, Future]] = {}
-        self._where: dict[str, str] = {}
-        self._outcomes: dict[str, Outcome] = {}
-        self._blame = Blame()
-        self._submissions = 0
+        self._flight: Flight
         self._seconds: list[float] = []
         self._workers = max(1, cluster.workers)
         self._before = state.seconds
@@ -125,7 +114,7 @@ class Loop:
         self._looked = self._checked = time.monotonic()
         self._stopped: set[str] = set()
         self._started_now: list[Started] = []
-        self._ended_now: list[tuple[Started, Outcome]] = []
+        self._ended_now: list[Ended] = []
         self._dropped_now: list[str] = []
         self._cell = given
 
@@ -140,13 +129,13 @@ class Loop:
             After what ran was stopped and recorded.
         """
         with self.cluster.client() as client:
-            client.subscribe_topic(topic(self.journal.row.id), self._heard)
+            self._flight = Flight(client, self._cell)
+            client.subscribe_topic(topic(self.journal.row.id), self._flight.heard)
             try:
                 self._go_on(client)
             except KeyboardInterrupt:
                 self.state.why = "it was interrupted"
-                self._record()
-                self._stop_all(client, "interrupted")
+                self._stop("interrupted")
                 raise
             finally:
                 with contextlib.suppress(Exception):
@@ -156,36 +145,32 @@ class Loop:
         recorded = 0.0
         while True:
             # Workers get their next trial before the store is written, and work meanwhile.
-            self._started_now += self._fill(client)
+            self._fill()
             now = time.monotonic()
-            if now - recorded >= _TOGETHER or not self._running:
+            if now - recorded >= _TOGETHER or not self._flight.running:
                 recorded = now
                 self._record()
                 self._tell()
-            if not self._running:
+            if not self._flight.running:
                 return
-            ended, dropped = self._wait(client)
-            self._ended_now += ended
-            self._dropped_now += dropped
-            self._look(client)
+            self._hear()
+            self._check(client)
+            self._look()
 
     def _record(self) -> None:
         """Make durable what happened since the last time."""
         self.journal.record(self._started_now, self._ended_now, self._dropped_now)
         self._started_now, self._ended_now, self._dropped_now = [], [], []
 
-    def _fill(self, client: Client) -> list[Started]:
+    def _fill(self) -> None:
         """Ask for and submit as many trials as there is room for."""
-        started: list[Started] = []
-        while len(self._running) < self._room() and not self.state.why:
+        while len(self._flight.running) < self._room() and not self.state.why:
             if self.state.again:
                 one = self.state.again.pop(0)
                 one.attempt += 1
                 if one.attempt > ATTEMPTS:
                     reason = f"what it ran on was lost {ATTEMPTS} times"
-                    lost = Outcome(one.id, "failed", params=one.params, error=reason)
-                    self._take(one, lost)
-                    self._ended_now.append((one, lost))
+                    self._take(one, Outcome(one.id, "failed", params=one.params, error=reason))
                     continue
             else:
                 self.state.why = self._reason_to_stop()
@@ -195,9 +180,8 @@ class Loop:
                 if asked is None:
                     break  # the first trial will tell what there is to search
                 one = Started(asked.number, asked.params, asked.seed)
-            self._submit(client, one)
-            started.append(one)
-        return started
+            self._flight.submit(one, self.state.best.threshold)
+            self._started_now.append(one)
 
     def _reason_to_stop(self) -> str:
         done = self.state.counts["finished"] + self.state.counts["pruned"]
@@ -215,67 +199,26 @@ class Loop:
         long = bool(recent) and sum(recent) / len(recent) > _LONG
         return self._workers if long else 2 * self._workers
 
-    def _submit(self, client: Client, one: Started) -> None:
-        given = replace(
-            self._cell,
-            id=one.id,
-            number=one.number,
-            attempt=one.attempt,
-            seed=one.seed,
-            params=one.params,
-            keep_below=self.state.best.threshold,
-        )
-        self._submissions += 1
-        self._blame.forget(one.id)
-        future = client.submit(
-            run_on_worker,
-            given,
-            key=f"trial-{one.id}-{self._submissions}",
-            pure=False,
-            priority=-one.number,
-        )
-        self._running[one.id] = (one, future)
-        future.add_done_callback(lambda _, trial=one.id: self._messages.put(("done", trial)))
-
-    def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Called in the client's own thread."""
-        self._messages.put(("told", event[1]))
-
-    def _wait(self, client: Client) -> tuple[list[tuple[Started, Outcome]], list[str]]:
+    def _hear(self) -> None:
         """Wait for news, and take all there is."""
         done: list[str] = []
-        for kind, news in self._news():
+        pending = self._started_now or self._ended_now
+        for kind, news in self._flight.news(_TOGETHER if pending else _TICK):
             if kind == "done":
                 done.append(news)
-            elif news["kind"] == "started":
-                self._where[news["trial"]] = news["worker"]
-                self._blame.began(news["trial"], news["worker"])
-            elif news["kind"] == "ended":
-                # From a worker of our own, as its result would be.
-                self._outcomes[news["trial"]] = pickle.loads(news["outcome"])  # noqa: S301
-            elif news["kind"] == "report":
-                self._consider(client, news)
-        self._check(client)
-        return self._collect(client, done)
+            else:
+                self._consider(news)
+        for begun, outcome in self._flight.settle(done):
+            if outcome.status == "stopped" and begun.id in self._stopped:
+                outcome.error = "it was stopped by a person"
+            self._take(begun, outcome)
 
-    def _news(self) -> Iterator[tuple[str, Any]]:
-        with contextlib.suppress(Empty):
-            pending = self._started_now or self._ended_now
-            yield self._messages.get(timeout=_TOGETHER if pending else _TICK)
-            while True:
-                yield self._messages.get_nowait()
-
-    def _consider(self, client: Client, news: dict[str, Any]) -> None:
-        held = self._running.get(news["trial"])
+    def _consider(self, news: dict[str, Any]) -> None:
+        held = self._flight.running.get(news["trial"])
         if held is None or self.plan.get("pruner", "none") == "none":
             return
-        if self.search.should_prune(held[0].number, news["step"], news["value"]):
-            self._command(client, news["trial"], "prune")
-
-    def _command(self, client: Client, trial: str, wanted: str) -> None:
-        worker = self._where.get(trial)
-        if worker is not None:
-            client.run(command, trial, wanted, workers=[worker], wait=False)
+        if self.search.should_prune(held.number, news["step"], news["value"]):
+            self._flight.command(news["trial"], "prune")
 
     def _check(self, client: Client) -> None:
         now = time.monotonic()
@@ -290,80 +233,20 @@ class Loop:
 
     def _lost(self) -> ClusterLost:
         self._record()
-        self.state.again += [one for one, _ in self._running.values()]
-        self._running.clear()
+        self.state.again += self._flight.abandon()
         return ClusterLost()
 
-    def _collect(
-        self, client: Client, done: list[str]
-    ) -> tuple[list[tuple[Started, Outcome]], list[str]]:
-        """The outcomes of trials that are done, told to the search."""
-        ready = [trial for trial in done if trial in self._running]
-        fine = [one for one in ready if self._running[one][1].status == "finished"]
-        outcomes = {one: self._outcomes.pop(one) for one in fine if one in self._outcomes}
-        large = [one for one in fine if one not in outcomes]
-        if large:
-            found = client.gather([self._running[one][1] for one in large], errors="skip")
-            outcomes |= {one.id: one for one in found}
-        guilty = self._guilty([one for one in ready if self._running[one][1].status == "error"])
-        ended: list[tuple[Started, Outcome]] = []
-        dropped: list[str] = []
-        for trial in ready:
-            begun, future = self._running[trial]
-            outcome = outcomes.get(trial)
-            if outcome is None and trial not in fine:
-                outcome = self._died(begun, future, trial in guilty)
-            if outcome is None:
-                if client.status != "running":
-                    continue  # the next check takes the loss of the cluster
-                self._running.pop(trial)
-                self._submit(client, begun)
-                continue
-            self._running.pop(trial)
-            future.release()
-            if outcome.status == "stopped" and trial in self._stopped:
-                outcome.error = "it was stopped by a person"
-            dropped += self._take(begun, outcome)
-            ended.append((begun, outcome))
-        return ended, dropped
-
-    def _guilty(self, failed: list[str]) -> set[str]:
-        """Those of the trials whose worker died that it died of."""
-        killed: dict[str, str] = {}
-        for trial in failed:
-            error = self._running[trial][1].exception()
-            worker = getattr(error, "last_worker", None)
-            if worker is not None:
-                killed[trial] = str(worker.address)
-        numbers = {trial: self._running[trial][0].number for trial in killed}
-        return self._blame.guilty(killed, numbers)
-
-    def _died(self, begun: Started, future: Future, guilty: bool) -> Outcome | None:
-        """What became of a trial whose task failed as a whole; None to run it again."""
-        if future.status in {"cancelled", "lost"}:
-            return None
-        error = future.exception()
-        if type(error).__name__ == "KilledWorker":
-            if not guilty:
-                return None
-            begun.attempt += 1
-            if begun.attempt <= ATTEMPTS:
-                return None
-            begun.attempt = ATTEMPTS
-            reason = f"its worker died {ATTEMPTS} times while it ran: killed, or out of memory"
-        else:
-            reason = f"{type(error).__name__}: {error}"[:500]
-        return Outcome(begun.id, "failed", params=begun.params, error=reason)
-
-    def _take(self, begun: Started, outcome: Outcome) -> list[str]:
-        """Tell the search; return the trials whose models are kept no longer."""
-        self._blame.forget(begun.id)
+    def _take(self, begun: Started, outcome: Outcome) -> None:
+        """Count a trial that ended, tell the search of it, and keep its model or not."""
+        self._ended_now.append((begun, outcome))
         self.state.counts[outcome.status] += 1
         self._seconds.append(outcome.seconds)
         self.state.cpu += outcome.usage.get("cpu_seconds", 0.0)
         self.state.notes.update(outcome.notes)
         if outcome.status == "failed":
             self.state.reasons[outcome.error] += 1
+        if outcome.status == "interrupted":
+            return  # it will be begun again, as if it never had been
         goals = self.plan["goals"]
         values = [outcome.metrics.get(goal["metric"]) for goal in goals]
         limits = [outcome.metrics.get(name, float("inf")) for name in self._cell.constraints]
@@ -386,21 +269,20 @@ class Loop:
             )
             self.state.reasons[outcome.error] += 1
         if outcome.status != "finished":
-            return []
+            return
         value, sign = outcome.metrics[goals[0]["metric"]], -1 if goals[0]["maximize"] else 1
         if self.state.top is None or sign * value < sign * self.state.top[0]:
             self.state.top = value, begun.number, outcome.params
         if outcome.content is None:
-            return []
-        loss = sign * value
-        dropped = self.state.best.add(outcome.id, loss)
+            return
+        dropped = self.state.best.add(outcome.id, sign * value)
         if outcome.id in dropped:
             outcome.content = outcome.rows = None
             outcome.model, outcome.validation = {}, {}
             dropped.remove(outcome.id)
-        return dropped
+        self._dropped_now += dropped
 
-    def _look(self, client: Client) -> None:
+    def _look(self) -> None:
         """Do what people asked for meanwhile."""
         now = time.monotonic()
         if now - self._looked < _LOOK:
@@ -409,53 +291,20 @@ class Loop:
         wishes = self.journal.wishes()
         for params in wishes.queue:
             self.search.enqueue(params)
-        for begun, _ in list(self._running.values()):
+        for begun in list(self._flight.running.values()):
             if begun.number in wishes.stops:
                 self._stopped.add(begun.id)
-                self._command(client, begun.id, "stop")
+                self._flight.command(begun.id, "stop")
         if wishes.stop and self.state.why != "it was stopped":
             self.state.why = "it was stopped"
-            self._record()
-            self._stop_all(client, "stopped")
+            self._stop("stopped")
 
-    def _stop_all(self, client: Client, status: str) -> None:
-        """End what runs within seconds, and record it; a trial that won't hear loses its worker."""
-        waiting = [one for one in self._running if one not in self._where]
-        with contextlib.suppress(Exception):
-            client.cancel([self._running[one][1] for one in waiting], force=True)
-        for trial in self._running:
-            self._command(client, trial, "stop")
-        until = time.monotonic() + _GRACE
-        ended: list[tuple[Started, Outcome]] = []
-        while time.monotonic() < until and any(one in self._where for one in self._running):
-            done = [news for kind, news in self._news() if kind == "done"]
-            found, _ = self._collect_stopped(client, done)
-            ended += found
-        deaf = {self._where[one] for one in self._running if one in self._where}
-        if deaf:
-            with contextlib.suppress(Exception):
-                client.restart_workers(list(deaf), timeout=1.0, raise_for_error=False)
-        for begun, _ in self._running.values():
-            ended.append((begun, Outcome(begun.id, status, params=begun.params)))
-        for _, outcome in ended:
-            if outcome.status == "stopped":
-                outcome.status = status
-            self.state.counts[outcome.status] += 1
-        self._running.clear()
-        self.journal.record([], ended)
-
-    def _collect_stopped(
-        self, client: Client, done: list[str]
-    ) -> tuple[list[tuple[Started, Outcome]], list[str]]:
-        ended = []
-        for trial in [one for one in done if one in self._running]:
-            begun, future = self._running[trial]
-            if future.status != "finished":
-                continue
-            self._running.pop(trial)
-            with contextlib.suppress(Exception):
-                ended.append((begun, client.gather(future)))
-        return ended, []
+    def _stop(self, status: str) -> None:
+        """End what runs, and record all that has ended."""
+        self._record()
+        for begun, outcome in self._flight.stop(status):
+            self._take(begun, outcome)
+        self._record()
 
     def _tell(self) -> None:
         if self.progress is None:
@@ -465,11 +314,8 @@ class Loop:
         total: int | None = self.plan["trials"]
         rate = ended / seconds if seconds else 0.0
         value, number, params = self.state.top or (None, None, {})
-        busy = {
-            self._where[one]: begun
-            for one, (begun, _) in self._running.items()
-            if one in self._where
-        }
+        where = self._flight.where
+        busy = {where[one]: begun for one, begun in self._flight.running.items() if one in where}
         self.progress(
             SearchStep(
                 experiment=self.told,

@@ -8,10 +8,7 @@ import math
 import os
 import pickle
 import random
-import resource
 import sys
-import threading
-import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +18,7 @@ from typing import Any, Final
 
 from jupyter_mlops.experiments.driver.shipments import Shipment
 from jupyter_mlops.experiments.driver.signals import Control, Pruned, Stopped, control, topic
+from jupyter_mlops.experiments.driver.watching import Output, measured
 from jupyter_mlops.workspace import MLOpsError
 
 __all__ = ["Given", "Outcome", "TrialInfo", "run", "run_on_worker"]
@@ -31,8 +29,6 @@ PROVIDED: Final = ("suggest", "report", "trial", "evaluate", "notebook")
 VALID: Final = "validation rows"
 #: The callable that is the trial, where there is no cell.
 CALL: Final = "__trial__"
-_HEAD, _TAIL = 4_000, 12_000
-_SAMPLE: Final = 0.25
 #: Bytes of an outcome that travels as a message.
 _SMALL: Final = 1 << 15
 #: Rows whose losses are kept of every trial, to correct the winner's value.
@@ -136,10 +132,10 @@ def run(given: Given, tell: Callable[[dict[str, Any]], None] | None = None) -> O
 
     Errors of the body are the trial's outcome, not this function's.
     """
-    output = _Output()
+    output = Output()
     outcome = Outcome(given.id, "finished")
     suggest = None
-    with control(given.id, tell or _unheard) as running, _measured(outcome), _imports(given.folder):
+    with control(given.id, tell or _unheard) as running, measured(outcome), _imports(given.folder):
         try:
             with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
                 suggest = _suggest(given)
@@ -352,81 +348,6 @@ def _reason(error: BaseException, name: str) -> str:
             line = f" (line {trace.tb_lineno} of the cell)"
         trace = trace.tb_next
     return told + line
-
-
-class _Output(io.TextIOBase):
-    """Keeps the beginning and the end of what a trial prints, however much that is."""
-
-    def __init__(self) -> None:
-        self._head: list[str] = []
-        self._tail = ""
-        self._room = _HEAD
-        self._lost = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        size = len(text)
-        if self._room:
-            self._head.append(text[: self._room])
-            text = text[self._room :]
-            self._room -= len(self._head[-1])
-        if text:
-            kept = (self._tail + text[-_TAIL:])[-_TAIL:]
-            self._lost += len(self._tail) + len(text) - len(kept)
-            self._tail = kept
-        return size
-
-    def text(self) -> str:
-        lost = f"\n… {self._lost:,} characters left out …\n" if self._lost else ""
-        return "".join(self._head) + lost + self._tail
-
-
-@contextlib.contextmanager
-def _measured(outcome: Outcome) -> Iterator[None]:
-    """Time, CPU seconds of the process and its children, and the most memory in use."""
-    done = threading.Event()
-    peak = [_resident()]
-
-    def sample() -> None:
-        while not done.wait(_SAMPLE):
-            peak[0] = max(peak[0], _resident())
-
-    thread = threading.Thread(target=sample, name="trial-memory", daemon=True)
-    thread.start()
-    cpu, started = _cpu(), time.perf_counter()
-    try:
-        yield
-    finally:
-        outcome.seconds = time.perf_counter() - started
-        done.set()
-        outcome.usage = {
-            "cpu_seconds": round(_cpu() - cpu, 3),
-            "peak_bytes": float(max(peak[0], _resident())),
-            **_gpu(),
-        }
-
-
-def _cpu() -> float:
-    return sum(
-        sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-
-
-def _resident() -> int:
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
-
-
-def _gpu() -> dict[str, float]:
-    """Memory that this process holds on GPUs, where it was given any."""
-    if not os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return {}
-    from jupyter_mlops.experiments.gpus import held_here
-
-    return {"gpu_bytes": float(held_here())}
 
 
 @contextlib.contextmanager
