@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -259,10 +258,10 @@ def _unknown(session: Session, name: str) -> NotFound:
     )
 
 
-def process_name() -> str:
-    """This process, so that another one can tell whether it still lives."""
-    started = int(psutil.Process().create_time())
-    return f"{socket.gethostname()}:{os.getpid()}:{started}"
+def process_name(pid: int | None = None) -> str:
+    """This process, or another of this machine, so that others can tell whether it lives."""
+    found = psutil.Process(pid)
+    return f"{socket.gethostname()}:{found.pid}:{int(found.create_time())}"
 
 
 def settle(ws: Workspace) -> int:

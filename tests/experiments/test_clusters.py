@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import subprocess
+import sys
 import time
 
+import cloudpickle
 import psutil
 import pytest
 
-from jupyter_mlops.experiments import clusters
+from jupyter_mlops import models
+from jupyter_mlops.experiments import clusters, driver, environments
+from jupyter_mlops.experiments.records import ClusterRecord
+from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Unavailable
+
+# Workers can't import the tests.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled(tmp_path_factory):
+    """Python compiles Dask once for all clusters, where it is told not to keep what it compiles."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
+        yield
 
 
 @pytest.fixture
@@ -29,6 +46,13 @@ def _host(ws, name):
     return psutil.Process(int(clusters.held(ws, name).process.split(":")[1]))
 
 
+def _until(true, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def _gone(processes, seconds=3.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -36,6 +60,19 @@ def _gone(processes, seconds=3.0):
             return True
         time.sleep(0.02)
     return False
+
+
+def _stuck():
+    """A trial that keeps Python's lock for itself, as long computations in C do."""
+    import ctypes
+
+    ctypes.PyDLL(None).sleep(60)
+
+
+def _child():
+    """A trial that leaves a process in a session of its own."""
+    code = "import time; time.sleep(60)"
+    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True).pid
 
 
 def test_it_computes_outside_of_this_process_and_is_found_again(ws, cluster):
@@ -66,9 +103,18 @@ def test_it_is_stopped_by_name_and_nothing_of_it_is_left(ws, cluster):
 
 def test_when_its_process_is_killed_the_workers_go_too_and_the_store_learns_why(ws, cluster):
     host = _host(ws, cluster.name)
-    below = host.children(recursive=True)
-    host.send_signal(signal.SIGKILL)
-    assert _gone([host, *below])
+    with cluster.client() as client:
+        child = psutil.Process(client.submit(lambda: _child()).result())
+        below = host.children(recursive=True)
+        stuck = client.submit(lambda: _stuck())
+        _until(lambda: any(client.processing().values()))
+        time.sleep(0.2)
+        host.send_signal(signal.SIGKILL)
+        # Not by Dask's own watch, which waits for Python's lock.
+        assert _gone([host, *(one for one in below if one != child)])
+        del stuck
+    clusters.settle(ws)
+    assert _gone([child])
     assert not cluster.alive()
     told = clusters.clusters(ws)[0]
     assert told.status == "failed"
@@ -77,23 +123,91 @@ def test_when_its_process_is_killed_the_workers_go_too_and_the_store_learns_why(
         clusters.scale(ws, cluster.name, 2)
 
 
-def test_two_who_ask_at_once_share_one(ws, cluster):
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(clusters.obtain(ws, "auto", workers=1)))
-        for _ in range(3)
-    ]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert {one.address for one in found} == {cluster.address}
+def test_a_worker_that_dies_is_replaced_and_what_its_trial_began_ends(ws, cluster):
+    with cluster.client() as client:
+        child = psutil.Process(client.submit(lambda: _child()).result())
+        worker = client.submit(os.getpid, pure=False).result()
+        os.kill(worker, signal.SIGKILL)
+        assert _gone([child])
+        # What ran there is the driver's to begin again; whatever comes later finds a worker.
+        _until(lambda: worker not in client.run(os.getpid).values() and client.ncores())
+        assert client.submit(os.getpid, pure=False).result(20) != worker
 
 
-def test_it_ends_when_nobody_uses_it(ws):
+OTHER = """
+import sys
+from jupyter_mlops import models
+from jupyter_mlops.experiments import clusters, driver, environments
+from jupyter_mlops.workspace import Unavailable, Workspace
+
+try:
+    print(clusters.obtain(Workspace.open(sys.argv[1]), workers=1).address)
+except Unavailable as refused:
+    print(refused.what)
+"""
+
+
+@pytest.fixture
+def others(ws):
+    """Other kernels of the workspace that ask for a cluster."""
+    begun = []
+
+    def begin():
+        command = [sys.executable, "-c", OTHER, str(ws.root)]
+        begun.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return begun[-1]
+
+    yield begin
+    for one in begun:
+        one.kill()
+        one.communicate()
+    for one in clusters.clusters(ws):
+        clusters.stop(ws, one.name)
+
+
+def test_processes_that_ask_at_once_share_one(ws, others):
+    begun = others(), others()
+    mine = clusters.obtain(ws, workers=1)
+    told = [one.communicate(timeout=60)[0].strip() for one in begun]
+    assert told == [mine.address] * 2
+    started = [event for event in ws.events() if event.kind == "cluster.started"]
+    assert len(started) == 1
+
+
+def test_stopping_one_that_starts_harms_nobody_who_waits_for_it(ws, others):
+    waits = others()
+    _until(lambda: clusters.clusters(ws), 60)
+    found = clusters.clusters(ws)[0]
+    assert found.status == "starting"
+    assert clusters.stop(ws, found.name).status == "stopped"
+    assert "can't be started" in waits.communicate(timeout=60)[0]
+    assert waits.returncode == 0
+    assert not may_live(found.process)
+
+
+def test_no_process_is_ended_for_a_record_of_another_machine(ws, cluster):
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with ws.write() as tx:
+        row = tx.session.get_one(ClusterRecord, cluster.name)
+        process, row.process = row.process, f"elsewhere:{bystander.pid}:1"
+    with pytest.raises(Conflict, match="elsewhere"):
+        clusters.stop(ws, cluster.name, timeout=0.1)
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+    with ws.write() as tx:
+        tx.session.get_one(ClusterRecord, cluster.name).process = process
+
+
+def test_it_ends_when_nobody_uses_it_though_results_are_kept(ws):
     ws.settings.clusters = {"brief": {"kind": "local", "workers": 1, "idle_timeout": 1.0}}
     found = clusters.obtain(ws, "brief")
-    assert _gone([_host(ws, found.name)], 10)
+    with found.client() as client:
+        client.submit(time.sleep, 2.0).result()
+        kept = client.submit(int)
+        kept.result()
+        assert found.alive()
+        assert _gone([_host(ws, found.name)], 10)
     told = clusters.clusters(ws)[0]
     assert told.status == "stopped"
     assert "nobody used it" in told.reason
@@ -138,3 +252,19 @@ def test_a_scheduler_of_another_version_is_refused(ws, cluster, monkeypatch):
         with pytest.raises(Conflict) as refused:
             module.check_versions(client, cluster.address)
     assert "distributed 2020.1.0" in refused.value.why
+
+
+def test_trials_run_in_an_environment_of_their_own(ws):
+    own = environments.create(ws, "own", source="this")
+    asked = driver.Asked(metric=["loss"], trials=2, workers=1, seed=1, environment="own")
+    body = "import sys\nx = suggest.float('x', 0, 1)\nloss = float(folder in sys.prefix)\n"
+    names = {"__name__": "__main__", "folder": str(ws.home / "environments")}
+    found = driver.drive(ws, driver.launch(ws, "apart", body, asked, names), models.freeze)
+    try:
+        assert [one.metrics["loss"] for one in found.trials] == [1.0, 1.0], found.trials[0].error
+        assert found.environment == environments.digest_of(environments.interpreter(ws, "own"))
+        assert found.environment == own.digest
+        assert [one.environment for one in clusters.clusters(ws)] == ["own"]
+    finally:
+        for one in clusters.clusters(ws):
+            clusters.stop(ws, one.name)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from jupyter_mlops.experiments.clusters.ending import end, here, sweep
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Result, Workspace, closest
@@ -116,6 +114,7 @@ def settle(ws: Workspace) -> int:
             if row.status not in {"running", "starting"} or may_live(row.process):
                 continue
             wanted = row.desired != "running"
+            sweep(row.plan.get("mark", ""))
             row.status = "stopped" if wanted else "failed"
             row.reason = "" if wanted else _last_words(ws, name)
             kind = "cluster.stopped" if wanted else "cluster.failed"
@@ -144,35 +143,46 @@ def stop(ws: Workspace, name: str, timeout: float = _WAIT) -> Held:
     ------
     NotFound
         No cluster has that name.
+    Denied
+        Another user of this machine runs it.
+    Conflict
+        It is on another machine, and hasn't stopped in time.
     """
     with ws.write() as tx:
         row = tx.session.get(ClusterRecord, name, with_for_update=True)
         if row is None:
             raise _unknown(ws, name)
-        process, status = row.process, row.status
+        process, status, mark = row.process, row.status, row.plan.get("mark", "")
         if status in {"running", "starting"}:
             row.desired = "stopped"
             tx.emit("cluster.told", f"cluster:{name}", payload={"to": "stop"})
     if status in {"running", "starting"}:
-        _end(process, timeout)
+        if here(process):
+            end(process, timeout)
+            sweep(mark)
+        else:
+            _wait_for(ws, name, timeout)
     settle(ws)
     with ws.read() as session:
         return Held.of(session.get_one(ClusterRecord, name))
 
 
-def _end(process: str, timeout: float) -> None:
-    """Tell a process of this machine to end, and end it when it doesn't."""
-    pid = int(process.split(":")[1])
-    for number, seconds in ((signal.SIGTERM, timeout), (signal.SIGKILL, 2.0)):
-        if not may_live(process):
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and may_live(process):
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)  # where it is our own child
-            time.sleep(0.05)
+def _wait_for(ws: Workspace, name: str, timeout: float) -> None:
+    """Wait until a process of another machine has read that it shall stop."""
+    until = time.monotonic() + timeout
+    while time.monotonic() < until:
+        with ws.read() as session:
+            row = session.get_one(ClusterRecord, name)
+            process = row.process
+            if row.status not in {"running", "starting"}:
+                return
+        time.sleep(0.2)
+    raise Conflict(
+        f"cluster {name!r} hasn't stopped after {timeout:.0f} seconds",
+        f"its process is on {process.rsplit(':', 2)[0]}",
+        "it stops once that machine reads the store",
+        code="E-CLUSTER-014",
+    )
 
 
 def scale(ws: Workspace, name: str, workers: int) -> Held:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from jupyter_mlops.experiments.clusters.cluster import Cluster, check_versions, connect
+from jupyter_mlops.experiments.clusters.ending import marked
 from jupyter_mlops.experiments.clusters.holding import log_of, settle
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live, process_name
@@ -26,6 +28,7 @@ _STEP: Final = 0.02
 #: Seconds within which a scheduler must have a worker.
 _WORKERS: Final = 15.0
 _ADDRESSES: Final = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
+_OPEN: Final = ("starting", "running")
 Announce = Callable[[str], None]
 
 
@@ -107,26 +110,34 @@ def start(
 ) -> Cluster:
     """Start a cluster under a name, unless it runs; two who ask at once get the same one."""
     python = str(interpreter or sys.executable)
-    with ws.write() as tx:
-        row = tx.session.get(ClusterRecord, name, with_for_update=True)
-        mine = row is None or row.status not in {"starting", "running"} or not may_live(row.process)
-        if mine:
-            row = row or ClusterRecord(name=name)
-            row.status, row.desired, row.reason = "starting", "running", ""
-            row.kind, row.actor, row.environment = plan["kind"], ws.user, environment
-            row.plan = plan | {"python": python}
-            row.process = process_name()  # until its own process has taken over
-            row.started_at = row.used_at = utcnow()
-            row.address = row.dashboard = ""
-            tx.session.add(row)
-            tx.emit("cluster.started", f"cluster:{name}", payload={"kind": plan["kind"]})
-    child = _launch(ws, name, python) if mine else None
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        with ws.write() as tx:
+            row = tx.session.get(ClusterRecord, name, with_for_update=True)
+            if row is None or row.status not in _OPEN or not may_live(row.process):
+                row = row or ClusterRecord(name=name)
+                row.status, row.desired, row.reason = "starting", "running", ""
+                row.kind, row.actor, row.environment = plan["kind"], ws.user, environment
+                row.plan = plan | {"python": python, "mark": uuid4().hex}
+                row.started_at = row.used_at = utcnow()
+                row.address = row.dashboard = ""
+                # It waits for this row. So the row never names another process than the
+                # cluster's own, which whoever stops it may kill.
+                child = _launch(ws, name, python, row.plan["mark"])
+                row.process = process_name(child.pid)
+                tx.session.add(row)
+                tx.emit("cluster.started", f"cluster:{name}", payload={"kind": plan["kind"]})
+    except BaseException:
+        if child is not None:
+            child.kill()
+            child.wait()
+        raise
     if child is not None and announce is not None:
         announce(f"Starting {plan['workers'] or 'the'} workers; this takes a few seconds.")
     return _wait(ws, name, child)
 
 
-def _launch(ws: Workspace, name: str, python: str) -> subprocess.Popen[bytes]:
+def _launch(ws: Workspace, name: str, python: str, mark: str) -> subprocess.Popen[bytes]:
     log = log_of(ws, name)
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -138,11 +149,11 @@ def _launch(ws: Workspace, name: str, python: str) -> subprocess.Popen[bytes]:
                 stdout=handle,
                 stderr=handle,
                 cwd=ws.root,
+                env=marked(os.environ, mark),
                 # It outlives this process, and an interrupt is meant for the cell.
                 start_new_session=True,
             )
     except OSError as error:
-        _record_failure(ws, name, str(error))
         raise Unavailable(
             f"cluster {name!r} can't be started",
             f"{python}: {error.strerror or error}",
@@ -155,6 +166,7 @@ def _record_failure(ws: Workspace, name: str, reason: str) -> None:
     with ws.write() as tx:
         row = tx.session.get_one(ClusterRecord, name)
         row.status, row.reason = "failed", reason
+        row.desired = "stopped"  # should its process come to itself
         tx.emit("cluster.failed", f"cluster:{name}", payload={"reason": reason[:500]})
 
 
@@ -165,33 +177,24 @@ def _wait(ws: Workspace, name: str, child: subprocess.Popen[bytes] | None) -> Cl
         if found is not None:
             return found
         if child is not None and child.poll() is not None:
-            break
+            settle(ws)
         with ws.read() as session:
             row = session.get_one(ClusterRecord, name)
-            if row.status in {"failed", "stopped"}:
-                break
+            reason, status, lives = row.reason, row.status, may_live(row.process)
+        if status not in _OPEN:
+            break
+        if not lives:
+            settle(ws)
         time.sleep(_STEP)
-    with ws.read() as session:
-        row = session.get_one(ClusterRecord, name)
-        reason, status = row.reason, row.status
-    reason = reason or _said(ws, name) or f"it didn't start within {_START:.0f} seconds"
-    if status == "starting":
+    else:
+        reason = f"it didn't start within {_START:.0f} seconds"
         _record_failure(ws, name, reason)
     raise Unavailable(
         f"cluster {name!r} can't be started",
-        reason,
+        reason or "it was stopped",
         f"read {log_of(ws, name)}",
         code="E-CLUSTER-021",
     )
-
-
-def _said(ws: Workspace, name: str) -> str:
-    try:
-        lines = log_of(ws, name).read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    spoken = [line.strip() for line in lines if line.strip()]
-    return spoken[-1][:300] if spoken else ""
 
 
 def _running(ws: Workspace, name: str) -> Cluster | None:

@@ -1,0 +1,171 @@
+"""What a cluster's process does: start it, keep its record, and end it when that is due.
+
+Dask's scheduler and nannies run in it, the workers below it; they end with it, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from importlib.util import find_spec
+from types import FrameType
+from typing import Any, Final
+
+from jupyter_mlops.experiments.clusters.ending import sweep
+from jupyter_mlops.experiments.clusters.making import make
+from jupyter_mlops.experiments.records import ClusterRecord
+from jupyter_mlops.experiments.trials import process_name
+from jupyter_mlops.workspace import MLOpsError, Workspace
+from jupyter_mlops.workspace.records import utcnow
+
+__all__ = ["main"]
+
+_LOOK: Final = 0.5
+#: Seconds between two notes that it works.
+_NOTE: Final = 30.0
+#: Seconds until its record is there.
+_START: Final = 20.0
+
+
+def main(root: str, name: str) -> int:
+    """Hold a cluster until it is told to stop or nobody has used it for a while."""
+    ws = Workspace.open(root)
+    stopping = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    found = _plan(ws, name)
+    if found is None:
+        return 1
+    plan = found
+    try:
+        cluster = make(plan)
+    except Exception as error:
+        reason = f"{error.what}: {error.why}" if isinstance(error, MLOpsError) else str(error)
+        _record(ws, name, "failed", reason.rstrip(": ") or type(error).__name__)
+        return 1
+    with contextlib.closing(cluster):
+        _tell(ws, name, cluster)
+        why = _hold(ws, name, cluster, plan, stopping)
+    sweep(plan["mark"])
+    _record(ws, name, "stopped", why)
+    return 0
+
+
+def _plan(ws: Workspace, name: str) -> dict[str, Any] | None:
+    """What it shall be, once whoever started this process has written that down."""
+    until = time.monotonic() + _START
+    while time.monotonic() < until:
+        with ws.read() as session:
+            row = session.get(ClusterRecord, name)
+            if row is not None and _ours(row):
+                return dict(row.plan)
+        time.sleep(0.02)
+    print("it was never recorded who started this", file=sys.stderr)
+    return None
+
+
+def _ours(row: ClusterRecord) -> bool:
+    """Whether the record still means this process. (Times of birth differ by rounding.)"""
+    return row.process.rsplit(":", 1)[0] == process_name().rsplit(":", 1)[0]
+
+
+def _tell(ws: Workspace, name: str, cluster: Any) -> None:
+    with ws.write() as tx:
+        row = tx.session.get(ClusterRecord, name, with_for_update=True)
+        if row is None or not _ours(row) or row.desired != "running":
+            return  # which ends it at the first look
+        row.status, row.address = "running", cluster.scheduler_address
+        row.dashboard = cluster.dashboard_link if find_spec("bokeh") is not None else ""
+        row.plan = {**row.plan, "workers": len(cluster.workers) or row.plan.get("workers")}
+        row.used_at = utcnow()
+        tx.emit("cluster.ready", f"cluster:{name}", payload={"address": row.address})
+
+
+def _hold(
+    ws: Workspace, name: str, cluster: Any, plan: dict[str, Any], stopping: threading.Event
+) -> str:
+    """Wait for a reason to end, and return it."""
+    limit = float(plan.get("idle_timeout") or ws.settings.cluster_idle)
+    busy = noted = time.monotonic()
+    workers = len(cluster.workers)
+    use = Use(cluster)
+    alive = _processes(cluster)
+    while not stopping.wait(_LOOK):
+        if not ws.home.is_dir():
+            return "the workspace is gone"
+        now = time.monotonic()
+        if use.seen():
+            busy = now
+        elif now - busy > limit:
+            return f"nobody used it for {limit / 60:.0f} minutes"
+        try:
+            with ws.read() as session:
+                row = session.get(ClusterRecord, name)
+                if row is None or row.desired != "running":
+                    return ""
+                if not _ours(row):
+                    return "another process took its name"
+                wanted = int(row.plan.get("workers") or workers)
+            if wanted != workers:
+                cluster.scale(wanted)
+                workers = wanted
+            before, alive = alive, _processes(cluster)
+            for gone in before - alive:
+                # What a trial began ends with its worker.
+                sweep(plan["mark"], below=gone)
+            # Often enough while it works, and once more when it has ended.
+            if noted < busy and (now - noted > _NOTE or busy < now):
+                noted = now
+                with ws.write() as tx:
+                    tx.session.get_one(ClusterRecord, name).used_at = utcnow()
+        except MLOpsError as error:
+            # The store is away for a moment; what runs goes on meanwhile.
+            print(error, file=sys.stderr, flush=True)
+    return ""
+
+
+class Use:
+    """Whether a cluster computes, or did since the last look.
+
+    Results that are only kept don't count: who forgets them in a notebook would hold it for ever.
+    """
+
+    def __init__(self, cluster: Any) -> None:
+        self._scheduler: Any = getattr(cluster, "scheduler", None)
+        self._transitions = 0
+
+    def seen(self) -> bool:
+        """Whether something was computed since the last call."""
+        scheduler = self._scheduler
+        if not hasattr(scheduler, "transition_counter"):
+            return True  # it is elsewhere, and not ours to judge
+        before, self._transitions = self._transitions, scheduler.transition_counter
+        return (
+            self._transitions != before
+            or bool(scheduler.queued or scheduler.unrunnable)
+            or any(one.processing for one in list(scheduler.workers.values()))
+        )
+
+
+def _processes(cluster: Any) -> set[str]:
+    """The process ids of its workers, as far as they run below this process."""
+    nannies = list(getattr(cluster, "workers", {}).values())
+    return {str(pid) for one in nannies if isinstance(pid := getattr(one, "pid", None), int)}
+
+
+def _record(ws: Workspace, name: str, status: str, reason: str) -> None:
+    if not ws.home.is_dir():
+        return
+    with ws.write() as tx:
+        row = tx.session.get(ClusterRecord, name)
+        if row is None or not _ours(row) or row.status not in {"starting", "running"}:
+            return
+        row.status, row.reason = status, reason
+        tx.emit(f"cluster.{status}", f"cluster:{name}", payload={"reason": reason[:500]})

@@ -1,0 +1,24 @@
+"""Loaded by each worker: it ends with the process that holds its cluster, whatever it does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Any, Final
+
+__all__ = ["MARK", "WORKER", "dask_setup"]
+
+#: Set for a cluster's process and all below it, and for all below one of its workers.
+MARK: Final = "JUPYTER_MLOPS_CLUSTER"
+WORKER: Final = "JUPYTER_MLOPS_CLUSTER_WORKER"
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def dask_setup(_worker: Any) -> None:
+    """Called by Dask in a worker's process before it takes work."""
+    os.environ[WORKER] = str(os.getpid())
+    # A thread of Dask's would end it, but not while a trial keeps Python's lock for itself.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
