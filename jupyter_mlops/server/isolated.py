@@ -17,6 +17,7 @@ from typing import Any
 from jupyter_mlops.verbs.table import Verb, find
 from jupyter_mlops.workspace import errors
 from jupyter_mlops.workspace.errors import Invalid, MLOpsError, Unavailable
+from jupyter_mlops.workspace.settings import SERVED
 
 __all__ = ["main", "run_isolated"]
 
@@ -44,6 +45,8 @@ async def run_isolated(verb: Verb, given: dict[str, Any], place: Path, actor: st
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        # Whatever it starts must not have the server's packages by accident.
+        env={**os.environ, SERVED: "1"},
     )
     try:
         out, err = await child.communicate(json.dumps(request).encode())

@@ -24,7 +24,7 @@ def ls(ws: Workspace) -> Clusters:
     return clusters.clusters(ws)
 
 
-@verb("cluster start", writes=True)
+@verb("cluster start", writes=True, isolated=True)
 def start(
     ws: Workspace,
     name: str = "auto",

@@ -17,7 +17,10 @@ from traitlets import Bool, Dict, Float, HasTraits, Int, TraitError, TraitType, 
 
 from jupyter_mlops.workspace.errors import Invalid, closest
 
-__all__ = ["Settings"]
+__all__ = ["SERVED", "Settings"]
+
+#: Set where a Jupyter server runs a verb: its own packages are nobody's choice for a cluster.
+SERVED = "JUPYTER_MLOPS_SERVED"
 
 
 class Settings(HasTraits):

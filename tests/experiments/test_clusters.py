@@ -235,6 +235,7 @@ def test_a_cluster_that_needs_a_library_says_which(ws):
     with pytest.raises(Unavailable) as refused:
         clusters.obtain(ws, "site")
     assert "dask-jobqueue" in refused.value.why
+    assert 'pip install "jupyter_mlops[jobqueue]"' in refused.value.why
 
 
 def test_gpus_that_are_not_there_are_refused(ws):

@@ -16,10 +16,18 @@ from uuid import uuid4
 from jupyter_mlops.experiments.clusters.cluster import Cluster, check_versions, connect
 from jupyter_mlops.experiments.clusters.ending import marked
 from jupyter_mlops.experiments.clusters.holding import log_of, settle
+from jupyter_mlops.experiments.clusters.planning import (
+    check_gpus,
+    cores,
+    gpus_here,
+    has_dask_cuda,
+    profile,
+)
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live, process_name
-from jupyter_mlops.workspace import Invalid, NotFound, Unavailable, Workspace, check_name, closest
+from jupyter_mlops.workspace import Invalid, Unavailable, Workspace, check_name
 from jupyter_mlops.workspace.records import utcnow
+from jupyter_mlops.workspace.settings import SERVED
 
 __all__ = ["obtain", "start"]
 
@@ -76,27 +84,32 @@ def obtain(
     if cluster.startswith(_ADDRESSES):
         return _at(cluster)
     settle(ws)
+    if interpreter is None and os.environ.get(SERVED):
+        raise Invalid(
+            "a cluster started from here would have the Jupyter server's packages",
+            fix="name an environment with --env, or start it from a notebook",
+            code="E-CLUSTER-027",
+        )
     plan: dict[str, Any] = {"kind": "local", "workers": workers, "memory_limit": memory_limit}
     if cluster == "auto":
-        if gpus or (gpus is None and _gpus()):
-            _check_gpus()
+        if gpus or (gpus is None and gpus_here() and has_dask_cuda(interpreter)):
+            check_gpus(interpreter)
             plan["kind"] = "cuda"
-        plan["workers"] = workers or (None if plan["kind"] == "cuda" else cores())
+        plan["workers"] = workers or (gpus_here() if plan["kind"] == "cuda" else cores())
         name = _name_of(ws, plan, interpreter)
     else:
         name = check_name(cluster, "cluster")
         running = _running(ws, name)
         if running is not None:
             return running
-        plan |= _profile(ws, name)
-    return start(
+        plan |= profile(ws, name)
+    found = start(
         ws, name, plan, interpreter=interpreter, environment=environment, announce=announce
     )
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if interpreter is not None:
+        with found.client() as client:
+            check_versions(client, found.address)
+    return found
 
 
 def start(
@@ -216,6 +229,7 @@ def _running(ws: Workspace, name: str) -> Cluster | None:
     return Cluster(
         name, row.kind, row.address, row.dashboard, row.environment,
         int(row.plan.get("workers") or 1), True, lives, security,
+        (row.plan["address"], row.plan["gateway"]) if row.plan.get("gateway") else None,
     )  # fmt: skip
 
 
@@ -245,46 +259,3 @@ def _name_of(ws: Workspace, plan: dict[str, Any], interpreter: Path | None) -> s
     """The same for whoever asks for the same: they share it."""
     told = f"{ws.user}|{interpreter or sys.executable}|{sorted(plan.items())}"
     return f"{plan['kind']}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
-
-
-def _profile(ws: Workspace, name: str) -> dict[str, Any]:
-    profiles: dict[str, Any] = ws.settings.clusters
-    if name not in profiles:
-        raise NotFound(
-            f"no cluster is called {name!r}",
-            f"the setting `clusters` has {', '.join(profiles) or 'no profiles'}",
-            closest(name, profiles) or "say auto, or the address of a scheduler",
-            code="E-CLUSTER-023",
-        )
-    found = dict(profiles[name])
-    if found.get("kind") not in {"local", "cuda", "jobqueue", "kubernetes"}:
-        raise Invalid(
-            f"the profile {name!r} can't have the kind {found.get('kind')!r}",
-            "it takes local, cuda, jobqueue or kubernetes",
-            "correct the setting `clusters`",
-            code="E-CLUSTER-024",
-        )
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def _gpus() -> int:
-    from jupyter_mlops.experiments.gpus import count
-
-    return count()
-
-
-def _check_gpus() -> None:
-    from importlib.util import find_spec
-
-    if not _gpus():
-        raise Unavailable(
-            "GPUs were asked for, and this machine has none",
-            fix="leave --gpus out, or name a cluster that has some",
-            code="E-CLUSTER-025",
-        )
-    if find_spec("dask_cuda") is None:
-        raise Unavailable(
-            "there are GPUs, and dask-cuda isn't installed",
-            fix="pip install dask-cuda, or use --cluster with a profile of kind local",
-            code="E-CLUSTER-026",
-        )

@@ -161,7 +161,8 @@ def cluster_for(ws: Workspace, plan: dict[str, Any], watch: Watch) -> Cluster:
     """The cluster that an experiment asks for, started when it isn't there."""
     from jupyter_mlops.experiments import clusters
 
-    interpreter: Path | None = None
+    python = plan.get("python")
+    interpreter = Path(python) if python and Path(python).is_file() else None
     if plan["environment"]:
         from jupyter_mlops.experiments import environments
 

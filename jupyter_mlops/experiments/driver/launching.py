@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import secrets
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,6 +185,8 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         "cluster": asked.cluster,
         "workers": asked.workers,
         "environment": asked.environment,
+        # Whoever goes on with it gives the workers the same packages.
+        "python": sys.executable,
         "gpus": asked.gpus,
         "warm_start": asked.warm_start,
     }
