@@ -1,7 +1,7 @@
 """How columns go together as a picture: a triangle of squares, one for each two columns.
 
 Each column's name stands once, on the diagonal: its row lies to the left of it and its column
-below.  The larger a square, the stronger; blue goes together, orange goes against each other.
+below.  The larger a square, the stronger; blue goes together, orange goes opposite ways.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TOLD: Final = 3
 _SIDE: Final = 18
 # All three are readable on light and on dark; the two hues are apart for colour-blind readers.
 _TOGETHER: Final = (47, 128, 196)
-_AGAINST: Final = (213, 94, 0)
+_OPPOSITE: Final = (213, 94, 0)
 _TEXT: Final = (118, 118, 118)
 
 Cells = Mapping[tuple[int, int], float]
@@ -110,7 +110,7 @@ def _spec(names: Sequence[str], cells: Cells) -> dict[str, Any]:
             {"calculate": f"{listed}[datum.row]", "as": "one"},
             {"calculate": f"{listed}[datum.column]", "as": "other"},
             {"calculate": "abs(datum.value)", "as": "strength"},
-            {"calculate": "datum.value < 0 ? 'against' : 'together'", "as": "way"},
+            {"calculate": "datum.value < 0 ? 'opposite' : 'together'", "as": "way"},
         ],
         "mark": {"type": "square", "opacity": 1},
         "encoding": {
@@ -127,8 +127,8 @@ def _spec(names: Sequence[str], cells: Cells) -> dict[str, Any]:
                 "type": "nominal",
                 "title": None,
                 "scale": {
-                    "domain": ["together", "against"],
-                    "range": [f"rgb{_TOGETHER}", f"rgb{_AGAINST}"],
+                    "domain": ["together", "opposite"],
+                    "range": [f"rgb{_TOGETHER}", f"rgb{_OPPOSITE}"],
                 },
             },
             "tooltip": [{"field": name, "title": name} for name in ("one", "other", "value")],
@@ -153,7 +153,7 @@ def _png(names: Sequence[str], cells: Cells) -> str:
         side = max(2, round((_SIDE - 2) * abs(value) ** 0.5))
         left, top = (_SIDE * at + (_SIDE - side) // 2 for at in (column, row))
         box = (left, top, left + side - 1, top + side - 1)
-        draw.rectangle(box, fill=_AGAINST if value < 0 else _TOGETHER)
+        draw.rectangle(box, fill=_OPPOSITE if value < 0 else _TOGETHER)
     file = io.BytesIO()
     image.quantize(16, Image.Quantize.FASTOCTREE).save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()
