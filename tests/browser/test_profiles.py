@@ -111,6 +111,31 @@ def test_a_wide_table_is_searched_sorted_and_paged_to_its_last_column(page, axe,
     shots(page, "profile-wide")
 
 
+def test_a_reload_brings_the_panel_of_a_profile_back(lab, page):
+    # A layout of its own: the first page writes down its own layout at any time.
+    url = f"{lab.url}lab/workspaces/again?token={lab.token}"
+    other = lab.open()
+    other.goto(url, wait_until="domcontentloaded")
+    other.wait_for_function(
+        "() => window.jupyterapp?.commands.hasCommand('jupyter-mlops:open-reference')"
+    )
+    other.evaluate(OPEN, "data:january@1")
+    panel(other, "dataset").get_by_role("button", name="Profile", exact=True).click()
+    panel(other, "profile").get_by_label("Target").select_option("late")
+    panel(other, "profile").get_by_role("button", name="Profile", exact=True).click()
+    panel(other, "profile").get_by_text("target late").wait_for()
+    # It took the place of the first, which may still be what is written down.
+    other.wait_for_timeout(1500)
+    saved = """() => window.jupyterapp.serviceManager.workspaces.fetch('again').then(({data}) => {
+        const current = data['layout-restorer:data'].main.current;
+        return current.includes('profile-show') && current in data;
+    })"""
+    other.wait_for_function(saved)
+    other.goto(url, wait_until="domcontentloaded")
+    panel(other, "profile").get_by_text("target late").wait_for()
+    other.context.close()
+
+
 def test_the_panel_profiles_again_with_a_target_and_against_another(page, axe, shots):
     page.evaluate(OPEN, "data:january@1")
     panel(page, "dataset").get_by_role("button", name="Profile", exact=True).click()

@@ -124,11 +124,14 @@ export class Panels implements IPanels {
   openResult(view: IView): void {
     const { kind, name } = splitReference(view.ref ?? '');
     const query = queryOfResult(view);
+    const record = queryOf(view.ref ?? '');
     const key = JSON.stringify(['result', view.kind, view.title]);
     if (kind === 'report') {
       this.openReport(name, view.title);
     } else if (query) {
       this.openQuery(query);
+    } else if (view.kind === 'profile' && record) {
+      this._openProfile(record, view);
     } else if (this._activate(key)) {
       this._results.get(key)?.accept(view);
     } else {
@@ -184,6 +187,23 @@ export class Panels implements IPanels {
     this._workspace.refresh();
     if (!action.danger) {
       this.openResult(view);
+    }
+  }
+
+  /**
+   * A profile is a record, so that its panel comes back after a reload. Made again, with another
+   * target, it is another record, which takes the panel's place.
+   */
+  private _openProfile(record: IQuery, view: IView): void {
+    const before = this._profiles.get(view.title);
+    this._workspace.view(record).accept(view);
+    this.openQuery(record);
+    const panel = this._open.get(keyOf(record));
+    if (before && before !== panel) {
+      before.dispose();
+    }
+    if (panel) {
+      this._profiles.set(view.title, panel);
     }
   }
 
@@ -262,5 +282,6 @@ export class Panels implements IPanels {
   private _count = 0;
   private readonly _open = new Map<string, Widget>();
   private readonly _results = new Map<string, LiveView>();
+  private readonly _profiles = new Map<string, Widget>();
   private readonly _hostChanged = new Signal<this, void>(this);
 }
