@@ -30,6 +30,10 @@ _LEVELS: dict[str, Level] = {
 }
 
 
+#: Kinds whose dashboard listens on this machine.
+_HERE = {"local", "cuda", "jobqueue"}
+
+
 @look(Clusters)
 def clusters_view(result: Clusters) -> View:
     """All of them, those that run first."""
@@ -43,6 +47,7 @@ def clusters_view(result: Clusters) -> View:
             Column(key="actor", label="Owner"),
             Column(key="started", label="Started", kind="time"),
             Column(key="used", label="Last used", kind="time"),
+            Column(key="dashboard", label="Dashboard"),
         ],
         rows=[_row(one) for one in result],
         empty="No cluster was started here yet. An experiment starts one when it needs it.",
@@ -67,7 +72,15 @@ def _row(one: Held) -> dict[str, Any]:
         "actor": one.actor,
         "started": one.started_at.isoformat(),
         "used": one.used_at.isoformat(),
+        "dashboard": one.dashboard if one.status == "running" else "",
+        "port": _port(one),
     }
+
+
+def _port(one: Held) -> int | None:
+    """The port of a dashboard on this machine, which Jupyter's proxy leads to."""
+    ours = one.status == "running" and one.dashboard and one.kind in _HERE
+    return urlsplit(one.dashboard).port if ours else None
 
 
 @look(Held)
@@ -102,18 +115,13 @@ def cluster_view(result: Held) -> View:
 
 
 def _dashboard(result: Held) -> Block:
-    if not result.dashboard:
+    if result.dashboard:
+        port = _port(result)
+        hint = f"through Jupyter: <server>/proxy/{port}/status" if port else ""
+        return Facts(items=[Fact(label="Dashboard", value=result.dashboard, hint=hint)])
+    if result.kind in _HERE:
         return Notice(
             text="Its workers' packages lack bokeh, which draws Dask's dashboard.",
             fix="pip install bokeh, and start it again",
         )
-    port = urlsplit(result.dashboard).port
-    return Facts(
-        items=[
-            Fact(
-                label="Dashboard",
-                value=result.dashboard,
-                hint=f"through Jupyter: <server>/proxy/{port}/status",
-            )
-        ]
-    )
+    return Notice(text="It tells of no dashboard.")

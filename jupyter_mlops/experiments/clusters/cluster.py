@@ -46,9 +46,16 @@ class Cluster:
     owned: bool
     lives: Callable[[], bool]
     security: Any = None
+    #: Of a cluster behind a Dask gateway, the gateway's address and its name there.
+    gateway: tuple[str, str] | None = None
 
     def client(self) -> Client:
         """A client of its own, which its user closes."""
+        if self.gateway is not None:
+            from dask_gateway import Gateway
+
+            place, name = self.gateway
+            return Gateway(place).connect(name).get_client(set_as_default=False)
         return connect(self.address, self.security)
 
     def alive(self) -> bool:

@@ -6,16 +6,18 @@ Dask's scheduler and nannies run in it, the workers below it; they end with it, 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import sys
 import threading
 import time
 from importlib.util import find_spec
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 from jupyter_mlops.experiments.clusters.ending import sweep
-from jupyter_mlops.experiments.clusters.making import make
+from jupyter_mlops.experiments.clusters.making import credentials, make
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import process_name
 from jupyter_mlops.workspace import MLOpsError, Workspace
@@ -44,16 +46,21 @@ def main(root: str, name: str) -> int:
     if found is None:
         return 1
     plan = found
+    folder = ws.home / "clusters" / plan["mark"]
     try:
-        cluster = make(plan)
+        cluster = make(plan, folder)
     except Exception as error:
-        reason = f"{error.what}: {error.why}" if isinstance(error, MLOpsError) else str(error)
-        _record(ws, name, "failed", reason.rstrip(": ") or type(error).__name__)
+        parts = [error.what, error.why, error.fix] if isinstance(error, MLOpsError) else [error]
+        reason = "; ".join(str(one) for one in parts if str(one)) or type(error).__name__
+        _record(ws, name, "failed", reason)
         return 1
-    with contextlib.closing(cluster):
-        _tell(ws, name, cluster)
-        why = _hold(ws, name, cluster, plan, stopping)
-    sweep(plan["mark"])
+    try:
+        with contextlib.closing(cluster):
+            _tell(ws, name, cluster, folder)
+            why = _hold(ws, name, cluster, plan, stopping)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        sweep(plan["mark"])
     _record(ws, name, "stopped", why)
     return 0
 
@@ -76,16 +83,32 @@ def _ours(row: ClusterRecord) -> bool:
     return row.process.rsplit(":", 1)[0] == process_name().rsplit(":", 1)[0]
 
 
-def _tell(ws: Workspace, name: str, cluster: Any) -> None:
+def _tell(ws: Workspace, name: str, cluster: Any, folder: Path) -> None:
+    workers = getattr(cluster, "workers", {})
+    secure = credentials(cluster, folder)
     with ws.write() as tx:
         row = tx.session.get(ClusterRecord, name, with_for_update=True)
         if row is None or not _ours(row) or row.desired != "running":
             return  # which ends it at the first look
         row.status, row.address = "running", cluster.scheduler_address
-        row.dashboard = cluster.dashboard_link if find_spec("bokeh") is not None else ""
-        row.plan = {**row.plan, "workers": len(cluster.workers) or row.plan.get("workers")}
+        row.dashboard = _dashboard(cluster)
+        row.plan = {**row.plan, "workers": len(workers) or row.plan.get("workers") or 1}
+        if secure:
+            row.plan = {**row.plan, "security": secure}
+        if row.kind == "gateway":
+            row.plan = {**row.plan, "gateway": cluster.name}
         row.used_at = utcnow()
         tx.emit("cluster.ready", f"cluster:{name}", payload={"address": row.address})
+
+
+def _dashboard(cluster: Any) -> str:
+    """Where it is; of a scheduler in this process, the plain place, which a proxy can be given."""
+    server = getattr(getattr(cluster, "scheduler", None), "http_server", None)
+    if server is None:
+        return cluster.dashboard_link or ""
+    if find_spec("bokeh") is None:
+        return ""
+    return f"http://127.0.0.1:{cluster.scheduler.services['dashboard'].port}/status"
 
 
 def _hold(
@@ -94,7 +117,7 @@ def _hold(
     """Wait for a reason to end, and return it."""
     limit = float(plan.get("idle_timeout") or ws.settings.cluster_idle)
     busy = noted = time.monotonic()
-    workers = len(cluster.workers)
+    workers = int(plan.get("workers") or len(getattr(cluster, "workers", ())) or 1)
     use = Use(cluster)
     alive = _processes(cluster)
     while not stopping.wait(_LOOK):

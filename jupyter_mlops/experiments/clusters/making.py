@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
-from jupyter_mlops.experiments.clusters.obtaining import cores
-from jupyter_mlops.workspace import Unavailable
+from jupyter_mlops.experiments.clusters.planning import cores
+from jupyter_mlops.workspace import Invalid, Unavailable, closest
 
-__all__ = ["make"]
+__all__ = ["credentials", "make"]
 
 #: Libraries that would each take all cores for every worker.
 _THREADS: Final = ("OMP", "MKL", "OPENBLAS", "BLIS", "NUMEXPR")
 
 
-def make(plan: dict[str, Any]) -> Any:
+def make(plan: dict[str, Any], folder: Path) -> Any:
     """Start scheduler and workers.
+
+    Parameters
+    ----------
+    plan : dict
+        ``kind``, ``workers`` and ``options`` for the class of that kind; ``memory_limit``,
+        ``system`` and ``address`` where the kind has them.
+    folder : Path
+        For what its workers have to read, on a disk that they share.
 
     Raises
     ------
     Unavailable
         The library for this kind isn't installed.
+    Invalid
+        It doesn't know the system.
     """
     import dask
 
     kind, workers = plan["kind"], plan.get("workers")
     options: dict[str, Any] = dict(plan.get("options", {}))
-    dashboard = ":0" if find_spec("bokeh") is not None else None
+    dashboard = "127.0.0.1:0" if find_spec("bokeh") is not None else None
     threads = str(max(1, cores() // (workers or 1)))
     environ = {f"{one}_NUM_THREADS": threads for one in _THREADS}
     environ |= {
@@ -50,7 +62,7 @@ def make(plan: dict[str, Any]) -> Any:
     )
     common: dict[str, Any] = {
         "threads_per_worker": 1,
-        "dashboard_address": dashboard and f"127.0.0.1{dashboard}",
+        "dashboard_address": dashboard,
         "silence_logs": 40,
     }
     if plan.get("memory_limit"):
@@ -62,14 +74,65 @@ def make(plan: dict[str, Any]) -> Any:
     if kind == "cuda":
         from dask_cuda import LocalCUDACluster
 
+        options = _cut_devices() | options
         return LocalCUDACluster(n_workers=workers, host="127.0.0.1", **common, **options)
     if kind == "jobqueue":
-        module = _library("dask_jobqueue", "jobqueue")
-        made = getattr(module, f"{plan.get('system', 'SLURM')}Cluster")(**options)
+        made = _jobqueue(plan, options, folder, dashboard is not None)
+    elif kind == "gateway":
+        gateway = _library("dask_gateway", "gateway").Gateway(plan["address"])
+        made = gateway.new_cluster(shutdown_on_close=True, **options)
     else:
         made = _library("dask_kubernetes.operator", "kubernetes").KubeCluster(**options)
     made.scale(workers or 1)
     return made
+
+
+def _cut_devices() -> dict[str, str]:
+    """GPUs that are cut into MIG instances have to be named; others Dask finds by itself."""
+    from jupyter_mlops.experiments.gpus import devices
+
+    found = devices()
+    if "CUDA_VISIBLE_DEVICES" in os.environ or not any(one.parent for one in found):
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": ",".join(one.uuid for one in found)}
+
+
+def _jobqueue(plan: dict[str, Any], options: dict[str, Any], folder: Path, dashboard: bool) -> Any:
+    """Its scheduler listens on the network, so it speaks TLS unless the profile says otherwise."""
+    module = _library("dask_jobqueue", "jobqueue")
+    names = (one.removesuffix("Cluster") for one in dir(module) if one.endswith("Cluster"))
+    known = [one for one in names if one != "JobQueue"]
+    system = plan.get("system", "SLURM")
+    if system not in known:
+        raise Invalid(
+            f"dask-jobqueue knows no system {system!r}",
+            f"it knows {', '.join(known)}",
+            closest(system, known),
+            code="E-CLUSTER-031",
+        )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    options = {"security": True, "shared_temp_directory": str(folder), **options}
+    # Nobody is asked for a password there.
+    loopback = {"dashboard": dashboard, "dashboard_address": "127.0.0.1:0"}
+    options["scheduler_options"] = {**loopback, **options.get("scheduler_options", {})}
+    return getattr(module, f"{system}Cluster")(**options)
+
+
+def credentials(cluster: Any, folder: Path) -> dict[str, Any]:
+    """What a client of a cluster needs to speak TLS, its keys in files for their owner alone."""
+    security = getattr(cluster, "security", None)
+    if not getattr(security, "require_encryption", False):
+        return {}
+    told: dict[str, Any] = {"require_encryption": True}
+    for name in ("tls_ca_file", "tls_client_cert", "tls_client_key"):
+        value = getattr(security, name)
+        if value and "\n" in value:
+            path = folder / f"{name}.pem"
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+                file.write(value)
+            value = str(path)
+        told[name] = value
+    return told
 
 
 def _library(module: str, extra: str) -> Any:

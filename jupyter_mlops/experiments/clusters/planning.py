@@ -1,0 +1,84 @@
+"""What a cluster is to be: this machine's cores or GPUs, or a profile of the settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from jupyter_mlops.workspace import Invalid, NotFound, Unavailable, Workspace, closest
+
+__all__ = ["check_gpus", "cores", "gpus_here", "has_dask_cuda", "profile"]
+
+_KINDS: Final = ("local", "cuda", "jobqueue", "gateway", "kubernetes")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def profile(ws: Workspace, name: str) -> dict[str, Any]:
+    """The plan that the setting `clusters` has under a name.
+
+    Raises
+    ------
+    NotFound, Invalid
+        There is none, or it makes no sense.
+    """
+    profiles: dict[str, Any] = ws.settings.clusters
+    if name not in profiles:
+        raise NotFound(
+            f"no cluster is called {name!r}",
+            f"the setting `clusters` has {', '.join(profiles) or 'no profiles'}",
+            closest(name, profiles) or "say auto, or the address of a scheduler",
+            code="E-CLUSTER-023",
+        )
+    found = dict(profiles[name])
+    if found.get("kind") not in _KINDS:
+        raise Invalid(
+            f"the profile {name!r} can't have the kind {found.get('kind')!r}",
+            f"it takes {', '.join(_KINDS[:-1])} or {_KINDS[-1]}",
+            "correct the setting `clusters`",
+            code="E-CLUSTER-024",
+        )
+    if found["kind"] == "gateway" and not found.get("address"):
+        raise Invalid(
+            f"the profile {name!r} doesn't say where its gateway is",
+            fix="give it an address in the setting `clusters`",
+            code="E-CLUSTER-028",
+        )
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def gpus_here() -> int:
+    """How many GPUs this process may use."""
+    from jupyter_mlops.experiments.gpus import count
+
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return count() if told is None else min(count(), len([one for one in told.split(",") if one]))
+
+
+def has_dask_cuda(interpreter: Path | None) -> bool:
+    """Whether that Python, or this one, can make a cluster of GPUs."""
+    if interpreter is None:
+        return find_spec("dask_cuda") is not None
+    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('dask_cuda') is None)"
+    return subprocess.run([interpreter, "-c", code], check=False).returncode == 0
+
+
+def check_gpus(interpreter: Path | None) -> None:
+    if not gpus_here():
+        raise Unavailable(
+            "GPUs were asked for, and this machine has none",
+            fix="leave --gpus out, or name a cluster that has some",
+            code="E-CLUSTER-025",
+        )
+    if not has_dask_cuda(interpreter):
+        raise Unavailable(
+            "there are GPUs, and dask-cuda isn't installed",
+            fix="pip install dask-cuda, or use --cluster with a profile of kind local",
+            code="E-CLUSTER-026",
+        )
