@@ -387,8 +387,10 @@ DRIVER = textwrap.dedent(
     import sys
     from jupyter_mlops import models
     from jupyter_mlops.experiments import driver
+    from jupyter_mlops.experiments.driver import driving
     from jupyter_mlops.workspace import Workspace
 
+    driving.send_later = lambda ws: None  # MLflow's import would be waited for at the end
     ws = Workspace.open(sys.argv[1])
     body = sys.argv[3]
     asked = driver.Asked(metric=["loss"], trials=int(sys.argv[4]), seed=3, sampler="random",
