@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -168,3 +171,30 @@ def test_rows_of_few_kinds_meet_by_nature_and_raise_no_alarm() -> None:
     frame, _ = TABLES["solar_flare"]()
     a, b = frame[:700].lazy(), frame[700:].lazy()
     assert {one.severity for one in overlap(a, b, profile(a), profile(b))} <= {"note"}
+
+
+def test_groups_of_close_columns_are_those_that_scipy_finds() -> None:
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    from jupyter_mlops.profiling.advice.copies import _groups
+
+    rng = np.random.default_rng(0)
+    for size in (0, 1, 2, 7, 40):
+        for share in (0.0, 0.02, 0.05, 0.3):
+            close = rng.random((size, size)) < share
+            expected: list[list[int]] = []
+            if size:
+                count, group = connected_components(csr_array(close), directed=False)
+                expected = [np.flatnonzero(group == one).tolist() for one in range(count)]
+            assert _groups(close) == [one for one in expected if len(one) > 1]
+
+
+def test_a_profile_is_made_without_loading_what_it_does_not_need() -> None:
+    code = (
+        "import sys, polars; from jupyter_mlops.profiling import profile\n"
+        "profile(polars.LazyFrame({'x': range(500), 'y': [0, 1] * 250}), target='y')\n"
+        "print([m for m in ('scipy', 'sklearn', 'pandas', 'matplotlib') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"

@@ -9,8 +9,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from jupyter_mlops.data.hashing import hash_column, mix
 from jupyter_mlops.profiling.advice.case import PAIR_COLUMNS, Case
@@ -249,9 +247,22 @@ def redundant(case: Case, settled: set[str]) -> Iterator[Advice]:
 
 def _groups(close: npt.NDArray[np.bool_]) -> list[list[int]]:
     """Groups of columns in which each is close to at least one other, the first ones first."""
-    count, group = connected_components(csr_array(close), directed=False)
-    found = [np.flatnonzero(group == one).tolist() for one in range(count)]
-    return [places for places in found if len(places) > 1]
+    # SciPy has this too, and takes longer to load than a profile of many tables takes.
+    near = close | close.T
+    found: list[list[int]] = []
+    seen: set[int] = set()
+    for first in range(len(near)):
+        if first in seen:
+            continue
+        group, waiting = {first}, [first]
+        while waiting:
+            new = set(np.flatnonzero(near[waiting.pop()]).tolist()) - group
+            group |= new
+            waiting += new
+        seen |= group
+        if len(group) > 1:
+            found.append(sorted(group))
+    return found
 
 
 def repeated_rows(case: Case) -> Iterator[Advice]:
