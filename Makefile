@@ -20,6 +20,9 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 # Trust what the machine trusts: a company's proxy signs with its own certificate.
 export UV_SYSTEM_CERTS ?= true
+# Tests start hundreds of processes, each of which would compile what it imports anew.
+export UV_COMPILE_BYTECODE := true
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
