@@ -13,6 +13,7 @@ from types import FrameType
 from jupyter_mlops.agent.experiments import Detached
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
+from jupyter_mlops.experiments.gpus.leases import expire
 from jupyter_mlops.serving.config import FRESH
 from jupyter_mlops.serving.places import traffic_root
 from jupyter_mlops.workspace import MLOpsError, Workspace
@@ -110,12 +111,14 @@ def _work(
 
 
 def _keep_house(ws: Workspace) -> int:
+    # One small query while nobody holds or waits for a GPU.
+    taken_back = expire(ws)
     if not any(traffic_root(ws).glob(f"*/{FRESH}/*")):
-        return 0
+        return taken_back
     # Arrow is loaded when there is something to do, and beside the loop.
     from jupyter_mlops.serving.compaction import compact_all
 
-    return compact_all(ws)
+    return taken_back + compact_all(ws)
 
 
 def _say(text: str) -> None:

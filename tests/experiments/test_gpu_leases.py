@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_mlops.agent.loop import _keep_house
 from jupyter_mlops.experiments.gpus.leases import ask, expire, set_quota
 from jupyter_mlops.workspace import Invalid, Unavailable, Workspace
 
@@ -89,3 +90,19 @@ def test_a_team_beyond_its_quota_waits_for_one_within(place: Workspace) -> None:
         for one in threads:
             one.join()
     assert order == ["blue", "green", "red"]
+
+
+def test_the_agent_takes_back_what_the_dead_held(place: Workspace) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(place.root)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "held\n"
+        assert _keep_house(place) == 0
+    finally:
+        child.kill()
+        child.communicate()
+    assert _keep_house(place) == 1
+    assert _keep_house(place) == 0
+    assert [event.kind for event in place.events()].count("gpu.reclaimed") == 1
