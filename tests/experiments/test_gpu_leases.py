@@ -106,3 +106,13 @@ def test_the_agent_takes_back_what_the_dead_held(place: Workspace) -> None:
     assert _keep_house(place) == 1
     assert _keep_house(place) == 0
     assert [event.kind for event in place.events()].count("gpu.reclaimed") == 1
+
+
+def test_a_process_gets_one_mig_instance_at_most(place: Workspace, tmp_path: Path) -> None:
+    rows = [{"uuid": f"MIG-{n}", "name": "F", "total": 80, "parent": "GPU-a"} for n in "ab"]
+    (tmp_path / "gpus.json").write_text(json.dumps(rows))
+    who = {"holder": "ana", "purpose": "test", "timeout": 0}
+    with ask(place, gpus=1, **who) as one:
+        assert one.devices[0].startswith("MIG-")
+    with pytest.raises(Unavailable, match="1 GPUs for one"), ask(place, gpus=2, **who):
+        pass

@@ -98,8 +98,12 @@ def ask(
         )
     found = devices()
     largest = max((one.total for one in found), default=0)
-    if not found or gpus > len(found) or size > largest:
-        has = f"{len(found)} GPUs, the largest of {largest:,} bytes" if found else "no GPU"
+    # Of MIG instances a process sees one at most.
+    most = max(sum(one.parent is None for one in found), 1)
+    if not found or gpus > most or size > largest:
+        has = (
+            f"{most} GPUs for one process, the largest of {largest:,} bytes" if found else "no GPU"
+        )
         raise Unavailable(
             "so much GPU can't be had here", f"this machine has {has}", code="E-GPU-003"
         )

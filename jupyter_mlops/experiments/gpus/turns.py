@@ -33,6 +33,9 @@ def place(
                 whole.add(uuid)
     if lease.gpus:
         free = [one for one in devices if one.uuid not in taken]
+        if lease.gpus > 1:
+            # CUDA shows a process one MIG instance at most.
+            free = [one for one in free if one.parent is None]
         return [one.uuid for one in free[: lease.gpus]] if len(free) >= lease.gpus else None
     rest = {one.uuid: one.total - taken.get(one.uuid, 0) for one in devices}
     fitting = [uuid for uuid, n in rest.items() if uuid not in whole and n >= lease.memory]
