@@ -15,8 +15,7 @@ LIST = "list => window.jupyterapp.commands.execute('jupyter-mlops:open-list', {l
 SHOW_SIDEBAR = "() => window.jupyterapp.commands.execute('jupyter-mlops:show-overview')"
 PANEL = ".jp-MainAreaWidget:not(.lm-mod-hidden) .jp-mlops-Panel"
 #: Opens a panel and waits for its rows to be painted; milliseconds.
-PAINT = (
-    """ref => new Promise(resolve => {
+PAINT = """ref => new Promise(resolve => {
     const began = performance.now();
     window.jupyterapp.commands.execute('jupyter-mlops:open-reference', {ref});
     const look = () => {
@@ -26,9 +25,7 @@ PAINT = (
             requestAnimationFrame(look);
     };
     look();
-})"""
-    % PANEL
-)  # noqa: UP031  the script is full of braces
+})""".replace("%s", PANEL)
 CELLS = ["%load_ext jupyter_mlops", "%mlops experiment show boosting"]
 
 
