@@ -61,6 +61,7 @@ KINDS = (
     "environment-check",
     "clusters",
     "cluster",
+    "gpus",
     "model",
     "models",
     "endpoint",

@@ -35,6 +35,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'experiment-winner': ['experiment.', 'run.'],
   'experiment-compare': [],
   'cluster-ls': ['cluster.'],
+  gpu: ['gpu.'],
   'env-ls': ['env.'],
   'env-show': ['env.'],
   'env-check': [],

@@ -222,6 +222,7 @@ export const KINDS = [
   'environment-check',
   'clusters',
   'cluster',
+  'gpus',
   'model',
   'models',
   'endpoint',

@@ -114,5 +114,5 @@ def test_a_process_gets_one_mig_instance_at_most(place: Workspace, tmp_path: Pat
     who = {"holder": "ana", "purpose": "test", "timeout": 0}
     with ask(place, gpus=1, **who) as one:
         assert one.devices[0].startswith("MIG-")
-    with pytest.raises(Unavailable, match="1 GPUs for one"), ask(place, gpus=2, **who):
+    with pytest.raises(Unavailable, match="1 GPU for one"), ask(place, gpus=2, **who):
         pass

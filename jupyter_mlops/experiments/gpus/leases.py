@@ -102,7 +102,9 @@ def ask(
     most = max(sum(one.parent is None for one in found), 1)
     if not found or gpus > most or size > largest:
         has = (
-            f"{most} GPUs for one process, the largest of {largest:,} bytes" if found else "no GPU"
+            f"{most} GPU{'' if most == 1 else 's'} for one process, the largest of {largest:,} bytes"
+            if found
+            else "no GPU"
         )
         raise Unavailable(
             "so much GPU can't be had here", f"this machine has {has}", code="E-GPU-003"
