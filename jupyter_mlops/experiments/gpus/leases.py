@@ -101,11 +101,9 @@ def ask(
     # Of MIG instances a process sees one at most.
     most = max(sum(one.parent is None for one in found), 1)
     if not found or gpus > most or size > largest:
-        has = (
-            f"{most} GPU{'' if most == 1 else 's'} for one process, the largest of {largest:,} bytes"
-            if found
-            else "no GPU"
-        )
+        plural = "" if most == 1 else "s"
+        has = f"{most} GPU{plural} for one process, the largest of {largest:,} bytes"
+        has = has if found else "no GPU"
         raise Unavailable(
             "so much GPU can't be had here", f"this machine has {has}", code="E-GPU-003"
         )
