@@ -39,7 +39,7 @@ def test_each_call_names_a_verb_and_its_parameters(path: Path) -> None:
         assert isinstance(call, ast.Call), text
         name = ast.unparse(call.func).removeprefix("mlops.").replace(".", " ")
         verb = all_verbs()[name]
-        known = {one.name for one in verb.parameters}
+        known = {one.keyword for one in verb.parameters}
         places = [one for one in verb.parameters if not one.flag]
         assert {word.arg for word in call.keywords} <= known, text
         assert len(call.args) <= len(places), text
