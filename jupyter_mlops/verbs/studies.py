@@ -133,4 +133,4 @@ def experiment_compare(
     """
     from jupyter_mlops.experiments.contest import contest
 
-    return contest(ws, [one for one in (a, b, c, d, e, f) if one])
+    return contest(ws, [one for one in (a, b, c, d, e, f) if one is not None])

@@ -14,7 +14,10 @@ import pytest
 
 TOKEN = "0123456789abcdef"
 # Each request of these costs a process or MLflow's import; other tests ask them.
-COSTLY = r"/verbs/(train|doctor|register|models|compare|serve|call|drift|report|endpoints)$"
+COSTLY = (
+    r"/verbs/(train|doctor|register|models|compare|serve|call|drift|report|endpoints|experiment|"
+    r"experiment-resume|verify|cluster-start|env-create|env-lock|env-check)$"
+)
 
 
 @pytest.fixture(scope="module")
