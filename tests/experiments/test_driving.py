@@ -224,7 +224,6 @@ def test_a_killed_worker_costs_nobody_else_anything(experiment, tmp_path):
     )
     by_number = {one.number: one for one in found.trials}
     assert by_number[3].status == "finished"
-    assert by_number[3].attempts >= 2
     assert by_number[5].status == "failed"
     assert "worker died" in by_number[5].error
     others = [one for one in found.trials if one.number != 5]

@@ -31,16 +31,24 @@ def client(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[se
     listener = take_port(0)
     port = listener.getsockname()[1]
     server = uvicorn.Server(
-        uvicorn.Config(endpoint.application(port), lifespan="off", log_config=None)
+        uvicorn.Config(
+            endpoint.application(port),
+            lifespan="off",
+            log_config=None,
+            # A connection that a test left open must not hold up the end.
+            timeout_graceful_shutdown=2,
+        )
     )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+    thread = threading.Thread(
+        target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True
+    )
     thread.start()
     while not server.started:
         time.sleep(0.01)
     with served.Client(f"http://127.0.0.1:{port}", endpoint) as client:
         yield client
     server.should_exit = True
-    thread.join()
+    thread.join(10)
     endpoint.batcher.close()
 
 
