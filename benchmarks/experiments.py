@@ -47,7 +47,7 @@ def place(workers: int = WORKERS) -> Iterator[tuple[Any, Any]]:
     from jupyter_mlops.experiments import clusters
     from jupyter_mlops.workspace import Workspace
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         ws = Workspace.open(Path(folder) / "project")
         cluster = clusters.obtain(ws, "auto", workers=workers)
         try:
@@ -266,7 +266,7 @@ def first(_: str | None) -> None:
     from jupyter_mlops.experiments import clusters
     from jupyter_mlops.workspace import Workspace
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         ws = Workspace.open(Path(folder) / "project")
         body = "import time\nx = suggest.float('x', 0, 1)\nloss = time.time()\n"
         for kind in ("cold", "warm"):
@@ -298,7 +298,7 @@ def kills(_: str | None, many: int = 100) -> None:
     body = "import time\nx = suggest.float('x', 0, 1)\ntime.sleep(0.3)\nloss = x + offset\n"
     asked = {"metric": ["loss"], "trials": 400, "seed": 5, "sampler": "random", "workers": WORKERS}
     killed: dict[str, int] = {"worker": 0, "driver": 0, "scheduler": 0}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         ws = Workspace.open(Path(folder) / "project")
         names = {"__name__": "__main__", "offset": 1}
         begun = driver.launch(ws, "storm", body, driver.Asked(**asked), names)
