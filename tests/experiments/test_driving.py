@@ -8,7 +8,7 @@ import sys
 import textwrap
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ x = suggest.float("x", -4, 4)
 n = suggest.int("n", 1, 3)
 loss = (x - 1) ** 2 + n
 """
+SLOW = "import time\nx = suggest.float('x', 0, 1)\ntime.sleep(0.4)\nloss = x\n"
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +260,84 @@ def test_a_parameter_asked_for_twice_with_other_bounds_is_named(experiment):
     assert "'x'" in found.error
 
 
+def test_parameters_that_cannot_be_searched_so_fail_the_experiment_in_one_sentence(experiment):
+    found = experiment("x = suggest.float('x', 0, 1)\nloss = x\n", sampler="grid", trials=30)
+    assert found.status == "failed"
+    assert "'x'" in found.error
+    assert "step" in found.error
+    assert found.count("finished") == 0
+
+
+def test_a_later_experiment_learns_from_an_earlier_one(ws, experiment):
+    first = experiment(SQUARE, "first", trials=30, seed=1)
+    warm = experiment(SQUARE, "warm", trials=6, seed=2, sampler="tpe", warm_start="first")
+    cold = experiment(SQUARE, "cold", trials=6, seed=2, sampler="tpe")
+    assert first.status == warm.status == cold.status == "finished"
+
+    def away(found):
+        return np.mean([abs(one.params["x"] - 1) for one in found.trials])
+
+    assert away(warm) < away(cold)
+
+
+def test_limits_end_it_early_and_say_so(experiment):
+    patient = experiment("x = suggest.float('x', 0, 1)\nloss = 1.0\n", trials=200, patience=5)
+    assert patient.status == "finished"
+    assert len(patient.trials) < 30
+    assert "5" in patient.outcome["why"]
+    brief = experiment(SLOW, trials=200, timeout="1s")
+    assert len(brief.trials) < 20
+    assert "time" in brief.outcome["why"]
+
+
+def test_one_model_is_trained_by_the_whole_cluster(ws, scheduler, monkeypatch):
+    monkeypatch.setattr("jupyter_mlops.experiments.training.send_later", lambda ws: None)
+    names = {"__name__": "__main__", "flowers": load_iris(as_frame=True).frame}
+    body = (
+        "import os\n"
+        "from sklearn.ensemble import RandomForestClassifier\n"
+        "X = flowers.drop(columns='target')\n"
+        "model = RandomForestClassifier(20, n_jobs=-1, random_state=0).fit(X, flowers['target'])\n"
+        "score = model.score(X, flowers['target'])\n"
+        "elsewhere = client.submit(os.getpid).result() != os.getpid()\n"
+    )
+    asked = driver.Asked(metric=["score"], maximize=True, cluster=scheduler)
+    run = driver.train_on_cluster(ws, "forest", body, asked, names, models.freeze)
+    assert run.status == "finished"
+    assert run.metrics["score"] > 0.9
+    assert run.has_model
+    assert names["elsewhere"]
+    assert "client" not in names
+
+
+def test_two_functions_are_two_cells(ws):
+    asked = {"metric": ["loss"]}
+    cells = []
+    for code in ("lambda suggest: 1", "lambda suggest: 2", "lambda suggest: 1"):
+        names: dict = {"__name__": "__main__"}
+        call = eval(code, names)
+        begun = driver.launch(ws, "f", "", driver.Asked(**asked, call=call, seed=1), names)
+        cells.append(find_experiment(ws, begun).cell)
+    assert cells[0] == cells[2] != cells[1]
+
+
+def test_the_time_between_two_attempts_counts_for_nothing():
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    spans = [(0, 10), (5, 12), (3600, 3605)]
+    rows = [
+        TrialRecord(started_at=at + timedelta(seconds=a), ended_at=at + timedelta(seconds=b))
+        for a, b in spans
+    ]
+    assert driving._worked(rows) == 17.0
+
+
+def test_over_http_the_servers_packages_are_nobodys_choice(ws, monkeypatch):
+    monkeypatch.setenv("JUPYTER_MLOPS_SERVED", "1")
+    begun = driver.launch(ws, "web", "loss = 1", driver.Asked(metric=["loss"]), {})
+    with pytest.raises(Invalid, match="Jupyter server's packages"):
+        driver.drive(ws, begun, models.freeze)
+
+
 @pytest.mark.parametrize(
     ("body", "asked", "sentence"),
     [
@@ -330,9 +409,6 @@ def test_several_metrics_leave_a_front(experiment):
     )
     assert found.status == "finished"
     assert len(found.outcome["best"]) == 12  # every trial trades one for the other
-
-
-SLOW = "import time\nx = suggest.float('x', 0, 1)\ntime.sleep(0.4)\nloss = x\n"
 
 
 def _beside(work):

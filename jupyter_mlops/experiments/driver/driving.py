@@ -220,14 +220,11 @@ def _search(
         running={one.number or 0: one.params for one in trials if one.status not in _ENDED},
     )
     sign = -1 if plan["goals"][0]["maximize"] else 1
+    state.seconds = _worked(ended)
     for one in ended:
         state.counts[one.status] += 1
         state.cpu += one.usage.get("cpu_seconds", 0.0)
         state.notes.update(one.notes)
-        state.seconds = max(
-            state.seconds,
-            ((one.ended_at or one.started_at) - row.started_at).total_seconds(),
-        )
         if one.status == "failed":
             state.reasons[one.error] += 1
         elif one.status == "finished":
@@ -242,6 +239,17 @@ def _search(
         if one.status not in _ENDED
     ]
     return search, state
+
+
+def _worked(trials: list[TrialRecord]) -> float:
+    """Seconds in which at least one of the trials ran: a night between two attempts isn't any."""
+    spans = sorted((one.started_at, one.ended_at) for one in trials if one.ended_at is not None)
+    total, until = 0.0, None
+    for begun, ended in spans:
+        since = begun if until is None else max(begun, until)
+        total += max(0.0, (ended - since).total_seconds())
+        until = ended if until is None else max(until, ended)
+    return total
 
 
 def _values(metrics: dict[str, float], plan: dict[str, Any]) -> list[float] | None:

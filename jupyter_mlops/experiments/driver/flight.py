@@ -170,6 +170,7 @@ class Flight:
             Those that finished meanwhile as they are, all others with `status`.
         """
         waiting = [self._futures[one] for one in self.running if one not in self.where]
+        # Whatever Dask raises here, the cluster is on its way out, and the trials with it.
         with contextlib.suppress(Exception):
             self.client.cancel(waiting, force=True)
         for trial in self.running:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import os
 import secrets
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from jupyter_mlops.experiments.surroundings import Checkout, Environment
 from jupyter_mlops.experiments.trials import process_name
 from jupyter_mlops.workspace import Invalid, Workspace, check_name, closest
 from jupyter_mlops.workspace.records import utcnow
+from jupyter_mlops.workspace.settings import SERVED
 
 __all__ = ["Asked", "goals_of", "launch", "seconds_of", "shipments"]
 
@@ -68,7 +70,6 @@ class Asked:
     warm_start: str | None = None
     call: Callable[..., Any] | None = None
     detached: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def goals_of(metric: Sequence[str], maximize: bool) -> tuple[Goal, ...]:
@@ -140,8 +141,11 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         raise Invalid(f"--seed can't be {asked.seed}", "it takes 0 to 4294967295",
                       code="E-EXPERIMENT-034")  # fmt: skip
     seed = secrets.randbelow(2**32) if asked.seed is None else asked.seed
+    timeout = seconds_of(asked.timeout, "--timeout")
+    budget = seconds_of(asked.budget, "--budget")
     if asked.call is not None:
         body = _calling(body, asked.call, goals)
+        namespace = {**namespace, CALL: asked.call}
     parsed = Body.parse(body, name, namespace)
     code = plain_python(body, namespace)
     _check_code(parsed, code, goals, asked)
@@ -150,8 +154,6 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
     names = _free(parsed, namespace)
     if table is not None:
         names["data"] = table.pandas()
-    if asked.call is not None:
-        names[CALL] = asked.call
     validation = _validation(ws, asked, parsed, namespace, names)
     cell, surroundings = seal(
         parsed,
@@ -176,8 +178,8 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         "keep_columns": [validation[role] for role in ("key", "time") if validation.get(role)],
         "sampler": asked.sampler,
         "pruner": asked.pruner,
-        "timeout": seconds_of(asked.timeout, "--timeout"),
-        "budget": seconds_of(asked.budget, "--budget"),
+        "timeout": timeout,
+        "budget": budget,
         "patience": asked.patience,
         "constraints": asked.constraints or [],
         "seed": seed,
@@ -186,7 +188,7 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         "workers": asked.workers,
         "environment": asked.environment,
         # Whoever goes on with it gives the workers the same packages.
-        "python": sys.executable,
+        "python": None if os.environ.get(SERVED) else sys.executable,
         "gpus": asked.gpus,
         "warm_start": asked.warm_start,
     }
@@ -245,7 +247,7 @@ def _calling(body: str, call: Callable[..., Any], goals: Sequence[Goal]) -> str:
                       code="E-EXPERIMENT-036")  # fmt: skip
     first = goals[0].metric
     return (
-        "_found = __trial__(suggest)\n"
+        f"_found = {CALL}(suggest)\n"
         "metrics = dict(_found) if hasattr(_found, 'keys') else {}\n"
         f"{first} = metrics.get({first!r}) if metrics else _found\n"
     )

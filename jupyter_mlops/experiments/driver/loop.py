@@ -15,6 +15,7 @@ from jupyter_mlops.experiments.driver.keeping import Best
 from jupyter_mlops.experiments.driver.signals import topic
 from jupyter_mlops.experiments.driver.trial import Given, Outcome
 from jupyter_mlops.experiments.progress import SearchStep
+from jupyter_mlops.profiling.interrupting import deferred
 from jupyter_mlops.workspace import MLOpsError
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Loop:
         self._started = time.monotonic()
         self._looked = self._checked = time.monotonic()
         self._stopped: set[str] = set()
+        self._to_stop: set[int] = set()
         self._started_now: list[Started] = []
         self._ended_now: list[Ended] = []
         self._dropped_now: list[str] = []
@@ -159,8 +161,12 @@ class Loop:
 
     def _record(self) -> None:
         """Make durable what happened since the last time."""
-        self.journal.record(self._started_now, self._ended_now, self._dropped_now)
-        self._started_now, self._ended_now, self._dropped_now = [], [], []
+        # An interrupt between the commit and the next line would have it recorded twice.
+        with deferred() as interrupted:
+            self.journal.record(self._started_now, self._ended_now, self._dropped_now)
+            self._started_now, self._ended_now, self._dropped_now = [], [], []
+        if interrupted.is_set():
+            raise KeyboardInterrupt
 
     def _fill(self) -> None:
         """Ask for and submit as many trials as there is room for."""
@@ -238,6 +244,7 @@ class Loop:
 
     def _take(self, begun: Started, outcome: Outcome) -> None:
         """Count a trial that ended, tell the search of it, and keep its model or not."""
+        self._tell_search(begun, outcome)
         self._ended_now.append((begun, outcome))
         self.state.counts[outcome.status] += 1
         self._seconds.append(outcome.seconds)
@@ -245,31 +252,9 @@ class Loop:
         self.state.notes.update(outcome.notes)
         if outcome.status == "failed":
             self.state.reasons[outcome.error] += 1
-        if outcome.status == "interrupted":
-            return  # it will be begun again, as if it never had been
-        goals = self.plan["goals"]
-        values = [outcome.metrics.get(goal["metric"]) for goal in goals]
-        limits = [outcome.metrics.get(name, float("inf")) for name in self._cell.constraints]
-        known = [value for value in values if value is not None]
-        try:
-            self.search.tell(
-                begun.number,
-                outcome.status,
-                known if len(known) == len(values) else None,
-                outcome.params,
-                outcome.distributions,
-                outcome.curve,
-                limits or None,
-            )
-        except MLOpsError as error:
-            # The parameters can't be searched as they are asked for; the trial says why.
-            outcome.status, outcome.error = "failed", f"{error.what}: {error.why}".rstrip(": ")
-            self.state.why = (
-                "every trial failed" if not self.state.counts["finished"] else outcome.error
-            )
-            self.state.reasons[outcome.error] += 1
         if outcome.status != "finished":
             return
+        goals = self.plan["goals"]
         value, sign = outcome.metrics[goals[0]["metric"]], -1 if goals[0]["maximize"] else 1
         if self.state.top is None or sign * value < sign * self.state.top[0]:
             self.state.top = value, begun.number, outcome.params
@@ -282,6 +267,30 @@ class Loop:
             dropped.remove(outcome.id)
         self._dropped_now += dropped
 
+    def _tell_search(self, begun: Started, outcome: Outcome) -> None:
+        """Let the search learn from a trial; one that it can't search by has failed."""
+        if outcome.status == "interrupted":
+            return  # it will be begun again, as if it never had been
+        values = [outcome.metrics.get(goal["metric"]) for goal in self.plan["goals"]]
+        known = [value for value in values if value is not None]
+        limits = [outcome.metrics.get(name, float("inf")) for name in self._cell.constraints]
+        try:
+            self.search.tell(
+                begun.number,
+                outcome.status,
+                known if len(known) == len(values) else None,
+                outcome.params,
+                outcome.distributions,
+                outcome.curve,
+                limits or None,
+            )
+        except MLOpsError as error:
+            # The parameters can't be searched as they are asked for; no other trial's can.
+            outcome.status, outcome.error = "failed", f"{error.what}: {error.why}".rstrip(": ")
+            outcome.content = outcome.rows = None
+            outcome.model, outcome.validation = {}, {}
+            self.state.why = outcome.error
+
     def _look(self) -> None:
         """Do what people asked for meanwhile."""
         now = time.monotonic()
@@ -291,8 +300,11 @@ class Loop:
         wishes = self.journal.wishes()
         for params in wishes.queue:
             self.search.enqueue(params)
+        self._to_stop.update(wishes.stops)
         for begun in list(self._flight.running.values()):
-            if begun.number in wishes.stops:
+            # One that waits for its worker is told once it has begun.
+            if begun.number in self._to_stop and begun.id in self._flight.where:
+                self._to_stop.discard(begun.number)
                 self._stopped.add(begun.id)
                 self._flight.command(begun.id, "stop")
         if wishes.stop and self.state.why != "it was stopped":

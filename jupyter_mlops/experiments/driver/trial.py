@@ -28,7 +28,7 @@ PROVIDED: Final = ("suggest", "report", "trial", "evaluate", "notebook")
 #: The validation rows travel under a name that no cell can bind.
 VALID: Final = "validation rows"
 #: The callable that is the trial, where there is no cell.
-CALL: Final = "__trial__"
+CALL: Final = "trial_function"
 #: Bytes of an outcome that travels as a message.
 _SMALL: Final = 1 << 15
 #: Rows whose losses are kept of every trial, to correct the winner's value.
