@@ -35,7 +35,7 @@ Kind = Literal[
     "text", "integer", "number", "switch", "choice", "list", "data", "file", "body", "namespace"
 ]
 _KINDS: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "switch"}
-_INFRASTRUCTURE = {"table", "line", "facade", "place", "progress", "reference"}
+_INFRASTRUCTURE = {"table", "line", "facade", "glance", "place", "progress", "reference"}
 _VERBS: dict[str, Verb] = {}
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
+from papermilled import run, shown
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 # Days of each month: enough for every step to have something to say.
 DAYS = 2
 
@@ -19,32 +15,7 @@ DAYS = 2
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
     """The notebook, executed by papermill."""
-    folder = tmp_path_factory.mktemp("data")
-    command = [sys.executable, "-m", "papermill", str(NOTEBOOKS / "data.ipynb"), "out.ipynb"]
-    command += ["-p", "days", str(DAYS), "-k", "python3", "--no-progress-bar"]
-    done = subprocess.run(
-        [*command, "--cwd", str(NOTEBOOKS)],
-        env=os.environ
-        | {
-            "JUPYTER_MLOPS_WORKSPACE": str(folder / "project"),
-            "JUPYTER_MLOPS_AGENT_START": "false",
-        },
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return nbformat.read(folder / "out.ipynb", as_version=4)
-
-
-def shown(executed: nbformat.NotebookNode, line: str) -> str:
-    """The text of the result of the cell that starts with a line."""
-    (cell,) = [one for one in executed.cells if one.source.startswith(line)]
-    (output,) = [one for one in cell.outputs if one.output_type != "stream"]
-    return str(output.data["text/plain"])
+    return run("data.ipynb", tmp_path_factory.mktemp("data"), days=DAYS)
 
 
 def test_each_place_gives_a_dataset_that_knows_where_it_came_from(

@@ -16,8 +16,8 @@ from jupyter_mlops.experiments.browsing import TrialPage, browse, glance
 from jupyter_mlops.experiments.contest import Contest
 from jupyter_mlops.experiments.studies import Trial, find_experiment
 from jupyter_mlops.server.watcher import digested, payload
+from jupyter_mlops.verbs.glance import Section, Status
 from jupyter_mlops.verbs.line import parse
-from jupyter_mlops.verbs.status import Section, Status
 from jupyter_mlops.verbs.table import find
 from jupyter_mlops.views import view
 from jupyter_mlops.views.text import render_text

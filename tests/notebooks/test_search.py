@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import psutil
 import pytest
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+from papermilled import run, shown
 
 
 @pytest.fixture(scope="module")
@@ -22,31 +18,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def executed(place: Path) -> nbformat.NotebookNode:
     """The notebook, executed by papermill."""
-    command = [sys.executable, "-m", "papermill", str(NOTEBOOKS / "experiments.ipynb"), "out.ipynb"]
-    command += ["-p", "days", "2", "-p", "trials", "8", "-k", "python3", "--no-progress-bar"]
-    done = subprocess.run(
-        command,
-        env=os.environ
-        | {
-            "JUPYTER_MLOPS_WORKSPACE": str(place / "project"),
-            "JUPYTER_MLOPS_AGENT_START": "false",
-        },
-        cwd=place,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return nbformat.read(place / "out.ipynb", as_version=4)
-
-
-def shown(executed: nbformat.NotebookNode, line: str) -> str:
-    """The text of the result of the cell that starts with a line."""
-    (cell,) = [one for one in executed.cells if one.source.startswith(line)]
-    (output,) = [one for one in cell.outputs if one.output_type != "stream"]
-    return str(output.data["text/plain"])
+    return run("experiments.ipynb", place, days=2, trials=8)
 
 
 def test_the_search_ends_with_every_trial_and_a_corrected_value(
