@@ -355,8 +355,8 @@ def test_enqueued_parameters_come_next_and_their_bounds_are_minded():
 def test_a_search_says_why_it_stops():
     search = Search(Plan(ONE, "random", trials=50, timeout=60, budget=100, patience=5), 1)
     assert search.stop_reason(10, 10) is None
-    assert search.stop_reason(61, 10) == "time"
-    assert search.stop_reason(10, 100) == "budget"
+    assert search.stop_reason(61, 10) == "its time was up"
+    assert search.stop_reason(10, 100) == "its budget of CPU time was used"
     for value in [5, 4, 6, 6, 6, 6]:
         search.tell(search.ask().number, "finished", [value])
     search.tell(search.ask().number, "failed")
@@ -366,7 +366,7 @@ def test_a_search_says_why_it_stops():
     search.tell(search.ask().number, "finished", [3])
     assert search.stop_reason(10, 10) is None
     assert run(Plan(ONE, "random", trials=1))[0].stop_reason(0) == "1 trial"
-    assert run(Plan(ONE, "random", trials=4))[0].stop_reason(0) == "4 trials"
+    assert run(Plan(ONE, "random", trials=4))[0].stop_reason(0) == "all 4 trials are done"
 
 
 def test_values_that_are_no_numbers_and_lost_trials_are_failures():

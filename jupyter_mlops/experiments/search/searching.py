@@ -317,11 +317,12 @@ class Search:
         """
         plan = self.plan
         if self._next >= plan.trials:
-            return f"{plan.trials} trial{'' if plan.trials == 1 else 's'}"
+            many = f"all {plan.trials:,} trials are done"
+            return "its one trial is done" if plan.trials == 1 else many
         if plan.timeout is not None and elapsed >= plan.timeout:
-            return "time"
+            return "its time was up"
         if plan.budget is not None and cpu_seconds >= plan.budget:
-            return "budget"
+            return "its budget of CPU time was used"
         if plan.patience is not None and self._standing.idle >= plan.patience:
             return f"no improvement in {plan.patience} trials"
         whole = plan.learner == "grid" and self._first and not self._queue and not self._grid()
