@@ -365,7 +365,7 @@ def test_a_search_says_why_it_stops():
     assert search.stop_reason(10, 10) == "no improvement in 5 trials"
     search.tell(search.ask().number, "finished", [3])
     assert search.stop_reason(10, 10) is None
-    assert run(Plan(ONE, "random", trials=1))[0].stop_reason(0) == "1 trial"
+    assert run(Plan(ONE, "random", trials=1))[0].stop_reason(0) == "its one trial is done"
     assert run(Plan(ONE, "random", trials=4))[0].stop_reason(0) == "all 4 trials are done"
 
 
