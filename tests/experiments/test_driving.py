@@ -457,6 +457,38 @@ def test_one_trial_is_stopped_and_the_others_go_on(ws, experiment):
     }  # fmt: skip
 
 
+MEET = """
+import pathlib, time
+x = suggest.float("x", 0, 1)
+pathlib.Path(place, str(trial.number)).touch()
+while len(list(pathlib.Path(place).iterdir())) < 2: time.sleep(0.01)
+loss = x
+"""
+
+
+@pytest.mark.parametrize(
+    "hang",
+    ["time.sleep(60)", "time.sleep(0.3); __import__('ctypes').PyDLL(None).sleep(60)"],
+    ids=["never-hears", "holds-the-interpreter"],
+)
+def test_a_stop_frees_the_workers_of_trials_that_dont_hear_it(ws, experiment, hang):
+    body = f"import time\nx = suggest.float('x', 0, 1)\nif trial.number: {hang}\nloss = x\n"
+    result = []
+    thread = _beside(lambda: result.append(experiment(body, "deaf", trials=5)))
+    _until(lambda: any(e.kind == "run.finished" for e in ws.events(limit=50, newest=True)))
+    before = time.monotonic()
+    driver.stop(ws, "deaf")
+    thread.join(30)
+    assert time.monotonic() - before < 20  # and not 60
+    assert result[0].status == "stopped"
+    assert result[0].count("running") == 0
+    # Both workers are there again: each waits for the other's trial.
+    place = ws.root / "meeting"
+    place.mkdir()
+    found = experiment(MEET, "both", trials=2, namespace={"place": str(place)}, timeout="30s")
+    assert found.count("finished") == 2
+
+
 DRIVER = textwrap.dedent(
     """
     import sys

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +28,8 @@ Ended = tuple[Started, Outcome]
 ATTEMPTS: Final = 4
 #: Seconds a trial has to end once it was told to stop, before its worker is ended.
 _GRACE: Final = 1.0
+#: Seconds for a worker to take a command.
+_ANSWER: Final = 1.0
 
 
 class Flight:
@@ -106,11 +110,22 @@ class Flight:
             while True:
                 yield self._messages.get_nowait()
 
-    def command(self, trial: str, wanted: Command) -> None:
-        """Tell a running trial what is wanted of it."""
-        worker = self.where.get(trial)
-        if worker is not None:
-            self.client.run(command, trial, wanted, workers=[worker], wait=False)
+    def command(self, trials: Collection[str], wanted: Command) -> None:
+        """Tell running trials what is wanted of them."""
+        workers = sorted({self.where[one] for one in trials if one in self.where})
+        if not workers:
+            return
+        # Heard by the others, a worker that hangs or is gone answers late or never.
+        with contextlib.suppress(TimeoutError, OSError):
+            self.client.run(
+                command,
+                list(trials),
+                wanted,
+                workers=workers,
+                wait=False,
+                on_error="ignore",
+                callback_timeout=_ANSWER,
+            )
 
     def settle(self, done: list[str]) -> list[Ended]:
         """What became of trials that are done; those that were lost are submitted again."""
@@ -173,30 +188,50 @@ class Flight:
         # Whatever Dask raises here, the cluster is on its way out, and the trials with it.
         with contextlib.suppress(Exception):
             self.client.cancel(waiting, force=True)
-        for trial in self.running:
-            self.command(trial, "stop")
-        until = time.monotonic() + _GRACE
         ended: list[Ended] = []
-        while time.monotonic() < until and any(one in self.where for one in self.running):
-            done = [news for kind, news in self.news(0.1) if kind == "done"]
+        told: set[str] = set()
+        until = time.monotonic() + _GRACE
+        while True:
+            # A trial that was cancelled may have begun just before.
+            untold = self.where.keys() & self.running.keys() - told
+            with contextlib.suppress(Exception):
+                self.command(untold, "stop")
+            told |= untold
+            done = {news for kind, news in self.news(0.1) if kind == "done"}
             fine = [
-                one
-                for one in done
-                if one in self.running and self._futures[one].status == "finished"
+                one for one in done & self.running.keys() if self._futures[one].status == "finished"
             ]
             for trial, outcome in self._gathered(fine).items():
                 ended.append((self.running[trial], outcome))
                 self._forget(trial)
-        deaf = {self.where[one] for one in self.running if one in self.where}
-        if deaf:
-            with contextlib.suppress(Exception):
-                self.client.restart_workers(list(deaf), timeout=1.0, raise_for_error=False)
+            deaf = {self.where[one] for one in self.running if self._busy(one)}
+            if not deaf or time.monotonic() > until:
+                break
+        with contextlib.suppress(Exception):
+            self._end(deaf)
         for begun in self.abandon():
             ended.append((begun, Outcome(begun.id, status, params=begun.params)))
         for _, outcome in ended:
             if outcome.status == "stopped":
                 outcome.status = status
         return ended
+
+    def _busy(self, trial: str) -> bool:
+        """Whether a worker still runs a trial, as far as is known."""
+        return trial in self.where and self._futures[trial].status not in {"error", "lost"}
+
+    def _end(self, workers: set[str]) -> None:
+        """End workers that run what hears nobody; their nannies start others."""
+        known = self.client.scheduler_info(n_workers=-1)["workers"]
+        busy = [one for one in workers if one in known and known[one]["nanny"]]
+        if busy:
+            # Not by Dask's restart: one that takes longer than it may isn't started again.
+            self.client.run(_kill, workers=busy, nanny=True, callback_timeout=_ANSWER)
+
+
+def _kill(dask_worker: Any) -> None:
+    """In a nanny: end its worker at once, whatever that does."""
+    os.kill(dask_worker.pid, signal.SIGKILL)
 
 
 def _died(begun: Started, future: Future, guilty: bool) -> Outcome | None:

@@ -67,6 +67,7 @@ class Journal:
         self.row = row
         self.inputs = (f"cell:{row.cell}", f"experiment:{row.id}")
         self._process = process_name()
+        self._known: set[str] = set()
 
     def take(self) -> list[TrialRecord]:
         """Become the one process that drives it; return its trials so far, by number.
@@ -101,6 +102,7 @@ class Journal:
                 )
             tx.session.flush()
             tx.session.expunge_all()
+        self._known = {one.id for one in trials}
         return trials
 
     def record(
@@ -125,11 +127,12 @@ class Journal:
         rows = [self._ended(begun, outcome) for begun, outcome in ended]
         with self.ws.write() as tx:
             connection = tx.session.connection()
-            fresh = [self._started(one) for one in started if one.attempt == 1]
+            # Not told by its attempts: a worker may have died of it before it is recorded.
+            fresh = [self._started(one) for one in started if one.id not in self._known]
             if fresh:
                 connection.execute(insert(TrialRecord), fresh)
             for one in started:
-                if one.attempt > 1:
+                if one.id in self._known:
                     connection.execute(
                         update(TrialRecord).where(TrialRecord.id == one.id),
                         {"status": "running", "attempts": one.attempt, "sent_at": None,
@@ -156,6 +159,7 @@ class Journal:
                 payload |= {"metrics": outcome.metrics} if fine else {"reason": outcome.error[:500]}
                 told.append(self._told("run.finished" if fine else "run.failed", begun, payload))
             tx.emit_all(told)
+        self._known |= {one.id for one in started}
         for trial in dropped:
             for name in ("model.skops", "predictions.parquet"):
                 self.ws.artifacts.delete(f"runs/{trial}/{name}")

@@ -100,10 +100,11 @@ def goals_of(metric: Sequence[str], maximize: bool) -> tuple[Goal, ...]:
     return tuple(found)
 
 
-def seconds_of(text: str | None, flag: str) -> float | None:
+def seconds_of(text: str | float | None, flag: str) -> float | None:
     """Read ``90``, ``90s``, ``10m``, ``2h`` or ``1d`` as seconds."""
     if text is None:
         return None
+    text = str(text)
     number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
     try:
         found = float(number) * _UNITS[unit]

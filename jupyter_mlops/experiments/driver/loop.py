@@ -224,7 +224,7 @@ class Loop:
         if held is None or self.plan.get("pruner", "none") == "none":
             return
         if self.search.should_prune(held.number, news["step"], news["value"]):
-            self._flight.command(news["trial"], "prune")
+            self._flight.command([news["trial"]], "prune")
 
     def _check(self, client: Client) -> None:
         now = time.monotonic()
@@ -306,7 +306,7 @@ class Loop:
             if begun.number in self._to_stop and begun.id in self._flight.where:
                 self._to_stop.discard(begun.number)
                 self._stopped.add(begun.id)
-                self._flight.command(begun.id, "stop")
+                self._flight.command([begun.id], "stop")
         if wishes.stop and self.state.why != "it was stopped":
             self.state.why = "it was stopped"
             self._stop("stopped")

@@ -11,7 +11,7 @@ import ctypes
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -126,19 +126,16 @@ class control:
             _running.pop(self._control.trial, None)
 
 
-async def command(trial: str, wanted: Command) -> bool:
-    """Tell a trial of this process what is wanted of it; whether it runs here.
+async def command(trials: Collection[str], wanted: Command) -> None:
+    """Tell those of the trials that run in this process what is wanted of them.
 
     A coroutine, since Dask lets only those be sent without waiting for their end.
     """
     with _lock:
-        found = _running.get(trial)
-        if found is None:
-            return False
-        found.wanted = wanted
-        if wanted == "stop":
-            found.interrupt()
-        return True
+        for found in [_running[one] for one in trials if one in _running]:
+            found.wanted = wanted
+            if wanted == "stop":
+                found.interrupt()
 
 
 def topic(experiment: str) -> str:
