@@ -217,20 +217,34 @@ def test_a_killed_worker_costs_nobody_else_anything(experiment, tmp_path):
         "if trial.number == 3 and not mark.exists():\n"
         "    mark.touch()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "if trial.number == 5:\n"
+        "if trial.number in (5, 6):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "loss = x\n",
         trials=10,
         namespace={"folder": str(tmp_path)},
     )
-    by_number = {one.number: one for one in found.trials}
-    assert by_number[3].status == "finished"
-    assert by_number[5].status == "failed"
-    assert "worker died" in by_number[5].error
-    others = [one for one in found.trials if one.number != 5]
-    assert {one.status for one in others} == {"finished"}
-    assert len(found.trials) == 10
+    assert [one.number for one in found.trials] == list(range(10))
+    failed = {one.number: one.error for one in found.trials if one.status != "finished"}
+    assert failed.keys() == {5, 6}
+    assert all("worker died" in error for error in failed.values())
     assert found.status == "finished"
+
+
+def test_a_workers_trials_run_one_after_another_however_many_threads_it_has(experiment):
+    import dask
+    from distributed import LocalCluster
+
+    body = (
+        "import random, time\nx = suggest.float('x', 0, 1)\nprint(trial.number)\n"
+        "first = random.random(); time.sleep(0.05); loss = random.random()\n"
+    )
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(n_workers=1, threads_per_worker=3, dashboard_address=":0") as wide,
+    ):
+        found = experiment(body, trials=6, cluster=wide.scheduler_address)
+    narrow = experiment(body, trials=6)
+    assert [one.metrics for one in found.trials] == [one.metrics for one in narrow.trials]
 
 
 def test_failures_are_counted_with_their_reason_and_the_rest_goes_on(experiment):

@@ -11,15 +11,22 @@ __all__ = ["Blame"]
 class Blame:
     """What was heard of trials that began, by worker.
 
+    Attributes
+    ----------
+    suspects : set of str
+        Trials that were on a worker when it died. They begin with a pause, so that the next time
+        it is known which of them ran.
+
     Examples
     --------
     >>> blame = Blame()
     >>> blame.began("a", "tcp://w:1")
-    >>> sorted(blame.guilty({"a": "tcp://w:1", "b": "tcp://w:1"}, {"a": 4, "b": 5}))
-    ['a']
+    >>> blame.guilty({"a": "tcp://w:1", "b": "tcp://w:1"})
+    {'a'}
     """
 
     def __init__(self) -> None:
+        self.suspects: set[str] = set()
         self._began: dict[str, tuple[int, str]] = {}
         self._order = 0
 
@@ -32,27 +39,21 @@ class Blame:
         """It has ended, or begins again."""
         self._began.pop(trial, None)
 
-    def guilty(self, killed: Mapping[str, str], numbers: Mapping[str, int]) -> set[str]:
+    def guilty(self, killed: Mapping[str, str]) -> set[str]:
         """The one trial of each dead worker that ran when it died.
 
-        Of those that were heard to begin there, the last. A trial that kills its worker in its
-        first milliseconds isn't heard: then the first in line.
+        A worker's trials run one after another, so it is the last that was heard to begin there.
+        One that kills its worker in its first milliseconds isn't heard the first time: nobody, or
+        the one before that had just ended, is blamed for it once.
 
         Parameters
         ----------
         killed : mapping of str to str
             Trials and the worker that each was on.
-        numbers : mapping of str to int
-            Their order in line.
         """
         held: dict[str, list[str]] = defaultdict(list)
         for trial, worker in killed.items():
-            held[worker].append(trial)
-        found = set()
-        for worker, trials in held.items():
-            heard = [one for one in trials if self._began.get(one, (0, ""))[1] == worker]
-            if heard:
-                found.add(max(heard, key=lambda one: self._began[one]))
-            else:
-                found.add(min(trials, key=lambda one: numbers[one]))
-        return found
+            if self._began.get(trial, (0, ""))[1] == worker:
+                held[worker].append(trial)
+        self.suspects |= set(killed)
+        return {max(trials, key=lambda one: self._began[one]) for trials in held.values()}

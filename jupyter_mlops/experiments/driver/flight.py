@@ -72,6 +72,7 @@ class Flight:
             seed=one.seed,
             params=one.params,
             keep_below=threshold,
+            suspect=one.id in self._blame.suspects,
         )
         self._submissions += 1
         self._blame.forget(one.id)
@@ -130,9 +131,12 @@ class Flight:
     def settle(self, done: list[str]) -> list[Ended]:
         """What became of trials that are done; those that were lost are submitted again."""
         ready = [trial for trial in done if trial in self.running]
-        fine = [one for one in ready if self._futures[one].status == "finished"]
+        # One that was heard to end has, whatever became of its worker since.
+        fine = [
+            one for one in ready if one in self._outcomes or self._futures[one].status == "finished"
+        ]
         outcomes = self._gathered(fine)
-        guilty = self._guilty([one for one in ready if self._futures[one].status == "error"])
+        guilty = self._guilty([one for one in ready if one not in fine])
         ended: list[Ended] = []
         for trial in ready:
             begun, future = self.running[trial], self._futures[trial]
@@ -158,10 +162,12 @@ class Flight:
         """Those of the trials whose worker died that it died of."""
         killed: dict[str, str] = {}
         for trial in failed:
+            if self._futures[trial].status != "error":
+                continue
             worker = getattr(self._futures[trial].exception(), "last_worker", None)
             if worker is not None:
                 killed[trial] = str(worker.address)
-        return self._blame.guilty(killed, {one: self.running[one].number for one in killed})
+        return self._blame.guilty(killed)
 
     def _forget(self, trial: str) -> None:
         self._blame.forget(trial)

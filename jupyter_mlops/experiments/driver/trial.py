@@ -9,10 +9,12 @@ import os
 import pickle
 import random
 import sys
+import threading
+import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +50,8 @@ class Given:
     keep_below : float or None
         Its model is worth keeping when its loss (the first metric, negated where more is better)
         is below; None keeps none.
+    suspect : bool
+        A worker died while it was there.
     """
 
     experiment: str
@@ -69,6 +73,7 @@ class Given:
     keep_below: float | None = None
     freeze: Any = None
     only_given: bool = False
+    suspect: bool = False
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -107,6 +112,13 @@ class TrialInfo:
     params: dict[str, Any]
 
 
+#: Seeds, output and what is measured belong to a process: its trials run one after another,
+#: however many threads a worker has.
+_alone = threading.Lock()
+#: Seconds within which a worker has sent what it was told to.
+_FLUSH: Final = 0.02
+
+
 def run_on_worker(given: Given) -> Outcome:
     """Run a trial as a Dask task: it reports to the driver and hears from it."""
     from distributed import get_worker
@@ -117,14 +129,31 @@ def run_on_worker(given: Given) -> Outcome:
     def tell(message: dict[str, Any]) -> None:
         worker.log_event(place, message)
 
-    tell({"kind": "started", "trial": given.id, "worker": worker.address, "pid": os.getpid()})
-    outcome = run(given, tell)
-    outcome.worker = worker.address
-    content = pickle.dumps(outcome, 5)
-    if len(content) <= _SMALL:
-        # Sent ahead of the news that the task is done, it saves asking for the result.
-        tell({"kind": "ended", "trial": given.id, "outcome": content})
-    return outcome
+    _leave_random_alone()
+    with _alone:
+        task = worker.state.tasks.get(worker.get_current_task())
+        if task is None or task.state == "cancelled":
+            return Outcome(given.id, "stopped")
+        tell({"kind": "started", "trial": given.id, "worker": worker.address, "pid": os.getpid()})
+        if given.suspect:
+            # Whatever it does to its worker, its start and the end of the one before are known.
+            time.sleep(_FLUSH)
+        outcome = run(given, tell)
+        outcome.worker = worker.address
+        content = pickle.dumps(outcome, 5)
+        if len(content) <= _SMALL:
+            # Sent ahead of the news that the task is done, it saves asking for the result.
+            tell({"kind": "ended", "trial": given.id, "outcome": content})
+        return outcome
+
+
+@cache
+def _leave_random_alone() -> None:
+    """Give Dask dice of its own: its threads draw from `random`'s while a trial does."""
+    for name, module in list(sys.modules.items()):
+        theirs = name.startswith(("dask.", "distributed.", "tornado."))
+        if theirs and getattr(module, "random", None) is random:
+            module.random = random.Random()  # type: ignore[attr-defined]  # noqa: S311
 
 
 def run(given: Given, tell: Callable[[dict[str, Any]], None] | None = None) -> Outcome:
