@@ -23,9 +23,9 @@ from jupyter_mlops.serving.expectations import Expectations
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.invocations import read_invocation
 from jupyter_mlops.serving.jsonbody import read_json, write_json
-from jupyter_mlops.serving.predictor import Predictor
 from jupyter_mlops.serving.refusals import Refusal, quoted
 from jupyter_mlops.serving.trafficlog import TrafficLog
+from jupyter_mlops.serving.workers import Portrait
 
 BODY_SECONDS = 30.0
 _LARGE = 1 << 20
@@ -38,8 +38,10 @@ class Endpoint:
     Parameters
     ----------
     config : EndpointConfig
-    predictor : Predictor
-        The loaded model.
+    portrait : Portrait
+        What the model's process says of it.
+    batcher : Batcher
+        Hands rows to the model's processes.
     intake : Intake
         Its signature.
     log : TrafficLog
@@ -47,17 +49,24 @@ class Endpoint:
     """
 
     def __init__(
-        self, config: EndpointConfig, predictor: Predictor, intake: Intake, log: TrafficLog
+        self,
+        config: EndpointConfig,
+        portrait: Portrait,
+        batcher: Batcher,
+        intake: Intake,
+        log: TrafficLog,
     ) -> None:
         self.config = config
-        self.predictor = predictor
+        self.portrait = portrait
         self.intake = intake
         self.log = log
         self.metrics = metrics.Metrics(config.about)
         self.expectations = Expectations.of(
             Path(config.path), config.contract, self.metrics.violation
         )
-        self.batcher = Batcher(predictor, log, observe=self.metrics.batch)
+        self.batcher = batcher
+        batcher.observe = self.metrics.batch
+        self.metrics.processes = lambda: batcher.pids
         self.about = config.about
         self._headers = {
             "x-mlops-endpoint": config.endpoint,
@@ -65,7 +74,7 @@ class Endpoint:
             "x-mlops-version": config.version,
             "x-mlops-digest": config.digest,
         }
-        self._openapi = write_json(openapi.document(config, intake, predictor))
+        self._openapi = write_json(openapi.document(config, intake, portrait))
 
     def application(self, port: int) -> Door:
         """Return the ASGI application as it listens on `port`."""
@@ -103,7 +112,7 @@ class Endpoint:
             body: dict[str, Any] = {"predictions": prediction if plain else prediction.tolist()}
             if answer.probability is not None:
                 body["probabilities"] = answer.probability
-                body["classes"] = self.predictor.classes
+                body["classes"] = self.portrait.classes
             body["prediction_ids"] = outcome.ids
             body["model"] = self.about
             body["request_id"] = request_id
@@ -184,6 +193,8 @@ class Endpoint:
         """Say whether the next request would be answered: model loaded, log writable."""
         if not self.log.ready():
             return refusal_response(503, "E-SERVE-122", "the traffic log cannot be written")
+        if not self.batcher.ready:
+            return refusal_response(503, "E-SERVE-123", "no process of the model runs")
         return Response(b"{}", media_type="application/json")
 
     async def version(self, request: Request) -> Response:
@@ -204,7 +215,7 @@ class Endpoint:
     async def model(self, request: Request) -> Response:
         """Describe the model (V2)."""
         self._check_name(request)
-        described = inference.describe(self.intake, self.predictor, self.about)
+        described = inference.describe(self.intake, self.portrait, self.about)
         return Response(write_json(described), media_type="application/json")
 
     async def model_ready(self, request: Request) -> Response:

@@ -40,6 +40,12 @@ class EndpointConfig:
         Further values of `Host` to accept, such as a proxy's.
     max_body, max_rows : int
         Limits of one request, in bytes and rows.
+    replicas : int
+        Processes of the model.
+    max_memory : int
+        Bytes each may take; 0 for as much as there is.
+    predict_seconds : float
+        Time that the model has for one batch, before its process is ended.
     """
 
     endpoint: str
@@ -58,6 +64,9 @@ class EndpointConfig:
     hosts: list[str] = field(default_factory=list)
     max_body: int = 32 << 20
     max_rows: int = 50_000
+    replicas: int = 1
+    max_memory: int = 0
+    predict_seconds: float = 60.0
 
     @property
     def about(self) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psutil
@@ -24,6 +26,11 @@ class Metrics:
     ----------
     about : dict of str to str
         Endpoint, model, version and digest; becomes an info metric.
+
+    Attributes
+    ----------
+    processes : callable
+        Ids of the model's processes, whose time and memory count as the endpoint's.
     """
 
     def __init__(self, about: dict[str, str]) -> None:
@@ -62,7 +69,10 @@ class Metrics:
         )
         Info("mlops_model", "What is served.", registry=self.registry).info(about)
         self._children: dict[tuple[str, int], Counter] = {}
+        self.processes: Callable[[], Iterable[int]] = tuple
         self._process = psutil.Process()
+        self._models: dict[int, psutil.Process] = {}
+        self._spent: dict[int, float] = {}
         self._cpu_before = 0.0
         times = self._process.cpu_times()
         self._cpu_at = (time.monotonic(), times.user + times.system)
@@ -111,7 +121,15 @@ class Metrics:
         with self._process.oneshot():
             times = self._process.cpu_times()
             memory = self._process.memory_info().rss
-        cpu = times.user + times.system
+        for pid in self.processes():
+            with contextlib.suppress(psutil.Error):
+                known = self._models.setdefault(pid, psutil.Process(pid))
+                with known.oneshot():
+                    spent = known.cpu_times()
+                    memory += known.memory_info().rss
+                self._spent[pid] = spent.user + spent.system
+        # What processes that have ended spent was spent all the same.
+        cpu = times.user + times.system + sum(self._spent.values())
         self._cpu.inc(max(0.0, cpu - self._cpu_before))
         self._cpu_before = max(cpu, self._cpu_before)
         self._memory.set(memory)

@@ -1,7 +1,8 @@
 """The endpoint process: ``python -m jupyter_mlops.serving.process --config FILE``.
 
-It loads one model, listens on 127.0.0.1 and keeps a small state file that the agent and the
-views read. It needs neither the store nor MLflow, and lives on when whoever started it dies.
+It is the gateway: it listens on 127.0.0.1, checks who asks and what, has the model's own process
+predict, writes the log, and keeps a small state file that the agent and the views read. It never
+opens a model, needs neither the store nor MLflow, and lives on when whoever started it dies.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.workspace.errors import Conflict, MLOpsError, Unavailable
+
+if TYPE_CHECKING:
+    from jupyter_mlops.serving.application import Endpoint
 
 WRONG = 78  # sysexits.h EX_CONFIG: starting again would fail again
 TAKEN = 75  # EX_TEMPFAIL: another process serves this already
@@ -123,8 +127,8 @@ def _bind(port: int, *, shared: bool) -> socket.socket:
     return taken
 
 
-def build(config: EndpointConfig) -> Any:
-    """Load the model and return its `Endpoint`.
+def build(config: EndpointConfig) -> Endpoint:
+    """Start the model's processes and return the endpoint before them.
 
     Raises
     ------
@@ -132,14 +136,14 @@ def build(config: EndpointConfig) -> Any:
         The model cannot be served; the sentence says why.
     """
     from jupyter_mlops.serving.application import Endpoint
+    from jupyter_mlops.serving.batching import Batcher
     from jupyter_mlops.serving.intake import Intake
-    from jupyter_mlops.serving.loading import open_model, warm_up
+    from jupyter_mlops.serving.model_process import Task
     from jupyter_mlops.serving.modelfile import read_model_file
-    from jupyter_mlops.serving.predictor import Predictor
     from jupyter_mlops.serving.trafficlog import TrafficLog
+    from jupyter_mlops.serving.workers import start
 
     file = read_model_file(Path(config.path))
-    predictor = Predictor(open_model(file, config.digest), file.fields, tensor=file.tensor)
     intake = Intake(
         file.fields,
         tensor=file.tensor,
@@ -147,12 +151,14 @@ def build(config: EndpointConfig) -> Any:
         time=config.time,
         max_rows=config.max_rows,
     )
-    warm_up(predictor, file, intake)
+    task = Task(config.path, config.digest, config.max_memory)
+    workers = [start(task) for _ in range(config.replicas)]
+    portrait = workers[0].portrait
     log = TrafficLog(
         Path(config.traffic),
         file.fields,
-        labels=predictor.labels,
-        many=predictor.task == "multiclass",
+        labels=portrait.labels,
+        many=portrait.task == "multiclass",
         about=config.about,
     )
     if not log.ready():
@@ -162,10 +168,11 @@ def build(config: EndpointConfig) -> Any:
             "make room or choose another traffic folder",
             code="E-SERVE-023",
         )
-    return Endpoint(config, predictor, intake, log)
+    batcher = Batcher(task, workers, log, seconds=config.predict_seconds)
+    return Endpoint(config, portrait, batcher, intake, log)
 
 
-async def serve(endpoint: Any, listener: socket.socket, state: StateFile) -> None:
+async def serve(endpoint: Endpoint, listener: socket.socket, state: StateFile) -> None:
     """Listen until the process is told to stop, then finish what is under way."""
     import uvicorn
 
@@ -193,6 +200,7 @@ async def serve(endpoint: Any, listener: socket.socket, state: StateFile) -> Non
             timeout_graceful_shutdown=20,
         )
     )
+    endpoint.batcher.begin()
     running = asyncio.create_task(server.serve(sockets=[listener]))
     fields = {"port": port, "url": f"http://127.0.0.1:{port}"}
     while not running.done():
@@ -201,6 +209,7 @@ async def serve(endpoint: Any, listener: socket.socket, state: StateFile) -> Non
         pause = STATE_SECONDS if server.started else 0.01
         await asyncio.wait([running], timeout=pause)
     await running
+    await endpoint.batcher.drain(20.0)
     endpoint.batcher.close()
     state.write(
         ready=False, stopped=True, **fields, **endpoint.metrics.state(endpoint.log.bytes_written)
