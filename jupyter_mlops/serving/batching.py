@@ -111,6 +111,7 @@ class Batcher:
         observe: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.task = task
+        self.portrait = workers[0].portrait
         self.log = log
         self.max_rows = max_rows
         self.max_waiting = max_waiting
@@ -132,6 +133,11 @@ class Batcher:
     def pids(self) -> list[int]:
         """The processes of the model."""
         return [lane.worker.pid for lane in self._lanes if lane.worker and not lane.worker.lost]
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for a process."""
+        return self._waiting_rows
 
     @property
     def ready(self) -> bool:

@@ -38,7 +38,7 @@ class Metrics:
         self._requests = Counter(
             "mlops_requests",
             "Requests answered.",
-            ["protocol", "status"],
+            ["protocol", "status", "version"],
             registry=self.registry,
         )
         self._rows = Counter("mlops_rows", "Rows predicted and logged.", registry=self.registry)
@@ -67,8 +67,9 @@ class Metrics:
         self._cpu = Counter(
             "mlops_cpu_seconds", "Processor time.", unit="seconds", registry=self.registry
         )
-        Info("mlops_model", "What is served.", registry=self.registry).info(about)
-        self._children: dict[tuple[str, int], Counter] = {}
+        self._info = Info("mlops_model", "What is served.", registry=self.registry)
+        self.name(about)
+        self._children: dict[tuple[str, int, str], Counter] = {}
         self.processes: Callable[[], Iterable[int]] = tuple
         self._process = psutil.Process()
         self._models: dict[int, psutil.Process] = {}
@@ -83,12 +84,16 @@ class Metrics:
         self._latencies: deque[float] = deque(maxlen=4096)
         self._buckets: deque[list[float]] = deque(maxlen=BUCKETS)
 
-    def request(self, protocol: str, status: int, seconds: float, rows: int) -> None:
+    def name(self, about: dict[str, str]) -> None:
+        """Say what is served from now on."""
+        self._info.info(about)
+
+    def request(self, protocol: str, status: int, version: str, seconds: float, rows: int) -> None:
         """Count one request; `rows` is 0 when it was refused."""
-        child = self._children.get((protocol, status))
+        child = self._children.get((protocol, status, version))
         if child is None:
-            child = self._requests.labels(protocol, str(status))
-            self._children[protocol, status] = child
+            child = self._requests.labels(protocol, str(status), version)
+            self._children[protocol, status, version] = child
         child.inc()
         self.requests += 1
         bucket = self._bucket()

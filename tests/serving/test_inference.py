@@ -176,20 +176,24 @@ def test_a_model_of_an_array_takes_matrices(tmp_path: Path) -> None:
     endpoint = build(served.config(tmp_path / "m", tmp_path))
     rows = features[:5]
     asked = [
-        read_invocation({"instances": rows.tolist()}, endpoint.intake),
-        read_invocation({"inputs": rows.tolist()}, endpoint.intake),
+        read_invocation({"instances": rows.tolist()}, endpoint.board.primary.intake),
+        read_invocation({"inputs": rows.tolist()}, endpoint.board.primary.intake),
     ]
     for shape, data in (([5, 4], rows.tolist()), ([5, 4], rows.ravel().tolist())):
         tensor = {"name": "x", "shape": shape, "datatype": "FP64", "data": data}
         asked.append(
-            Question(json.dumps({"inputs": [tensor]}).encode(), None, endpoint.intake).rows
+            Question(
+                json.dumps({"inputs": [tensor]}).encode(), None, endpoint.board.primary.intake
+            ).rows
         )
 
     async def answers() -> list[Outcome]:
         questions = enumerate(asked)
-        return await asyncio.gather(*(endpoint.batcher.answer(str(n), q) for n, q in questions))
+        return await asyncio.gather(
+            *(endpoint.board.primary.batcher.answer(str(n), q) for n, q in questions)
+        )
 
     for outcome in asyncio.run(answers()):
         assert np.array_equal(outcome.answer.prediction, model.predict(rows))
         assert np.array_equal(outcome.answer.probability, model.predict_proba(rows))
-    endpoint.batcher.close()
+    endpoint.board.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pytest
 import served
 from mlflow.pyfunc import scoring_server
@@ -181,16 +180,16 @@ def test_a_bad_row_does_not_fail_requests_beside_it(
 
     endpoint = build(served.config(model, tmp_path))
     batches = []
-    endpoint.batcher.observe = batches.append
+    endpoint.board.primary.batcher.observe = batches.append
     bodies = [{"dataframe_records": [{**ROW, "distance": d}]} for d in (100.0, None, 300.0)]
-    rows = [read_invocation(body, endpoint.intake) for body in bodies]
+    rows = [read_invocation(body, endpoint.board.primary.intake) for body in bodies]
 
     async def answers() -> list[Any]:
-        asked = (endpoint.batcher.answer(str(n), one) for n, one in enumerate(rows))
+        asked = (endpoint.board.primary.batcher.answer(str(n), one) for n, one in enumerate(rows))
         return await asyncio.gather(*asked, return_exceptions=True)
 
     first, second, third = asyncio.run(answers())
-    endpoint.batcher.close()
+    endpoint.board.close()
     assert batches == [3]  # they were asked together
     assert isinstance(second, Refusal)
     assert second.status == 422
