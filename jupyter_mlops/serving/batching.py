@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.fields import has_missing
-from jupyter_mlops.serving.intake import Rows, merge
+from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
 from jupyter_mlops.serving.journal import JournalError
 from jupyter_mlops.serving.model_process import Task
 from jupyter_mlops.serving.refusals import Refusal, quoted
@@ -214,10 +214,12 @@ class Batcher:
 
     async def _ask(self, lane: _Lane, worker: Worker, batch: Batch) -> None:
         counts = [waiting.rows.count for waiting in batch]
+        parts = [waiting.rows for waiting in batch]
+        block = merge_blocks(parts)
         message = {
-            "columns": merge([waiting.rows for waiting in batch]),
             "counts": counts,
             "requests": [waiting.request_id for waiting in batch],
+            **({"columns": merge(parts)} if block is None else {"block": block}),
         }
         try:
             told = await worker.ask(message, self.seconds)

@@ -83,10 +83,26 @@ class Predictor:
         """
         count = len(next(iter(inputs.values())))
         given = self._stack(inputs) if self.as_array else self._frame(inputs)
+        return self._counted(given, count)
+
+    def _counted(self, given: Any, count: int) -> Answer:
         answer = self._ask(given)
         if len(answer.prediction) != count:
             raise ValueError(f"the model gave {len(answer.prediction)} answers to {count} rows")
         return answer
+
+    def named(self, block: Array) -> dict[str, Array]:
+        """Return the rows of a block, shape (columns, n), by the columns' names."""
+        return dict(zip((field.name for field in self.fields), block, strict=True))
+
+    def of_block(self, block: Array) -> Answer:
+        """Predict rows whose columns are doubles in one piece, shape (columns, n)."""
+        # Column after column in memory, as `_stack` and a data frame have it.
+        given: Any = block.T
+        if not self.as_array:
+            names = [field.name for field in self.fields]
+            given = pd.DataFrame(given, columns=names, copy=False)
+        return self._counted(given, block.shape[1])
 
     def _ask(self, given: Any) -> Answer:
         if self._labels is None:
