@@ -39,6 +39,7 @@ def scheduler():
 
     settings = {
         "distributed.scheduler.allowed-failures": 0,
+        "distributed.deploy.lost-worker-timeout": "1000h",
         "distributed.comm.timeouts.connect": "5s",
     }
     with (

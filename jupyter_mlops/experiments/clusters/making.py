@@ -55,6 +55,9 @@ def make(plan: dict[str, Any], folder: Path) -> Any:
             # Whatever else waited on a worker that died is begun again by the driver, which
             # knows which trial ran there.
             "distributed.scheduler.allowed-failures": 0,
+            # Dask looks once, this long after a worker died: if its successor has just died, too,
+            # its place would stay empty for good.
+            "distributed.deploy.lost-worker-timeout": "1000h",
             "distributed.comm.timeouts.connect": "10s",
             "distributed.worker.memory.terminate": 0.95,
             "distributed.scheduler.work-stealing": True,
