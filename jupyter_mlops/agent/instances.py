@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import time
@@ -10,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_mlops.agent.processes import Known, launch
-from jupyter_mlops.serving import places
+from jupyter_mlops.agent.processes import Known, fork, launch
+from jupyter_mlops.serving import places, zygote
 from jupyter_mlops.serving.config import Deployment, EndpointConfig
 from jupyter_mlops.serving.endpoints import contract_mode
 from jupyter_mlops.serving.records import EndpointRecord
@@ -87,7 +88,13 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int) -> Instance:
     path = state_file.with_suffix(".config")
     _config(ws, row, port).write(path)
     log = places.log_path(ws, row.name)
-    process = launch("jupyter_mlops.serving.process", ["--config", str(path)], log, ws.root)
+    process: Known | None = None
+    if zygote.available():
+        # What it imports takes a second, or has been imported by the process it is forked from.
+        with contextlib.suppress(OSError):
+            process = fork("gateway", {"config": str(path)}, log, ws.root)
+    if process is None:
+        process = launch("jupyter_mlops.serving.process", ["--config", str(path)], log, ws.root)
     return Instance(row.name, row.generation, process, state_file)
 
 

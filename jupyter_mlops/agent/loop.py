@@ -14,6 +14,7 @@ from jupyter_mlops.agent.experiments import Detached
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
 from jupyter_mlops.experiments.gpus.leases import expire
+from jupyter_mlops.serving import zygote
 from jupyter_mlops.serving.config import FRESH
 from jupyter_mlops.serving.places import traffic_root
 from jupyter_mlops.workspace import MLOpsError, Workspace
@@ -67,6 +68,7 @@ def _work(
     ws: Workspace, lease: Lease, stopping: threading.Event, keeper: ThreadPoolExecutor
 ) -> bool:
     """Work until told to stop or idle for too long; return whether the lease is still ours."""
+    zygote.warm()  # while the agent looks round: the first endpoint needs it
     reconciler = Reconciler(ws)
     detached = Detached(ws)
     renewed = busy = time.monotonic()

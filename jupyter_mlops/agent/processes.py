@@ -10,12 +10,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from jupyter_mlops.serving import zygote
 from jupyter_mlops.workspace import Unavailable
 
-__all__ = ["Known", "last_line", "launch"]
+__all__ = ["Known", "fork", "last_line", "launch"]
 
 # A process started within this of what is recorded is the recorded one: clocks are rounded.
 SAME_SECONDS = 1.0
@@ -105,6 +107,26 @@ def launch(module: str, arguments: Sequence[str], log: Path, cwd: Path) -> Known
     except psutil.Error:
         created = 0.0  # it has ended already
     return Known(child.pid, created, child)
+
+
+def fork(role: str, arguments: dict[str, Any], log: Path, cwd: Path) -> Known:
+    """Fork a process that has imported already what it needs, as `serving.zygote` does.
+
+    Raises
+    ------
+    OSError
+        None can be forked.
+    """
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        pid = zygote.ask(role, arguments, handle, cwd)
+    finally:
+        os.close(handle)
+    try:
+        return Known(pid, psutil.Process(pid).create_time())
+    except psutil.Error:
+        return Known(pid, 0.0)  # it has ended already
 
 
 def last_line(log: Path, limit: int = 300) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import fcntl
 import gc
 import hashlib
@@ -91,6 +92,7 @@ def ask(
         {"role": role, "arguments": arguments, "cwd": str(cwd), "env": dict(os.environ)}
     ).encode()
     until = time.monotonic() + _START
+    started: subprocess.Popen[bytes] | None = None
     while True:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_START)
@@ -105,9 +107,9 @@ def ask(
             except (FileNotFoundError, ConnectionError):
                 pass
         # There is none, it has just ended, or it is about to listen.
-        if time.monotonic() > until:
-            raise TimeoutError("no process could be forked in time")
-        _start()
+        if time.monotonic() > until or (started is not None and started.poll()):
+            raise OSError(f"no process can be forked; {_address().with_suffix('.log')} says why")
+        started = started or _start()
         time.sleep(0.02)
 
 
@@ -142,18 +144,18 @@ def _folder() -> Path:
     return folder
 
 
-def _start() -> None:
+def _start() -> subprocess.Popen[bytes] | None:
     """Start a zygote, unless one starts already."""
     path = _address()
     with path.with_suffix(".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return
+            return None
         with path.with_suffix(".log").open("wb") as log:
             # It inherits the lock, and holds it for as long as it lives.
             command = [sys.executable, "-m", "jupyter_mlops.serving.zygote"]
-            subprocess.Popen(
+            return subprocess.Popen(
                 [*command, "--socket", str(path), "--lock", str(lock.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -254,6 +256,7 @@ def _child(asked: dict[str, Any], descriptors: list[int]) -> NoReturn:
         time.tzset()
         os.chdir(asked["cwd"])
         _seed()
+        _name(f"mlops-{asked['role']}")
         status = _ROLES[asked["role"]](asked["arguments"], rest)
     except BaseException:
         import traceback
@@ -271,6 +274,13 @@ def _seed() -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
+
+
+def _name(name: str) -> None:
+    """Be told from the others in `ps` and `top`."""
+    set_name = 15  # PR_SET_NAME of prctl(2)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(set_name, name.encode(), 0, 0, 0)
 
 
 def _model(arguments: dict[str, Any], descriptors: list[int]) -> int:

@@ -37,9 +37,17 @@ def endpoint_view(result: Endpoint) -> View:
     blocks: list[Block] = []
     if result.reason:
         goes_on = result.state == "ready"
-        text = f"{result.model}@{result.version} cannot be served: {result.reason}"
+        withdrawn = "was withdrawn" in result.reason
+        text = (
+            result.reason
+            if withdrawn
+            else f"{result.model}@{result.version} cannot be served: {result.reason}"
+        )
         blocks.append(Notice(level="warn" if goes_on else "bad", text=text))
     blocks.append(Facts(items=_facts(result)))
+    versions = result.live.get("versions", [])
+    if len(versions) > 1 and result.state == "ready":
+        blocks.append(_versions(versions))
     if result.live.get("traffic"):
         blocks.append(_traffic(result.live["traffic"]))
     if result.state == "ready":
@@ -165,6 +173,43 @@ def _row(one: Endpoint) -> dict[str, Any]:
         "since": _time(one.ready_at) if one.state == "ready" else None,
         "url": one.url if one.state == "ready" else "",
     }
+
+
+def _versions(versions: list[dict[str, Any]]) -> Table:
+    """Who answers which share, and how each fares; the last may be one that was replaced."""
+    canary = sum(one["weight"] for one in versions if one["role"] == "canary")
+    primaries = [one for one in versions if one["role"] == "primary"]
+    rows = []
+    for one in versions:
+        replaced = one["role"] == "primary" and one is not primaries[0]
+        shares = {"canary": one["weight"], "primary": 0.0 if replaced else 1 - canary}
+        shadow = one.get("shadow") or {}
+        rows.append(
+            {
+                "version": f"model:{one['model']}@{one['version']}",
+                "role": "replaced, kept for a while" if replaced else one["role"],
+                "share": shares.get(one["role"]),
+                "requests": one["requests"],
+                "errors": one["errors"],
+                "p50": one["p50_ms"],
+                "p99": one["p99_ms"],
+                "same": shadow.get("same") if shadow.get("rows") else None,
+            }
+        )
+    return Table(
+        title="Versions",
+        columns=[
+            Column(key="version", label="Version", kind="ref"),
+            Column(key="role", label="Role"),
+            Column(key="share", label="Answers", kind="percent"),
+            Column(key="requests", label="Requests", kind="number"),
+            Column(key="errors", label="Errors", kind="number"),
+            Column(key="p50", label="p50 ms", kind="number"),
+            Column(key="p99", label="p99 ms", kind="number"),
+            Column(key="same", label="Agrees", kind="percent"),
+        ],
+        rows=rows,
+    )
 
 
 def _badge(one: Endpoint) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import time
@@ -39,6 +41,13 @@ def end_all(root: Path) -> None:
         command = process.info["cmdline"] or []
         if any(str(root) in part for part in command) and process.pid != os.getpid():
             process.kill()
+    # Endpoints are forked, and name no workspace on their command lines.
+    for path in root.rglob("run/endpoint-*.json"):
+        state = json.loads(path.read_text())
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(state["pid"])
+            if abs(process.create_time() - state["created"]) < 1:
+                process.kill()
 
 
 def until(what: Callable[[], object], seconds: float = 60.0) -> None:
