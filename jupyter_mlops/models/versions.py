@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from jupyter_mlops.models.folder import pinned
 from jupyter_mlops.models.records import ModelVersionRecord
+from jupyter_mlops.models.settling import settle
 from jupyter_mlops.workspace import NotFound, Reference, Result, Workspace, closest
 from jupyter_mlops.workspace.tracking import explained, tracking_client
 
@@ -150,7 +151,9 @@ def get(ws: Workspace, model: str | ModelVersion) -> ModelVersion:
     rows = _rows(ws, reference.name)
     if not rows:
         raise _no_model(ws, reference.name)
-    registered = _registered(ws, tracking_client(ws), reference.name)
+    client = tracking_client(ws)
+    settle(ws, client, reference.name)
+    registered = _registered(ws, client, reference.name)
     aliases = _aliases(registered)
     if reference.version is None:
         number = max(row.version for row in rows)
@@ -200,6 +203,7 @@ def list_models(ws: Workspace, name: str | None = None) -> Models:
             raise _no_model(ws, name)
         return Models(())
     client = tracking_client(ws)
+    settle(ws, client)
     aliases = {
         one: _aliases(_registered(ws, client, one)) for one in sorted({row.name for row in rows})
     }
