@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_mlops.verbs.table import Body, Rest, verb
+from jupyter_mlops.verbs.table import Body, File, Rest, verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.models import Approval, Promotion
+    from jupyter_mlops.models.cards import ModelCard
     from jupyter_mlops.models.gates import Evidence, GateCheck, Gates
     from jupyter_mlops.workspace import Workspace
 
@@ -155,6 +156,35 @@ def rollback(ws: Workspace, model: str, alias: str = "champion") -> Promotion:
     from jupyter_mlops import models
 
     return models.rollback(ws, model, alias)
+
+
+@verb("card", writes=True)
+def card(ws: Workspace, model: str, *, say: str | None = None, to: File | None = None) -> ModelCard:
+    """Show a version's card: what it is for, how good it is, what it learnt, who approved it.
+
+    Parameters
+    ----------
+    model : str
+        Such as delay@champion; a bare name means its newest version.
+    say : str
+        What the version is for and what it isn't: kept, and shown on top.
+    to : str
+        A file that gets the card as Markdown.
+
+    Examples
+    --------
+    >>> %mlops card delay@3 --say "Planning of gates at night; not for single passengers."
+    >>> %mlops card delay@3 --to MODEL_CARD.md
+    """
+    from jupyter_mlops.models import cards
+    from jupyter_mlops.models.markdown import write_card
+
+    if say is not None:
+        cards.say(ws, model, say)
+    made = cards.card(ws, model, _evidence(ws))
+    if to is not None:
+        write_card(made, to)
+    return made
 
 
 def _evidence(ws: Workspace) -> Evidence:
