@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.fields import Array, Field
 
 # scikit-learn's classifiers whose `predict` is by definition the class of highest probability,
@@ -30,27 +30,6 @@ _ARGMAX = frozenset(
         "RandomForestClassifier",
     }
 )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model said.
-
-    Attributes
-    ----------
-    prediction : array, shape (n,)
-        Class labels, or numbers of a regression.
-    probability : array of float64, optional
-        Shape (n,): probability of the second of two classes. Shape (n, k): of each of k classes.
-    """
-
-    prediction: Array
-    probability: Array | None
-
-    def part(self, start: int, stop: int) -> Answer:
-        """Return the answer to rows `start` to `stop`."""
-        probability = None if self.probability is None else self.probability[start:stop]
-        return Answer(self.prediction[start:stop], probability)
 
 
 class Predictor:

@@ -20,7 +20,7 @@ from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.journal import SUFFIX, JournalError, Segment
 
 if TYPE_CHECKING:
-    from jupyter_mlops.serving.predictor import Answer
+    from jupyter_mlops.serving.answers import Answer
 
 _ARROW = {
     "boolean": pa.bool_(),
