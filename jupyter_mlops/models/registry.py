@@ -9,9 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from jupyter_mlops.models.aliases import check_alias, move_alias
+from jupyter_mlops.models.files import FILES
 from jupyter_mlops.models.folder import fetch
 from jupyter_mlops.models.records import GateRecord, ModelVersionRecord
 from jupyter_mlops.models.versions import ModelVersion, get
+from jupyter_mlops.models.waivers import require
 from jupyter_mlops.workspace import Denied, Invalid, Workspace, check_name
 from jupyter_mlops.workspace.records import utcnow
 from jupyter_mlops.workspace.tracking import explained, tracking_client
@@ -70,13 +72,17 @@ def register(ws: Workspace, run: Trained, name: str, alias: str | None = None) -
     Raises
     ------
     Invalid
-        The run has no model, or the model no signature.
+        The run has no model, or the model no signature or input example.
+    Denied
+        It is a pickle without a waiver, or an alias would move past gates.
     """
     check_name(name, "model")
     if alias is not None:
         check_alias(alias)
         _check_gates(ws, name, alias)
     _check(run)
+    if run.model.get("format") == "pickle":
+        require(ws, name)
     client = tracking_client(ws)
     number = _known(ws, run, name)
     if number is None:
@@ -122,6 +128,13 @@ def _check(run: Trained) -> None:
             reasons,
             "" if reasons else "fit it on a data frame, so that its columns have names and types",
             code="E-MODEL-008",
+        )
+    if not (run.model.get("example") or {}).get("data"):
+        raise Invalid(
+            f"the model of run {short} has no input example",
+            "the frame it was fitted on has no rows",
+            "fit it on a data frame with rows",
+            code="E-MODEL-017",
         )
 
 
@@ -181,7 +194,8 @@ def _learnt_from(run: Trained) -> list[str]:
 
 
 def _check_content(ws: Workspace, run: Trained, digest: str) -> None:
-    content = (ws.home / "models" / digest / "model.skops").read_bytes()
+    file = FILES[run.model.get("format", "skops")]
+    content = (ws.home / "models" / digest / file).read_bytes()
     if hashlib.sha256(content).hexdigest() != run.model["sha256"]:
         raise Invalid(
             f"the model that MLflow keeps of run {run.id[:8]} isn't the one it trained",

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from jupyter_mlops.models.files import FILES
 from jupyter_mlops.models.folder import pinned
 from jupyter_mlops.models.records import ModelVersionRecord
 from jupyter_mlops.models.settling import settle
+from jupyter_mlops.models.waivers import require
 from jupyter_mlops.workspace import NotFound, Reference, Result, Workspace, closest
 from jupyter_mlops.workspace.tracking import explained, tracking_client
 
@@ -103,9 +105,13 @@ class ModelVersion(Result):
         Raises
         ------
         Denied
-            The files aren't the ones that were registered.
+            The files aren't the ones that were registered, or they are a pickle whose waiver
+            was withdrawn.
         """
-        return pinned(ws, self.digest, self.source, self.label)
+        folder = pinned(ws, self.digest, self.source, self.label)
+        if (folder / FILES["pickle"]).exists():
+            require(ws, self.name)
+        return folder
 
     def contract(self, ws: Workspace) -> Contract | None:
         """The contract that its training data kept; None when it was trained without one."""
@@ -212,16 +218,21 @@ def list_models(ws: Workspace, name: str | None = None) -> Models:
 
 
 def load(ws: Workspace, version: str | ModelVersion) -> Any:
-    """Load a registered model from its verified files, by the reviewed list of types.
+    """Load a registered model from its verified files, without running anybody's code.
+
+    Raises
+    ------
+    Denied
+        The files were changed, hold what isn't allowed, or are a pickle.
 
     Examples
     --------
     >>> load(ws, "delay@champion").predict(frame)  # doctest: +SKIP
     """
-    from jupyter_mlops.models.freezing import thaw  # imports scikit-learn
+    from jupyter_mlops.models.formats import open_folder
 
     found = version if isinstance(version, ModelVersion) else get(ws, version)
-    return thaw(found.path(ws) / "model.skops")
+    return open_folder(found.path(ws))
 
 
 def _rows(ws: Workspace, name: str | None) -> list[ModelVersionRecord]:

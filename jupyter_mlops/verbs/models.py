@@ -67,8 +67,10 @@ def compare(ws: Workspace, a: str, b: str) -> VersionComparison:
 
     Parameters
     ----------
-    a, b : str
-        Such as delay@3 and delay@champion.
+    a : str
+        Such as delay@3.
+    b : str
+        Such as delay@champion.
 
     Examples
     --------
