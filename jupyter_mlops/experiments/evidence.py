@@ -151,7 +151,8 @@ class RunEvidence:
         run, rows = self._found(run_id)
         groups = groups_of(run, rows, by) if by else None
         found = []
-        for name in [column] if column else _categorical(run, rows):
+        columns = [column] if column else _categorical(run, rows)
+        for name in columns:
             for label, chosen in _parts(rows, name):
                 try:
                     values = _values(run, rows[chosen], metric)
@@ -163,7 +164,9 @@ class RunEvidence:
         if not found:
             raise Invalid(
                 f"no slice of the validation rows has {metric}",
-                f"a slice needs {FEWEST_ROWS} rows at least, and all classes for auc",
+                f"a slice needs {FEWEST_ROWS} rows at least, and all classes for auc"
+                if columns
+                else f"none of their columns has 2 to {MOST_SLICES} values",
                 "name a column with `by=`, or validate on more rows",
                 code="E-COMPARE-009",
             )

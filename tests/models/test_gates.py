@@ -11,7 +11,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from experiments.workbench import FOREST, LOGISTIC, Bench
-from jupyter_mlops import experiments, models
+from jupyter_mlops import data, experiments, models
 from jupyter_mlops.experiments import sending
 from jupyter_mlops.experiments.evidence import RunEvidence
 from jupyter_mlops.experiments.influence import influence
@@ -24,6 +24,7 @@ from jupyter_mlops.models.gates import (
     set_gates,
 )
 from jupyter_mlops.models.gates.grammar import parse
+from jupyter_mlops.profiling import contracts
 from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Invalid, NotFound
 
@@ -230,7 +231,7 @@ def test_latency_is_measured_in_a_process_of_its_own(tracked: Bench) -> None:
     assert (fast.verdict, impossible.verdict) == ("pass", "fail")
     assert fast.value is not None
     assert 1e-6 < fast.value < 10
-    assert fast.rows == 300
+    assert fast.rows == 500
     assert "in a process of their own" in fast.reason
 
 
@@ -257,6 +258,38 @@ def test_contract_verification_and_approval(tracked: Bench) -> None:
     assert {line.name for line in judged(tracked).failing} == {"contract", "verified"}
     (first, second) = tracked.ws.events(kind="model.approved")
     assert (first.payload["digest"], second.actor) == (version.digest, "grace")
+
+
+def test_a_run_that_came_out_the_same_again_is_verified(tracked: Bench) -> None:
+    version = version_of(tracked)
+    set_gates(tracked.ws, "delay", "verified")
+    for changed, verdict in (([], "pass"), (["auc"], "fail")):
+        told = {"same": not changed, "changed": changed, "notes": []}
+        with tracked.ws.write() as tx:
+            tx.emit("run.verified", f"run:{version.run_id}", payload=told)
+        (line,) = judged(tracked).lines
+        assert line.verdict == verdict
+    assert "gave other numbers again" in line.reason
+    assert line.reason.endswith(": auc.")
+
+
+def test_a_contract_must_agree_with_the_signature(tracked: Bench) -> None:
+    columns = ["mean radius", "mean texture", "target"]
+    dataset = data.add(tracked.ws, "rows", tracked.names["rows"][columns])
+    learnt = contracts.learn(tracked.ws, dataset, target="target")
+    contracts.save(tracked.ws, learnt, "cancer")
+    body = LOGISTIC.replace("rows", "data")
+    held_out = tracked.names["held_out"][columns]
+    version_of(tracked, body, data="rows", contract="cancer", valid=held_out)
+    set_gates(tracked.ws, "delay", "contract")
+    (line,) = judged(tracked).lines
+    assert (line.verdict, line.reason) == ("pass", "All 2 inputs agree with contract:cancer@1.")
+    contracts.save(tracked.ws, learnt.column("mean texture", type="text"), "texts")
+    told = {"data": "rows", "contract": "texts", "contract_mode": "observe", "seed": 2}
+    version_of(tracked, body, valid=held_out, **told)
+    (line,) = judged(tracked).lines
+    assert line.verdict == "fail"
+    assert "'mean texture' is text in contract:texts@1" in line.reason
 
 
 def test_answers_are_short_and_say_everything(grouped: Bench) -> None:
