@@ -41,6 +41,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'env-check': [],
   models: ['model.', 'endpoint.'],
   'gate-show': ['gate.'],
+  'models-compare': [],
   checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
 };
