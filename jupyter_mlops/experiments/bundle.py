@@ -1,4 +1,4 @@
-"""A run's model as the folder MLflow knows: MLmodel, model.skops, an example, requirements."""
+"""A run's model as the folder MLflow knows: MLmodel, the model's file, an example, requirements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from mlflow import pyfunc
 from mlflow.models import Model, ModelSignature
 
 __all__ = ["requirements", "write_model"]
@@ -28,7 +27,7 @@ def write_model(
     model_id: str,
     packages: Sequence[str],
 ) -> None:
-    """Write a model folder that `mlflow.pyfunc` and `mlflow.sklearn` load.
+    """Write a model folder that `mlflow.pyfunc` and the flavor of its library load.
 
     Written by hand rather than by ``mlflow.sklearn.save_model``: the bytes are the ones the
     run recorded, and no subprocess infers requirements that the environment's listing has.
@@ -38,17 +37,18 @@ def write_model(
     folder : Path
         Made here.
     content : bytes
-        The model as skops wrote it.
+        The model in its format.
     told : dict
         A run's ``model``: signature, example, task and so on.
     run_id, mlflow_run_id, model_id : str
     packages : sequence of str
         The environment's listing.
     """
-    import sklearn
+    from jupyter_mlops.experiments.flavors import add_flavors
 
     folder.mkdir(parents=True)
-    (folder / "model.skops").write_bytes(content)
+    file = told["file"].rpartition("/")[2]
+    (folder / file).write_bytes(content)
     signature = told.get("signature")
     model = Model(
         run_id=mlflow_run_id,
@@ -60,22 +60,7 @@ def write_model(
     )
     needed = requirements(told["class"], packages)
     _write_environment(folder, needed)
-    pyfunc.add_to_model(
-        model,
-        loader_module="mlflow.sklearn",
-        model_path="model.skops",
-        conda_env="conda.yaml",
-        python_env="python_env.yaml",
-        predict_fn="predict",
-    )
-    model.add_flavor(
-        "sklearn",
-        pickled_model="model.skops",
-        sklearn_version=sklearn.__version__,
-        serialization_format="skops",
-        code=None,
-        skops_trusted_types=told.get("trusted", []),
-    )
+    add_flavors(model, file, told)
     model.model_size_bytes = len(content)
     model.save(str(folder / "MLmodel"))
 
@@ -88,7 +73,9 @@ def requirements(model_class: str, packages: Sequence[str]) -> list[str]:
     >>> requirements("sklearn.linear_model._base.X", ["numpy==2.0", "black==1", "skops==0.11"])
     ['numpy==2.0', 'skops==0.11']
     """
-    wanted = {*NEEDED, model_class.partition(".")[0].replace("_", "-").lower()}
+    own = model_class.partition(".")[0].replace("_", "-").lower()
+    # The same module without what it needs for GPUs.
+    wanted = {*NEEDED, own, f"{own}-cpu"}
     return [line for line in packages if line.partition("==")[0].lower() in wanted]
 
 
@@ -98,7 +85,7 @@ def _signature(signature: dict[str, Any]) -> ModelSignature:
 
 
 def _metadata(told: dict[str, Any], run_id: str) -> dict[str, Any]:
-    kept = ("task", "target", "classes", "dtypes", "categories")
+    kept = ("format", "class", "task", "target", "features", "classes", "dtypes", "categories")
     return {"run": run_id, **{key: told[key] for key in kept if told.get(key) is not None}}
 
 

@@ -15,7 +15,7 @@ from jupyter_mlops.experiments.trials import Run, find_run
 from jupyter_mlops.experiments.verdict import Comparison
 from jupyter_mlops.workspace import Invalid, Workspace, closest
 
-__all__ = ["compare", "paired_difference"]
+__all__ = ["compare", "groups_of", "matched", "paired_difference", "validation_rows"]
 
 CONFIDENCE = 0.95
 # Below this many groups the normal theory behind the interval is thin.
@@ -54,12 +54,12 @@ def compare(
         there are fewer than two groups.
     """
     first, second = find_run(ws, a), find_run(ws, b)
-    rows_a, rows_b = _rows(ws, first), _rows(ws, second)
-    rows_a, rows_b = _match(first, second, rows_a, rows_b)
+    rows_a, rows_b = validation_rows(ws, first), validation_rows(ws, second)
+    rows_a, rows_b = matched(first, second, rows_a, rows_b)
     name = choose_loss(first, second, metric)
     loss_a, loss_b = losses(first, rows_a, name), losses(second, rows_b, name)
     columns = tuple(by or ())
-    groups = _groups(first, rows_a, columns) if columns else None
+    groups = groups_of(first, rows_a, columns) if columns else None
     difference, low, high, count = paired_difference(loss_a, loss_b, groups)
     notes = []
     if columns and count < FEW_GROUPS:
@@ -83,9 +83,12 @@ def compare(
 
 
 def paired_difference(
-    loss_a: Numbers, loss_b: Numbers, groups: np.ndarray[Any, Any] | None = None
+    loss_a: Numbers,
+    loss_b: Numbers,
+    groups: np.ndarray[Any, Any] | None = None,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float, float, int]:
-    """Mean of (loss_b - loss_a) with its 95% confidence interval.
+    """Mean of (loss_b - loss_a) with its confidence interval.
 
     Without groups this is the paired t interval. With groups the variance is the
     cluster-robust one of a mean: for G groups of n_g rows with differences d,
@@ -96,6 +99,8 @@ def paired_difference(
     loss_a, loss_b : ndarray of float, shape (rows,)
     groups : ndarray, shape (rows,), optional
         The group of each row.
+    confidence : float
+        Of the two-sided interval, between 0 and 1.
 
     Returns
     -------
@@ -136,11 +141,12 @@ def paired_difference(
             code="E-COMPARE-006",
         )
     variance = count / (count - 1) * float((sums**2).sum()) / len(d) ** 2
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * variance**0.5
+    reach = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * variance**0.5
     return mean, mean - reach, mean + reach, count
 
 
-def _rows(ws: Workspace, run: Run) -> pd.DataFrame:
+def validation_rows(ws: Workspace, run: Run) -> pd.DataFrame:
+    """Truth and prediction of each validation row, as they were kept with the run."""
     key = run.validation.get("file")
     if not key:
         raise Invalid(
@@ -152,10 +158,10 @@ def _rows(ws: Workspace, run: Run) -> pd.DataFrame:
     return pd.read_parquet(io.BytesIO(ws.artifacts.read_bytes(key)))
 
 
-def _match(
+def matched(
     a: Run, b: Run, rows_a: pd.DataFrame, rows_b: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of both, one beside the other."""
+    """The rows of both runs, one beside the other: by the key, else by position."""
     key = a.validation.get("key")
     name = f"by.{key}"
     keyed = key and key == b.validation.get("key") and name in rows_a and name in rows_b
@@ -188,7 +194,7 @@ def _equal(left: pd.Series[Any], right: pd.Series[Any]) -> bool:
     return bool((left.to_numpy() == right.to_numpy()).all())
 
 
-def _groups(run: Run, rows: pd.DataFrame, by: Sequence[str]) -> np.ndarray[Any, Any]:
+def groups_of(run: Run, rows: pd.DataFrame, by: Sequence[str]) -> np.ndarray[Any, Any]:
     """The group of each row, from stored columns or from the time column's calendar."""
     known = [str(column)[3:] for column in rows.columns if str(column).startswith("by.")]
     clock = run.validation.get("time")

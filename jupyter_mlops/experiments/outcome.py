@@ -26,13 +26,19 @@ __all__ = ["Found", "Freeze", "Frozen", "Plan", "gather", "numbers_of"]
 
 
 class Frozen(Protocol):
-    """A model as bytes that can be loaded without running anybody's code."""
+    """A model as bytes, the format they are in, and what a file with them is called."""
 
     @property
     def content(self) -> bytes: ...
 
     @property
     def trusted(self) -> Sequence[str]: ...
+
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def file(self) -> str: ...
 
 
 Freeze = Callable[[Any], Frozen]
@@ -106,11 +112,12 @@ def gather(plan: Plan) -> Found:
         reason = "; ".join(part for part in (error.what, error.fix) if part)
         notes.append(f"The model isn't kept: {reason}.")
     else:
-        key = f"runs/{plan.run_id}/model.skops"
+        key = f"runs/{plan.run_id}/{frozen.file}"
         plan.ws.artifacts.write_bytes(key, frozen.content)
         model["file"] = key
         model["sha256"] = hashlib.sha256(frozen.content).hexdigest()
         model["trusted"] = list(frozen.trusted)
+        model["format"] = frozen.format
     return Found(model, parameters(estimator), metrics, validation, notes)
 
 

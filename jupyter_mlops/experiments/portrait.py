@@ -130,7 +130,7 @@ def to_pandas(value: Any) -> pd.DataFrame | None:
 def _features(model: Any, frames: list[pd.DataFrame], target: str | None) -> list[str] | None:
     names = getattr(model, "feature_names_in_", None)
     if names is not None:
-        return [str(name) for name in names]
+        return _as_in_frames([str(name) for name in names], frames)
     count = getattr(model, "n_features_in_", None)
     if target is None:
         return None
@@ -140,6 +140,17 @@ def _features(model: Any, frames: list[pd.DataFrame], target: str | None) -> lis
         if target in columns and len(columns) - 1 == count:
             return [column for column in columns if column != target]
     return None
+
+
+def _as_in_frames(names: list[str], frames: list[pd.DataFrame]) -> list[str]:
+    """The names as the frames have them: LightGBM writes ``_`` for each space."""
+    if any(set(names) <= {str(column) for column in frame.columns} for frame in frames):
+        return names
+    for frame in frames:
+        written = {"_".join(str(column).split(" ")): str(column) for column in frame.columns}
+        if set(names) <= set(written):
+            return [written[name] for name in names]
+    return names
 
 
 def _outputs(model: Any, task: str) -> list[dict[str, Any]]:

@@ -9,27 +9,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_mlops.models.aliases import move_alias
+    from jupyter_mlops.models.approvals import Approval, approve
     from jupyter_mlops.models.freezing import FrozenModel, freeze
-    from jupyter_mlops.models.registry import move_alias, register
+    from jupyter_mlops.models.promotions import Promotion, promote, rollback
+    from jupyter_mlops.models.registry import register
     from jupyter_mlops.models.versions import Models, ModelVersion, get, list_models, load
 
 _HOMES = {
     "freezing": ("FrozenModel", "freeze"),
-    "registry": ("move_alias", "register"),
+    "aliases": ("move_alias",),
+    "approvals": ("Approval", "approve"),
+    "promotions": ("Promotion", "promote", "rollback"),
+    "registry": ("register",),
     "versions": ("ModelVersion", "Models", "get", "list_models", "load"),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Approval",
     "FrozenModel",
     "ModelVersion",
     "Models",
+    "Promotion",
+    "approve",
     "freeze",
     "get",
     "list_models",
     "load",
     "move_alias",
+    "promote",
     "register",
+    "rollback",
 ]
 
 

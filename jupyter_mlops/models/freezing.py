@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,33 @@ from zipfile import BadZipFile
 import skops.io
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
+from jupyter_mlops.models import boosters, onnx
+from jupyter_mlops.models.files import FILES, Format
 from jupyter_mlops.models.skops_policy import check_contents, refused
-from jupyter_mlops.workspace import Denied, Unavailable
+from jupyter_mlops.workspace import Denied, Unavailable, Workspace
 
-__all__ = ["FrozenModel", "freeze", "thaw"]
+__all__ = ["FrozenModel", "freeze", "freezer", "thaw"]
 
 
 @dataclass(frozen=True)
 class FrozenModel:
-    """A model's bytes in skops' format, and the reviewed types among its contents."""
+    """A model's bytes, the reviewed types among its contents, and the format they are in."""
 
     content: bytes
-    trusted: tuple[str, ...]
+    trusted: tuple[str, ...] = ()
+    format: Format = "skops"
+
+    @property
+    def file(self) -> str:
+        """What a file with these bytes is called."""
+        return FILES[self.format]
 
 
 def freeze(model: Any) -> FrozenModel:
-    """Turn a fitted scikit-learn model into bytes that load safely.
+    """Turn a fitted model into bytes that load safely.
+
+    scikit-learn's are written by skops, those of XGBoost and LightGBM in their own formats,
+    and an `OnnxModel` is ONNX already.
 
     Raises
     ------
@@ -38,6 +50,9 @@ def freeze(model: Any) -> FrozenModel:
     >>> freeze(LinearRegression().fit([[0], [1]], [0, 1])).trusted
     ()
     """
+    native = boosters.freeze(model) or onnx.freeze(model)
+    if native is not None:
+        return FrozenModel(native[1], format=native[0])
     try:
         content = skops.io.dumps(model)
         held = skops.io.get_untrusted_types(data=content)
@@ -65,6 +80,37 @@ def freeze(model: Any) -> FrozenModel:
         )
     check_contents(model)
     return FrozenModel(content, tuple(held))
+
+
+def freezer(ws: Workspace, name: str) -> Callable[[Any], FrozenModel]:
+    """How models that are trained under a name are kept: as pickles too, if that was waived.
+
+    Examples
+    --------
+    >>> freezer(ws, "delay")(model).format  # doctest: +SKIP
+    'skops'
+    """
+    from jupyter_mlops.models.waivers import waived
+
+    return freeze if waived(ws, name) is None else _freeze_anyhow
+
+
+def _freeze_anyhow(model: Any) -> FrozenModel:
+    """What has no safe format becomes a pickle, with the notebook's own classes inside."""
+    try:
+        return freeze(model)
+    except Denied:
+        import cloudpickle
+
+        try:
+            return FrozenModel(cloudpickle.dumps(model), format="pickle")
+        except Exception as error:  # open files, locks and sockets raise anything
+            raise Denied(
+                f"the {type(model).__name__} can't be pickled either",
+                f"{type(error).__name__}: {error}",
+                "keep what can't be copied out of its attributes",
+                code="E-MODEL-027",
+            ) from error
 
 
 def thaw(path: Path) -> Any:

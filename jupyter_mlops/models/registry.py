@@ -1,4 +1,4 @@
-"""Registering a run's model: a version and its alias in MLflow, the digest and events here."""
+"""Registering a run's model: a version in MLflow, the digest and the event here."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from jupyter_mlops.models.aliases import check_alias, move_alias
+from jupyter_mlops.models.files import FILES
 from jupyter_mlops.models.folder import fetch
-from jupyter_mlops.models.records import ModelVersionRecord
+from jupyter_mlops.models.records import GateRecord, ModelVersionRecord
 from jupyter_mlops.models.versions import ModelVersion, get
-from jupyter_mlops.workspace import Invalid, Workspace, check_name
+from jupyter_mlops.models.waivers import require
+from jupyter_mlops.workspace import Denied, Invalid, Workspace, check_name
 from jupyter_mlops.workspace.records import utcnow
 from jupyter_mlops.workspace.tracking import explained, tracking_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Trained", "move_alias", "register"]
+__all__ = ["Trained", "register"]
 
 TAG = "jupyter_mlops.run"
 CONTRACT = "jupyter_mlops.contract"
@@ -69,47 +72,37 @@ def register(ws: Workspace, run: Trained, name: str, alias: str | None = None) -
     Raises
     ------
     Invalid
-        The run has no model, or the model no signature.
+        The run has no model, or the model no signature or input example.
+    Denied
+        It is a pickle without a waiver, or an alias would move past gates.
     """
     check_name(name, "model")
     if alias is not None:
-        _check_alias(alias)
+        check_alias(alias)
+        _check_gates(ws, name, alias)
     _check(run)
+    if run.model.get("format") == "pickle":
+        require(ws, name)
     client = tracking_client(ws)
     number = _known(ws, run, name)
     if number is None:
         number = _create(ws, client, run, name)
     version = get(ws, f"{name}@{number}")
     if alias is not None and alias not in version.aliases:
-        move_alias(ws, version, alias)
+        move_alias(ws, version, alias, "register")
         version = get(ws, f"{name}@{number}")
     return version
 
 
-def move_alias(ws: Workspace, version: ModelVersion, alias: str) -> None:
-    """Let an alias point to `version`, recorded with the version it pointed to before."""
-    from mlflow.exceptions import MlflowException
-
-    _check_alias(alias)
-    client = tracking_client(ws)
-    with explained(ws):
-        try:
-            before = client.get_model_version_by_alias(version.name, alias).version
-        except MlflowException:
-            before = None  # the alias is new
-        # MLflow decides; the event follows, and a crash between is mended by asking again.
-        client.set_registered_model_alias(version.name, alias, str(version.version))
-    with ws.write() as tx:
-        tx.emit(
-            "model.alias_moved",
-            f"model:{version.name}@{alias}",
-            payload={
-                "alias": alias,
-                "version": version.version,
-                "before": None if before is None else int(before),
-                "digest": version.digest,
-            },
-            inputs=[version.ref],
+def _check_gates(ws: Workspace, name: str, alias: str) -> None:
+    """An alias moves past a model's gates by promoting alone."""
+    with ws.read() as session:
+        gated = session.scalar(select(GateRecord.name).where(GateRecord.model == name).limit(1))
+    if gated is not None:
+        raise Denied(
+            f"{name} has gates, and registering doesn't look at them",
+            fix=f"register it without --alias, then `%mlops promote {name} {alias}`",
+            code="E-MODEL-015",
         )
 
 
@@ -136,17 +129,12 @@ def _check(run: Trained) -> None:
             "" if reasons else "fit it on a data frame, so that its columns have names and types",
             code="E-MODEL-008",
         )
-
-
-def _check_alias(alias: str) -> None:
-    check_name(alias, "alias")
-    # MLflow keeps these words for itself.
-    if alias.isdigit() or alias.lower() == "latest" or alias.lower().lstrip("v").isdigit():
+    if not (run.model.get("example") or {}).get("data"):
         raise Invalid(
-            f"{alias!r} can't be an alias",
-            "it reads like a version",
-            "use a word such as champion",
-            code="E-MODEL-009",
+            f"the model of run {short} has no input example",
+            "the frame it was fitted on has no rows",
+            "fit it on a data frame with rows",
+            code="E-MODEL-017",
         )
 
 
@@ -206,7 +194,8 @@ def _learnt_from(run: Trained) -> list[str]:
 
 
 def _check_content(ws: Workspace, run: Trained, digest: str) -> None:
-    content = (ws.home / "models" / digest / "model.skops").read_bytes()
+    file = FILES[run.model.get("format", "skops")]
+    content = (ws.home / "models" / digest / file).read_bytes()
     if hashlib.sha256(content).hexdigest() != run.model["sha256"]:
         raise Invalid(
             f"the model that MLflow keeps of run {run.id[:8]} isn't the one it trained",

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from jupyter_mlops.models.files import FILES
 from jupyter_mlops.models.folder import pinned
 from jupyter_mlops.models.records import ModelVersionRecord
+from jupyter_mlops.models.settling import settle
+from jupyter_mlops.models.waivers import require
 from jupyter_mlops.workspace import NotFound, Reference, Result, Workspace, closest
 from jupyter_mlops.workspace.tracking import explained, tracking_client
 
@@ -102,9 +105,13 @@ class ModelVersion(Result):
         Raises
         ------
         Denied
-            The files aren't the ones that were registered.
+            The files aren't the ones that were registered, or they are a pickle whose waiver
+            was withdrawn.
         """
-        return pinned(ws, self.digest, self.source, self.label)
+        folder = pinned(ws, self.digest, self.source, self.label)
+        if (folder / FILES["pickle"]).exists():
+            require(ws, self.name)
+        return folder
 
     def contract(self, ws: Workspace) -> Contract | None:
         """The contract that its training data kept; None when it was trained without one."""
@@ -150,7 +157,9 @@ def get(ws: Workspace, model: str | ModelVersion) -> ModelVersion:
     rows = _rows(ws, reference.name)
     if not rows:
         raise _no_model(ws, reference.name)
-    registered = _registered(ws, tracking_client(ws), reference.name)
+    client = tracking_client(ws)
+    settle(ws, client, reference.name)
+    registered = _registered(ws, client, reference.name)
     aliases = _aliases(registered)
     if reference.version is None:
         number = max(row.version for row in rows)
@@ -200,6 +209,7 @@ def list_models(ws: Workspace, name: str | None = None) -> Models:
             raise _no_model(ws, name)
         return Models(())
     client = tracking_client(ws)
+    settle(ws, client)
     aliases = {
         one: _aliases(_registered(ws, client, one)) for one in sorted({row.name for row in rows})
     }
@@ -208,16 +218,21 @@ def list_models(ws: Workspace, name: str | None = None) -> Models:
 
 
 def load(ws: Workspace, version: str | ModelVersion) -> Any:
-    """Load a registered model from its verified files, by the reviewed list of types.
+    """Load a registered model from its verified files, without running anybody's code.
+
+    Raises
+    ------
+    Denied
+        The files were changed, hold what isn't allowed, or are a pickle.
 
     Examples
     --------
     >>> load(ws, "delay@champion").predict(frame)  # doctest: +SKIP
     """
-    from jupyter_mlops.models.freezing import thaw  # imports scikit-learn
+    from jupyter_mlops.models.formats import open_folder
 
     found = version if isinstance(version, ModelVersion) else get(ws, version)
-    return thaw(found.path(ws) / "model.skops")
+    return open_folder(found.path(ws))
 
 
 def _rows(ws: Workspace, name: str | None) -> list[ModelVersionRecord]:

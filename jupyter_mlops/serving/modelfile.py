@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from jupyter_mlops.models.files import FILES
 from jupyter_mlops.serving.fields import Field, field_type
 from jupyter_mlops.workspace.errors import Denied, Invalid, NotFound
 
@@ -36,7 +37,7 @@ class ModelFile:
         The signature is one unnamed tensor of shape (-1, k): its columns are then named by their
         position, "0" to "k-1", and the model gets an array.
     payload : Path
-        The skops file.
+        The model's file.
     example : dict, optional
         The input example in MLflow's serving form, if one was logged.
     """
@@ -56,7 +57,7 @@ def read_model_file(root: Path) -> ModelFile:
     NotFound
         No model lies there.
     Invalid
-        The model has no signature, is not kept in skops format, or has inputs of kinds that
+        The model has no signature, is kept in an unknown format, or has inputs of kinds that
         cannot be served.
     """
     try:
@@ -75,22 +76,35 @@ def read_model_file(root: Path) -> ModelFile:
             "register the model again",
             code="E-SERVE-002",
         ) from error
-    flavor = (described.get("flavors") or {}).get("sklearn") or {}
-    if flavor.get("serialization_format") != "skops":
-        raise Invalid(
-            "the model is not kept in skops format",
-            "other formats may run any code when they are opened",
-            "train it again with `%%mlops train`, which saves scikit-learn models with skops",
-            code="E-SERVE-003",
-        )
+    payload = _payload(described)
     fields, tensor = _inputs(described.get("signature") or {})
     return ModelFile(
         root=root,
         fields=fields,
         tensor=tensor,
-        payload=_inside(root, str(flavor.get("pickled_model", "model.skops"))),
+        payload=_inside(root, payload),
         example=_example(root, described.get("saved_input_example_info") or {}),
     )
+
+
+def _payload(described: dict[str, Any]) -> str:
+    """The name of the model's file.
+
+    A model of another format than skops was registered here, in a format of ours: MLmodel says
+    so, and the digest vouches for it.
+    """
+    told = (described.get("metadata") or {}).get("jupyter_mlops") or {}
+    if told.get("format", "skops") in FILES and told.get("format", "skops") != "skops":
+        return FILES[told["format"]]
+    flavor = (described.get("flavors") or {}).get("sklearn") or {}
+    if flavor.get("serialization_format") != "skops":
+        raise Invalid(
+            "the model is not kept in a format that is known here",
+            "other formats may run any code when they are opened",
+            "train it again with `%%mlops train`, which saves models safely",
+            code="E-SERVE-003",
+        )
+    return str(flavor.get("pickled_model", "model.skops"))
 
 
 def _inputs(signature: dict[str, Any]) -> tuple[tuple[Field, ...], bool]:

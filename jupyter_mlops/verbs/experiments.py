@@ -59,14 +59,15 @@ def train(
     >>> %%mlops train delay --data flights --target late --valid {february}
     ... model = LogisticRegression().fit(data[columns], data["late"])
     """
-    from jupyter_mlops import experiments, models
+    from jupyter_mlops import experiments
+    from jupyter_mlops.models.freezing import freezer
 
     __tracebackhide__ = True
     return experiments.train(
         ws,
         name,
         body,
-        freeze=models.freeze,
+        freeze=freezer(ws, name),
         namespace=namespace,
         data=data,
         model=model,

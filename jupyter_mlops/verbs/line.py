@@ -170,7 +170,13 @@ def _place(line: Line, positions: list[Parameter], value: Any) -> None:
             fix=f"usage: {line.verb.usage}",
             code="E-LINE-004",
         )
-    parameter = positions.pop(0)
+    parameter = positions[0]
+    if parameter.kind == "rest":
+        # Words come one by one; numbers and what variables hold are words of it too.
+        earlier = line.arguments.get(parameter.name)
+        line.arguments[parameter.name] = f"{earlier} {value}" if earlier else str(value)
+        return
+    positions.pop(0)
     line.arguments[parameter.name] = _value(parameter, value)
 
 
@@ -194,6 +200,7 @@ def _is_option(word: Any) -> bool:
         isinstance(word, str)
         and not isinstance(word, Text)
         and word.startswith("-")
+        and word != "-"
         and not _is_number(word)
     )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from jupyter_mlops.verbs.table import verb
+from jupyter_mlops.verbs.table import Rest, verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.models import Models, ModelVersion
+    from jupyter_mlops.models.comparing import VersionComparison
+    from jupyter_mlops.models.tags import Tags
+    from jupyter_mlops.models.waivers import Waiver
     from jupyter_mlops.workspace import Workspace
 
 
@@ -56,3 +59,70 @@ def list_models(ws: Workspace, name: str | None = None) -> Models | ModelVersion
     if name is not None and "@" in name:
         return models.get(ws, name)
     return models.list_models(ws, name)
+
+
+@verb("models compare")
+def compare(ws: Workspace, a: str, b: str) -> VersionComparison:
+    """Compare two versions: metrics paired over the same rows, inputs, and what they are made of.
+
+    Parameters
+    ----------
+    a : str
+        Such as delay@3.
+    b : str
+        Such as delay@champion.
+
+    Examples
+    --------
+    >>> %mlops models compare delay@3 delay@champion
+    """
+    from jupyter_mlops.experiments.evidence import RunEvidence
+    from jupyter_mlops.models.comparing import compare_versions
+
+    return compare_versions(ws, a, b, RunEvidence(ws))
+
+
+@verb("models tag", writes=True)
+def tag(ws: Workspace, model: str, tags: Rest = "") -> Tags:
+    """Tag a version, as MLflow's registry shows it too; without tags, show those it has.
+
+    Parameters
+    ----------
+    model : str
+        Such as delay@3; a bare name means its newest version.
+    tags : str
+        One or more of key=value; key= takes the tag away.
+
+    Examples
+    --------
+    >>> %mlops models tag delay@3 team=ops ticket=ML-12
+    """
+    from jupyter_mlops.models import tags as keeping
+
+    pairs = tags.split()
+    return keeping.tag(ws, model, pairs) if pairs else keeping.tags_of(ws, model)
+
+
+@verb("waive pickle", writes=True)
+def waive_pickle(ws: Workspace, model: str, *, reason: str = "", withdraw: bool = False) -> Waiver:
+    """Let a model without a safe format be kept as a pickle, which runs any code when loaded.
+
+    It is loaded in an endpoint's own process only: not in a kernel, nor in the Jupyter server.
+    Train the model after this, under the same name.
+
+    Parameters
+    ----------
+    model : str
+        The name it is trained and registered under.
+    reason : str
+        Why no safe format will do; it is kept.
+    withdraw : bool
+        Take the waiver back.
+
+    Examples
+    --------
+    >>> %mlops waive pickle delay --reason "its own transformer, reviewed by ada"
+    """
+    from jupyter_mlops.models import waivers
+
+    return waivers.withdraw(ws, model) if withdraw else waivers.waive(ws, model, reason)

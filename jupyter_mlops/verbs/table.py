@@ -20,19 +20,42 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from jupyter_mlops.workspace.errors import Invalid, closest
 
-__all__ = ["Body", "Data", "File", "Namespace", "Parameter", "Verb", "all_verbs", "find", "verb"]
+__all__ = [
+    "Body",
+    "Data",
+    "File",
+    "Namespace",
+    "Parameter",
+    "Rest",
+    "Verb",
+    "all_verbs",
+    "find",
+    "verb",
+]
 
 Data = Annotated[Any, "data"]
 """A dataset's name or reference, a URI, or a pandas or polars frame."""
 File = Annotated[str, "file"]
 """A file that is read or written; over HTTP one of those that the file browser shows."""
+Rest = Annotated[str, "rest"]
+"""All words that are left on the line, as one text; the last argument of its verb."""
 Body = Annotated[str, "body"]
 """The cell below the magic, ``--file`` or standard input of the command."""
 Namespace = Annotated[dict[str, Any], "namespace"]
 """The kernel's variables: handed in by the magic, never an argument."""
 
 Kind = Literal[
-    "text", "integer", "number", "switch", "choice", "list", "data", "file", "body", "namespace"
+    "text",
+    "integer",
+    "number",
+    "switch",
+    "choice",
+    "list",
+    "data",
+    "file",
+    "rest",
+    "body",
+    "namespace",
 ]
 _KINDS: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "switch"}
 _INFRASTRUCTURE = {"table", "line", "facade", "glance", "place", "progress", "reference"}
@@ -199,7 +222,8 @@ class Verb:
         words = [self.name]
         for one in self.arguments:
             if not one.flag:
-                words.append(one.label if one.required else f"[{one.label}]")
+                label = one.label + (" …" if one.kind == "rest" else "")
+                words.append(label if one.required else f"[{label}]")
             elif one.kind == "switch":
                 words.append(f"[{one.option}]")
             else:

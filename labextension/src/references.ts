@@ -40,6 +40,8 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'env-show': ['env.'],
   'env-check': [],
   models: ['model.', 'endpoint.'],
+  'gate-show': ['gate.'],
+  'models-compare': [],
   checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
 };

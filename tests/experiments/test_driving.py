@@ -135,6 +135,8 @@ def test_a_trial_is_replayed_from_what_was_recorded(ws, experiment):
     with ws.write() as tx:
         tx.session.get_one(TrialRecord, found.trials[3].id).metrics = {"loss": 17.0}
     assert not driver.verify(ws, found.trials[3].ref).same
+    first, second = ws.events(kind="run.verified", subject=found.trials[3].ref)
+    assert (first.payload["same"], second.payload["changed"]) == (True, ["loss"])
 
 
 def test_the_best_models_are_kept_and_can_be_registered(ws, experiment):

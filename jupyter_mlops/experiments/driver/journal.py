@@ -147,7 +147,10 @@ class Journal:
                     .values(columns),
                     rows,
                 )
+            files = [f"runs/{trial}/predictions.parquet" for trial in dropped]
             for trial in dropped:
+                kept = tx.session.scalar(select(TrialRecord.model).where(TrialRecord.id == trial))
+                files += [kept["file"]] if kept and "file" in kept else []
                 connection.execute(
                     update(TrialRecord).where(TrialRecord.id == trial),
                     {"model": {}, "validation": {}},
@@ -160,9 +163,8 @@ class Journal:
                 told.append(self._told("run.finished" if fine else "run.failed", begun, payload))
             tx.emit_all(told)
         self._known |= {one.id for one in started}
-        for trial in dropped:
-            for name in ("model.skops", "predictions.parquet"):
-                self.ws.artifacts.delete(f"runs/{trial}/{name}")
+        for file in files:
+            self.ws.artifacts.delete(file)
 
     def _told(self, kind: str, one: Started, payload: dict[str, Any]) -> Told:
         known = {"name": self.row.name, "experiment": self.row.id}
@@ -188,7 +190,7 @@ class Journal:
         write = self.ws.artifacts.write_bytes
         folder = f"runs/{begun.id}"
         if outcome.content is not None:
-            model["file"] = f"{folder}/model.skops"
+            model["file"] = f"{folder}/{model['file']}"
             model["sha256"] = hashlib.sha256(outcome.content).hexdigest()
             write(model["file"], outcome.content)
         if outcome.rows is not None:

@@ -45,6 +45,8 @@ class Verification(Result):
 def verify(ws: Workspace, run_or_name: str) -> Verification:
     """Run a trial again, in this process, with its parameters, seed and variables.
 
+    What comes of it is kept as an event, by which a model may be judged later.
+
     Parameters
     ----------
     ws : Workspace
@@ -87,13 +89,12 @@ def verify(ws: Workspace, run_or_name: str) -> Verification:
             code="E-VERIFY-002",
         )
     pairs = {name: (value, outcome.metrics.get(name)) for name, value in trial.metrics.items()}
-    return Verification(
-        found,
-        pairs,
-        all(_same(before, now) for before, now in pairs.values()),
-        outcome.seconds,
-        tuple(_notes(found)),
-    )
+    changed = [name for name, pair in pairs.items() if not _same(*pair)]
+    notes = _notes(found)
+    with ws.write() as tx:
+        payload = {"same": not changed, "changed": changed[:50], "notes": notes}
+        tx.emit("run.verified", found.ref, payload=payload)
+    return Verification(found, pairs, not changed, outcome.seconds, tuple(notes))
 
 
 def _same(before: float, now: Any) -> bool:

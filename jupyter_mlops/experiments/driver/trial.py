@@ -363,6 +363,7 @@ def _keep(given: Given, names: dict[str, Any], model: Any, outcome: Outcome) -> 
         return
     outcome.content = frozen.content
     outcome.model["trusted"] = list(frozen.trusted)
+    outcome.model["format"], outcome.model["file"] = frozen.format, frozen.file
 
 
 def _reason(error: BaseException, name: str) -> str:

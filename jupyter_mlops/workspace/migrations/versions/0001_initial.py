@@ -28,6 +28,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "approval",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("model", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("approval", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_approval_model"), ["model"], unique=False)
+
+    op.create_table(
         "cluster",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -192,6 +206,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("endpoint", "digest"),
     )
     op.create_table(
+        "gate",
+        sa.Column("model", sa.String(length=128), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("expression", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("model", "name"),
+    )
+    op.create_table(
         "gpu_lease",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -244,6 +268,25 @@ def upgrade() -> None:
         sa.UniqueConstraint("name"),
     )
     op.create_table(
+        "model_alias",
+        sa.Column("model", sa.String(length=128), nullable=False),
+        sa.Column("alias", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("moved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("model", "alias"),
+    )
+    op.create_table(
+        "model_card",
+        sa.Column("model", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("model", "version"),
+    )
+    op.create_table(
         "model_version",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
@@ -264,6 +307,15 @@ def upgrade() -> None:
     with op.batch_alter_table("model_version", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_model_version_run_id"), ["run_id"], unique=False)
 
+    op.create_table(
+        "model_waiver",
+        sa.Column("model", sa.String(length=128), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("waived_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("model", "kind"),
+    )
     op.create_table(
         "profile",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -566,10 +618,13 @@ def downgrade() -> None:
         batch_op.drop_index("ix_profile_content")
 
     op.drop_table("profile")
+    op.drop_table("model_waiver")
     with op.batch_alter_table("model_version", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_model_version_run_id"))
 
     op.drop_table("model_version")
+    op.drop_table("model_card")
+    op.drop_table("model_alias")
     op.drop_table("label_task")
     op.drop_table("gpu_quota")
     with op.batch_alter_table("gpu_lease", schema=None) as batch_op:
@@ -577,6 +632,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_gpu_lease_open")
 
     op.drop_table("gpu_lease")
+    op.drop_table("gate")
     op.drop_table("feedback")
     op.drop_table("event_head")
     with op.batch_alter_table("event", schema=None) as batch_op:
@@ -602,5 +658,9 @@ def downgrade() -> None:
 
     op.drop_table("contract")
     op.drop_table("cluster")
+    with op.batch_alter_table("approval", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_approval_model"))
+
+    op.drop_table("approval")
     op.drop_table("agent_lease")
     # ### end Alembic commands ###
