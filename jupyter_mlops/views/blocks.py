@@ -67,6 +67,8 @@ KINDS = (
     "endpoint",
     "endpoints",
     "predictions",
+    "batch",
+    "export",
     "feedback",
     "checks",
     "drift",

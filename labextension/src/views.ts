@@ -228,6 +228,8 @@ export const KINDS = [
   'endpoint',
   'endpoints',
   'predictions',
+  'batch',
+  'export',
   'feedback',
   'checks',
   'drift',
