@@ -410,7 +410,7 @@ def test_a_cluster_answers_the_same_and_ends_well(
     from jupyter_mlops.experiments import clusters
 
     rows = table(4_000)
-    rows.loc[7, "carrier"] = None
+    rows.loc[7, "distance"] = np.nan
     alone = predict(ws, version, rows, part_rows=500, probabilities=True)
     found = clusters.obtain(ws, workers=1, gpus=False)
     try:
@@ -433,7 +433,7 @@ def test_a_cluster_answers_the_same_and_ends_well(
         )
         pd.testing.assert_frame_equal(shipped.frame, alone.frame)
         with pytest.raises(Invalid, match="row 7"):
-            batch.predict(ws, version, data.resolve(ws, rows.astype({"carrier": "object"})),
+            batch.predict(ws, version, data.resolve(ws, rows),
                           cluster=theirs, mode="enforce")  # fmt: skip
     finally:
         clusters.stop(ws, found.name)
