@@ -363,6 +363,53 @@ def test_text_tables_are_read_in_parts_too(ws: Workspace, version: Version, tmp_
     )
 
 
+def test_a_folder_may_have_any_name_and_its_copy_of_the_data_goes(
+    ws: Workspace, version: Version, tmp_path: Path
+) -> None:
+    from jupyter_mlops.data.sources import scratch
+
+    to = tmp_path / "out, 2nd (ö)"
+    rows = table(100)
+    found = predict(ws, version, rows, to, part_rows=40, name="scores")
+    assert found.frame["row"].tolist() == list(range(100))
+    assert data.get(ws, "scores").rows == 100
+    assert not list(scratch._home().rglob("rows.parquet"))
+
+
+def test_a_kill_before_the_manifest_is_made_good(
+    ws: Workspace, version: Version, tmp_path: Path
+) -> None:
+    to = tmp_path / "out"
+    before = predict(ws, version, table(100), to, part_rows=40)
+    told = manifest(to)
+    for one in told["parts"]:
+        (to / "_parts").mkdir(exist_ok=True)
+        (to / "_parts" / f"part-{one['part']:05d}.json").write_text(json.dumps(one))
+    (to / "manifest.json").unlink()
+    again = predict(ws, version, table(100), to, part_rows=40)
+    assert again.reused == 3
+    assert manifest(to)["parts"] == told["parts"]
+    pd.testing.assert_frame_equal(again.frame, before.frame)
+    assert ws.events(limit=1, newest=True)[0].kind == "prediction.batch_finished"
+
+
+def test_a_worker_loads_the_model_once(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jupyter_mlops.serving.batch import scoring, worker
+    from jupyter_mlops.serving.batch.job import Spec
+
+    loads = []
+    real = scoring.open_model
+    monkeypatch.setattr(scoring, "open_model", lambda *a: loads.append(a) or real(*a))
+    spec = Spec(
+        str(version.folder), version.digest, "delay@3", (), False, "observe", "f" * 32
+    ).write()
+    rows = pl.from_pandas(served.flights(50)).lazy()
+    for start in (0, 50):
+        found = worker.score_on_cluster(spec, None, start, rows)
+        assert found["rows"] == 50
+    assert len(loads) == 1
+
+
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3:
     server = S3(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -408,18 +409,24 @@ def test_a_ray_application_is_written_and_answers(
     scope: dict[str, Any] = {"__file__": str(found.to / "app.py"), "__name__": "app"}
     plain = source.replace("from ray import serve", "").replace("app = Endpoint.bind()", "")
     exec(plain.replace(f'@serve.deployment(name="{found.endpoint}")', ""), scope)
-    sys.path.remove(str(found.to / "server"))
     replica = scope["Endpoint"]()
+    sys.path.remove(str(found.to / "server"))
     routes = [Route("/{path:path}", replica.__call__, methods=["GET", "POST"])]
-    try:
-        with TestClient(Starlette(routes=[Mount("/models", routes=routes)])) as ray:
-            body = {"dataframe_records": table(20).drop(columns="flight").to_dict("records")}
-            said = ray.post("/models/invocations", json=body, headers=AUTH)
+    body = {"dataframe_records": table(20).drop(columns="flight").to_dict("records")}
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(Starlette(routes=[Mount("/models", routes=routes)]))
+        async with httpx.AsyncClient(transport=transport, base_url="http://ray") as ray:
+            said = await ray.post("/models/invocations", json=body, headers=AUTH)
             mine = client.post("/invocations", json=body).json()
             assert said.json()["predictions"] == mine["predictions"]
             assert said.headers["x-mlops-digest"] == version.digest
-            assert ray.post("/models/invocations", json=body).status_code == 401
-            assert ray.get("/models/v2/health/ready").status_code == 200
+            refused = await ray.post("/models/invocations", json=body)
+            assert refused.status_code == 401
+            assert (await ray.get("/models/v2/health/ready")).status_code == 200
+
+    try:
+        asyncio.run(ask())
     finally:
         replica.endpoint.batcher.close()
 

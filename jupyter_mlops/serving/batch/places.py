@@ -166,6 +166,8 @@ class Place:
 
     def uri(self, pattern: str) -> str:
         """How the files below it are named to read them again."""
+        if self.shown.partition("://")[0].lower() not in _STORES:
+            return f"{self.shown.rstrip('/')}/{pattern}"
         before, mark, options = self.shown.partition("?")
         return f"{before.rstrip('/')}/{pattern}{mark}{options}"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import polars as pl
@@ -68,19 +71,26 @@ def check_columns(file: ModelFile, table: Table, keep: tuple[str, ...]) -> list[
     return list(dict.fromkeys([*(name for name in names if name in have), *keep]))
 
 
-def sliceable(table: Table, columns: list[str]) -> pl.LazyFrame:
+@contextmanager
+def sliceable(table: Table, columns: list[str]) -> Iterator[pl.LazyFrame]:
     """The rows as local Parquet, of which any part is read without those before it.
 
     What isn't local Parquet already is written to a temporary copy, with these columns alone,
-    without being in memory as a whole.
+    without being in memory as a whole; it goes with the context.
     """
     with reading(table.label):
         frame = table.scan()
         if row_groups(frame) is not None:
-            return frame.select(columns)
-        target = new_folder() / "rows.parquet"
-        write(lambda: frame.select(columns), target, table.label, partial(_unreadable, table.label))
-    return pl.scan_parquet(target, glob=False)
+            yield frame.select(columns)
+            return
+        folder = new_folder()
+        try:
+            target = folder / "rows.parquet"
+            explain = partial(_unreadable, table.label)
+            write(lambda: frame.select(columns), target, table.label, explain)
+            yield pl.scan_parquet(target, glob=False)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unreadable(label: str, error: Exception) -> MLOpsError:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import polars as pl
 
 from jupyter_mlops.data import Table, add, numpy_pandas, resolve
+from jupyter_mlops.data.sources.files.columnar import ParquetFiles
 from jupyter_mlops.data.sources.frames import FrameSource
 from jupyter_mlops.profiling.interrupting import deferred
 from jupyter_mlops.serving.batch.job import Job, Receipt
 from jupyter_mlops.serving.batch.lanes import ClusterLane, Lane, ProcessLane
 from jupyter_mlops.serving.batch.output import ANSWERS, Output
 from jupyter_mlops.serving.batch.places import Place, place_of
-from jupyter_mlops.serving.batch.rows import check_columns, sliceable
+from jupyter_mlops.serving.batch.rows import RESERVED, check_columns, sliceable
 from jupyter_mlops.serving.expectations import Mode
 from jupyter_mlops.serving.modelfile import read_model_file
 from jupyter_mlops.workspace import Invalid, Result, Workspace, check_name
@@ -194,7 +195,9 @@ def predict(
     """
     if name is not None:
         check_name(name, "dataset")
-    keep = tuple(dict.fromkeys([*([table.key] if table.key else []), *keep]))
+    if table.key is not None and table.key not in RESERVED:
+        keep = (table.key, *keep)
+    keep = tuple(dict.fromkeys(keep))
     _check(part_rows, table, to)
     path = version.path(ws)
     columns = check_columns(read_model_file(path), table, keep)
@@ -275,13 +278,15 @@ class _Run:
                 self._emit("stopped", {"reason": str(error)[:500] or type(error).__name__})
                 raise
         seconds = time.perf_counter() - self.started
-        if left or self.output.finished is None:
+        # A kill may have come between the last part and the manifest.
+        fresh = bool(left) or self.output.finished is None
+        if fresh:
             self.output.finish(self.receipts, {**self._sums(), "inputs": self.inputs})
         table = self._answers()
         dataset = None
         if name is not None and table is not None:
-            dataset = add(self.ws, name, table, key=self.table.key).ref
-        if left:
+            dataset = add(self.ws, name, table, key=self._key).ref
+        if fresh:
             outputs = [dataset] if dataset else []
             self._emit("finished", {**self._sums(), "seconds": round(seconds, 3)}, outputs)
         return self._result(table, reused, seconds, dataset)
@@ -289,10 +294,13 @@ class _Run:
     def _answer(
         self, left: list[int], path: str, columns: list[str], cluster: Cluster | None
     ) -> None:
-        frame = sliceable(self.table, columns)
         waiting = list(reversed(left))
         under_way = 0
-        with deferred() as stop, self._lane(path, cluster) as lane:
+        with (
+            sliceable(self.table, columns) as frame,
+            deferred() as stop,
+            self._lane(path, cluster) as lane,
+        ):
             while waiting or under_way:
                 if stop.is_set():
                     done = self._rows(self.receipts)
@@ -323,6 +331,11 @@ class _Run:
             lane = ClusterLane(client, spec, cluster.workers, shares_disk=here, reads_there=here)
             with lane:
                 yield lane
+
+    @property
+    def _key(self) -> str | None:
+        """The key of the answers: that of the data, if it went along."""
+        return self.table.key if self.table.key in self.job.keep else None
 
     def _tell(self) -> None:
         if self.progress is not None:
@@ -373,13 +386,23 @@ class _Run:
 
     def _answers(self) -> Table | None:
         """The parts as a table; in memory when they have no folder of their own."""
-        if not any("answers" in one.files for one in self.receipts.values()):
+        parts = [self.receipts[part] for part in sorted(self.receipts)]
+        names = [one.files["answers"]["name"] for one in parts if "answers" in one.files]
+        if not names:
             return None
-        found = resolve(self.ws, self.output.place.uri(ANSWERS))
-        if self.to is not None:
-            return Table(found.source, inputs=[*self.inputs])
-        frame = found.polars()
-        return Table(FrameSource(frame, f"predictions of {self.job.label}"), inputs=self.inputs)
+        place = self.output.place
+        if self.to is None:
+            frame = pl.concat(
+                [pl.read_parquet(Path(place.folder.root) / name) for name in names],
+                how="vertical_relaxed",
+            )
+            source: Any = FrameSource(frame, f"predictions of {self.job.label}")
+        elif place.is_local:
+            paths = [Path(place.folder.root) / name for name in names]
+            source = ParquetFiles(place.uri(ANSWERS), paths)
+        else:
+            source = resolve(self.ws, place.uri(ANSWERS)).source
+        return Table(source, inputs=self.inputs)
 
     def _result(
         self, table: Table | None, reused: int, seconds: float, dataset: str | None

@@ -46,32 +46,36 @@ def convert(model: Any, file: ModelFile, name: str, folder: Path) -> list[str]:
             fix="pip install skl2onnx onnxruntime, or export it as oci or kserve",
             code="E-EXPORT-022",
         ) from None
-    notes: list[str] = []
-    graph, complaint = None, ""
+    checker = import_module("onnx.checker")
+    complaint = ""
     # Some operators know single precision only.
     for exact in (True, False):
-        inputs = _inputs(file, types, exact)
         try:
             graph = skl2onnx.to_onnx(
-                model, initial_types=inputs, target_opset=17, options=_options(model)
+                model,
+                initial_types=_inputs(file, types, exact),
+                target_opset=17,
+                options=_options(model),
             )
-        except Exception as error:  # the converter raises whatever it meets
+            checker.check_model(graph, full_check=True)
+            content = graph.SerializeToString()
+            compared = _compared(model, file, content)
+        except MLOpsError:
+            raise
+        except Exception as error:  # the converter and the checker raise whatever they meet
             complaint = complaint or f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
             continue
-        if not exact:
-            notes.append("The graph computes in single precision.")
-        break
-    if graph is None:
-        raise Invalid(
-            f"{type(model).__name__} can't be converted to ONNX",
-            complaint,
-            "export it as oci or kserve, which need no conversion",
-            code="E-EXPORT-023",
-        )
-    (folder / "model.onnx").write_bytes(graph.SerializeToString())
-    told = [_tensors(graph.graph.input), _tensors(graph.graph.output)]
-    (folder.parent / "config.pbtxt").write_text(config_text(name, *told))
-    return [*notes, _compared(model, file, folder / "model.onnx")]
+        (folder / "model.onnx").write_bytes(content)
+        told = [_tensors(graph.graph.input), _tensors(graph.graph.output)]
+        (folder.parent / "config.pbtxt").write_text(config_text(name, *told))
+        single = "The graph takes and computes numbers in single precision."
+        return [compared] if exact else [single, compared]
+    raise Invalid(
+        f"{type(model).__name__} can't be converted to ONNX",
+        complaint,
+        "export it as oci or kserve, which need no conversion",
+        code="E-EXPORT-023",
+    )
 
 
 def _inputs(file: ModelFile, types: Any, exact: bool) -> list[tuple[str, Any]]:
@@ -111,7 +115,7 @@ def _tensors(given: Any) -> list[Tensor]:
     return found
 
 
-def _compared(model: Any, file: ModelFile, path: Path) -> str:
+def _compared(model: Any, file: ModelFile, graph: bytes) -> str:
     """What the graph answers to the input example, beside what the model does."""
     try:
         runtime = import_module("onnxruntime")
@@ -121,7 +125,7 @@ def _compared(model: Any, file: ModelFile, path: Path) -> str:
         return "The graph wasn't run here: the model has no input example."
     rows = read_invocation(file.example, Intake(file.fields, tensor=file.tensor))
     expected = Predictor(model, file.fields, tensor=file.tensor)(rows.inputs)
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     given = _given(session.get_inputs(), rows.inputs, file.fields)
     outputs = session.run(None, given)
     prediction = np.asarray(outputs[0]).reshape(-1)

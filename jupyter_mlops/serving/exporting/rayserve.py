@@ -24,7 +24,6 @@ from pathlib import Path
 from ray import serve
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "server"))
 
 
 @serve.deployment(name="{resource}")
@@ -32,11 +31,16 @@ class Endpoint:
     """One replica: the endpoint with its checks, batching, contract, log and protocols."""
 
     def __init__(self) -> None:
+        # On a cluster the bundle is unpacked as the replica's working folder.
+        places = [Path.cwd(), HERE]
+        bundle = next(one for one in places if (one / "bundle.json").is_file())
+        sys.path.insert(0, str(bundle / "server"))
         from jupyter_mlops.serving.bundle import application, config_of
 
         # A log of its own for each replica: two never write one file.
-        own = {{"MLOPS_TRAFFIC": tempfile.mkdtemp(prefix="traffic-", dir=os.environ.get("MLOPS_TRAFFIC"))}}
-        self.endpoint, self.app = application(config_of(HERE, {{**os.environ, **own}}))
+        logs = os.environ.get("MLOPS_TRAFFIC") or None
+        own = {{"MLOPS_TRAFFIC": tempfile.mkdtemp(prefix="traffic-", dir=logs)}}
+        self.endpoint, self.app = application(config_of(bundle, {{**os.environ, **own}}))
 
     async def __call__(self, request):
         from jupyter_mlops.serving.exporting.relay import relay
@@ -50,7 +54,7 @@ class Endpoint:
 
 
 app = Endpoint.bind()
-'''  # noqa: E501
+'''
 
 
 def serve_config(target: Target) -> dict[str, Any]:
