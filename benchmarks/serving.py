@@ -2,7 +2,9 @@
 
 Usage: ``python benchmarks/serving.py [--rounds 3] [--requests 400]``
 
-Both serve the same logistic regression of 20 columns at the same time and are asked in turns.
+They serve the same logistic regression of 20 columns at the same time and are asked in turns;
+so is a bare server of Starlette, orjson and natural batching, which is as little as there could
+be.
 The figure is the processor time of the server's whole process tree divided by the requests,
 the smallest over the rounds, which other programs of the machine disturb least. Ours checks a
 token and the signature, counts, batches, and syncs each answer to the disk before it is given.
@@ -115,10 +117,21 @@ def wait(port: int, process: subprocess.Popen[bytes]) -> float:
             time.sleep(0.1)
 
 
-def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The server's processes."""
+def start_bare(model: Path, folder: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start the least that could answer: no token, no signature, no contract, no log."""
+    command = [str(Path(__file__).with_name("bare_server.py")), str(model), str(port)]
+    return subprocess.Popen([sys.executable, *command])
+
+
+def tree(process: subprocess.Popen[bytes], folder: Path | None = None) -> list[psutil.Process]:
+    """The server's processes; ours are no children of each other, and named in its state."""
     parent = psutil.Process(process.pid)
-    return [parent, *parent.children(recursive=True)]
+    found = [parent, *parent.children(recursive=True)]
+    if folder is not None:
+        state = json.loads((folder / "state.json").read_text())
+        if state["pid"] == process.pid:
+            found += [psutil.Process(pid) for one in state["versions"] for pid in one["processes"]]
+    return found
 
 
 def processor_seconds(processes: list[psutil.Process]) -> float:
@@ -161,18 +174,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = save_model(folder)
-        ports = {"ours": free_port(), "mlflow": free_port()}
-        processes = {
-            "ours": start_ours(model, folder, ports["ours"]),
-            "mlflow": start_mlflow(model, folder, ports["mlflow"]),
-        }
+        starts = {"ours": start_ours, "bare": start_bare, "mlflow": start_mlflow}
+        ports = {server: free_port() for server in starts}
+        processes = {}
         try:
-            for server, process in processes.items():
-                wait(ports[server], process)
-                used = processor_seconds(tree(process))
-                memory = sum(one.memory_info().rss for one in tree(process)) / 1e6
-                print(f"{server}: first answer after {used:.1f} CPU s, {memory:.0f} MB", flush=True)
-            measure(processes, ports, given.rounds, given.requests)
+            for server, start in starts.items():
+                processes[server] = process = start(model, folder, ports[server])
+                took = wait(ports[server], process)
+                every = tree(process, folder)
+                unique = sum(one.memory_full_info().uss for one in every) / 1e6
+                memory = sum(one.memory_info().rss for one in every) / 1e6
+                print(
+                    f"{server}: first answer after {took:.1f} s and "
+                    f"{processor_seconds(every):.1f} CPU s, {memory:.0f} MB, {unique:.0f} its own",
+                    flush=True,
+                )
+            measure(processes, ports, given.rounds, given.requests, folder)
         finally:
             for process in processes.values():
                 for one in tree(process):
@@ -186,9 +203,13 @@ def measure(
     ports: dict[str, int],
     rounds: int,
     requests: int,
+    folder: Path,
 ) -> None:
-    """Ask both in turns and print the table."""
-    print(f"{'callers':>8}{'rows':>7}{'ours µs':>10}{'mlflow µs':>11}{'ratio':>8}   p50 ms")
+    """Ask all in turns and print the table."""
+    print(
+        f"{'callers':>8}{'rows':>7}{'ours µs':>10}{'bare µs':>10}{'ratio':>7}"
+        f"{'mlflow µs':>11}{'ratio':>8}   p50 ms"
+    )
     for callers, rows in LOADS:
         content = body(rows)
         count = max(50, requests // 4) if rows > 1 else max(requests, callers * 10)
@@ -196,14 +217,19 @@ def measure(
         middle: dict[str, float] = {}
         for _ in range(rounds):
             for server, process in processes.items():
-                before = processor_seconds(tree(process))
+                every = tree(process, folder)
+                before = processor_seconds(every)
                 took = asyncio.run(ask(ports[server], content, callers, count))
-                used = (processor_seconds(tree(process)) - before) / count * 1e6
+                used = (processor_seconds(every) - before) / count * 1e6
                 best[server] = min(used, best.get(server, used))
                 middle[server] = min(took[len(took) // 2] * 1e3, middle.get(server, 1e9))
-        ours, theirs = best["ours"], best["mlflow"]
-        p50 = f"{middle['ours']:.1f} / {middle['mlflow']:.1f}"
-        print(f"{callers:>8}{rows:>7}{ours:>10.0f}{theirs:>11.0f}{theirs / ours:>8.1f}   {p50}")
+        ours, bare, theirs = (best[server] for server in ("ours", "bare", "mlflow"))
+        p50 = " / ".join(f"{middle[server]:.1f}" for server in ("ours", "bare", "mlflow"))
+        print(
+            f"{callers:>8}{rows:>7}{ours:>10.0f}{bare:>10.0f}{ours / bare:>7.2f}"
+            f"{theirs:>11.0f}{theirs / ours:>8.1f}   {p50}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

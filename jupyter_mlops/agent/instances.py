@@ -12,23 +12,29 @@ from typing import Any
 
 from jupyter_mlops.agent.processes import Known, launch
 from jupyter_mlops.serving import places
-from jupyter_mlops.serving.config import EndpointConfig
+from jupyter_mlops.serving.config import Deployment, EndpointConfig
 from jupyter_mlops.serving.endpoints import contract_mode
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Workspace
 
 __all__ = ["Instance", "find", "start"]
 
-_STATE_FILE = re.compile(r"endpoint-(.+)\.(\d+)\.json")
+_STATE_FILE = re.compile(r"endpoint-(.+)\.json")
 KILL_SECONDS = 30.0
 
 
 @dataclass
 class Instance:
-    """One process that serves, or is about to serve, a generation of an endpoint."""
+    """The process that serves, or is about to serve, an endpoint.
+
+    Attributes
+    ----------
+    told : int
+        The generation that it was last told to serve.
+    """
 
     name: str
-    generation: int
+    told: int
     process: Known
     state_file: Path
     since: float = field(default_factory=time.monotonic)
@@ -40,6 +46,14 @@ class Instance:
         """What the process says about itself; empty before it does."""
         state = places.read_state(self.state_file)
         return state if state.get("pid") == self.process.pid else {}
+
+    def tell(self, ws: Workspace, row: EndpointRecord) -> None:
+        """Have it serve what `row` declares now."""
+        _config(ws, row, row.port).write(self.state_file.with_suffix(".config"))
+        self.told, self.since = row.generation, time.monotonic()
+        if self.state().get("ready"):
+            # It would see the file within a second by itself.
+            self.process.send(signal.SIGHUP)
 
     def end(self) -> None:
         """Ask it to finish; kill it when it does not."""
@@ -60,7 +74,7 @@ class Instance:
             self.state_file.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def start(ws: Workspace, row: EndpointRecord, *, port: int, takeover: bool) -> Instance:
+def start(ws: Workspace, row: EndpointRecord, *, port: int) -> Instance:
     """Start a process for what `row` declares.
 
     Raises
@@ -68,30 +82,36 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int, takeover: bool) -> I
     Unavailable
         There is no room for its files, or no process can be started.
     """
-    state_file = places.state_path(ws, row.name, row.generation)
+    state_file = places.state_path(ws, row.name)
     state_file.parent.mkdir(mode=0o700, exist_ok=True)
-    config = EndpointConfig(
+    path = state_file.with_suffix(".config")
+    _config(ws, row, port).write(path)
+    log = places.log_path(ws, row.name)
+    process = launch("jupyter_mlops.serving.process", ["--config", str(path)], log, ws.root)
+    return Instance(row.name, row.generation, process, state_file)
+
+
+def _config(ws: Workspace, row: EndpointRecord, port: int) -> EndpointConfig:
+    return EndpointConfig(
         endpoint=row.name,
         model=row.model,
         version=row.version,
         digest=row.digest,
         path=row.path,
         traffic=str(places.traffic_folder(ws, row.name)),
-        state=str(state_file),
+        state=str(places.state_path(ws, row.name)),
         token_sha256=row.token_sha256,
         port=port,
         key=row.key,
         time=row.time,
         contract=contract_mode(ws, row.name),
-        takeover=takeover,
+        generation=row.generation,
+        beside=[Deployment(**one) for one in row.beside],
         max_body=ws.settings.body_limit,
         max_rows=ws.settings.row_limit,
+        replicas=row.replicas,
+        max_memory=row.max_memory,
     )
-    path = state_file.with_suffix(".config")
-    config.write(path)
-    log = places.log_path(ws, row.name)
-    process = launch("jupyter_mlops.serving.process", ["--config", str(path)], log, ws.root)
-    return Instance(row.name, row.generation, process, state_file)
 
 
 def find(ws: Workspace) -> Iterator[Instance]:
@@ -104,4 +124,4 @@ def find(ws: Workspace) -> Iterator[Instance]:
             continue
         process = Known(int(state["pid"]), float(state["created"]))
         if process.alive():
-            yield Instance(match[1], int(match[2]), process, path)
+            yield Instance(match[1], int(state.get("generation", 0)), process, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -32,14 +32,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 class _Watch:
     """What the agent remembers of an endpoint between two looks."""
 
-    instances: list[Instance] = field(default_factory=list)
+    instance: Instance | None = None
     crashes: int = 0
     not_before: float = 0.0
     next_check: float = 0.0
-
-    def of(self, generation: int) -> Instance | None:
-        """The process of a generation."""
-        return next((one for one in self.instances if one.generation == generation), None)
 
 
 class Reconciler:
@@ -52,14 +48,14 @@ class Reconciler:
     Notes
     -----
     Processes that live when the reconciler is made are adopted, never started twice: each
-    holds a lock on its generation for as long as it lives.
+    holds a lock on its endpoint for as long as it lives.
     """
 
     def __init__(self, ws: Workspace) -> None:
         self.ws = ws
         self._watched: dict[str, _Watch] = {}
         for instance in instances.find(ws):
-            self._watch(instance.name).instances.append(instance)
+            self._watch(instance.name).instance = instance
 
     def _watch(self, name: str) -> _Watch:
         return self._watched.setdefault(name, _Watch())
@@ -67,7 +63,7 @@ class Reconciler:
     @property
     def busy(self) -> bool:
         """Whether any process runs or should run."""
-        return self._wanted or any(watch.instances for watch in self._watched.values())
+        return self._wanted or any(watch.instance for watch in self._watched.values())
 
     _wanted = False
 
@@ -87,62 +83,99 @@ class Reconciler:
     def end_all(self) -> None:
         """Tell every process to finish, and wait for none."""
         for watch in self._watched.values():
-            for one in watch.instances:
-                one.end()
+            if watch.instance is not None:
+                watch.instance.end()
 
     def _keep(self, row: EndpointRecord, watch: _Watch) -> None:
-        current = watch.of(row.generation)
+        current = watch.instance
         if current is None:
             if row.failed != row.generation and time.monotonic() >= watch.not_before:
                 self._start(row, watch)
         elif not current.process.alive():
             self._ended(row, watch, current)
+        elif current.told_to_end is not None or self._elsewhere(row, current):
+            current.end()  # it starts again where it should listen
+        elif current.told != row.generation:
+            try:
+                current.tell(self.ws, row)
+            except OSError as error:
+                self._failed(row, watch, _as_reason(error))
         else:
             self._check(row, watch, current)
-        for old in [one for one in watch.instances if one.generation != row.generation]:
-            if not old.process.alive():
-                self._drop(watch, old)
-                if row.serving == old.generation:
-                    self._record(row, serving=None, pid=None)
-            elif row.serving == row.generation:
-                old.end()
+
+    def _elsewhere(self, row: EndpointRecord, current: Instance) -> bool:
+        held = current.state().get("port")
+        return bool(row.port and held and row.port != held)
 
     def _start(self, row: EndpointRecord, watch: _Watch) -> None:
-        older = [one for one in watch.instances if one.process.alive()]
         port = row.port
-        takeover = False
-        for one in older:
-            held = one.state().get("port")
-            if held and port in (0, held):
-                port, takeover = held, True
         if port == 0 and row.url:
             # Callers keep their URL over restarts, unless somebody else took the port.
             port = _free_again(int(row.url.rpartition(":")[2]))
         try:
-            watch.instances.append(instances.start(self.ws, row, port=port, takeover=takeover))
+            watch.instance = instances.start(self.ws, row, port=port)
         except (MLOpsError, OSError) as error:
             self._crashed(row, watch, _as_reason(error))
             return
-        if not older:
-            self._record(row, state="starting")
+        self._record(row, state="starting")
 
     def _check(self, row: EndpointRecord, watch: _Watch, current: Instance) -> None:
         now = time.monotonic()
-        if row.serving == row.generation and row.pid == current.process.pid:
+        # Whether it serves what is declared, or the one before because that can't be served.
+        known = row.generation in (row.serving, row.failed)
+        settled = known and row.pid == current.process.pid
+        if settled and now < watch.next_check:
+            return
+        watch.next_check = now + 1.0
+        state = current.state()
+        if settled:
             if current.ready_since is None:
                 current.ready_since = now  # adopted
             if watch.crashes and now - current.ready_since > STEADY_SECONDS:
                 watch.crashes = 0
-            if now >= watch.next_check:
-                watch.next_check = now + 1.0
-                self._listen(current)
+            self._withdrawn(row, state)
+            self._listen(current)
             return
-        state = current.state()
-        if state.get("ready"):
-            current.ready_since = now
+        watch.next_check = 0.0
+        failed = state.get("failed") or {}
+        if state.get("ready") and state.get("generation") == row.generation:
+            current.ready_since = current.ready_since or now
             self._ready(row, current, state)
-        elif now - current.since > START_SECONDS:
+        elif failed.get("generation") == row.generation:
+            self._failed(row, watch, failed["error"])
+        elif not state.get("ready") and now - current.since > START_SECONDS:
             current.kill()
+
+    def _withdrawn(self, row: EndpointRecord, state: dict[str, Any]) -> None:
+        """Record that the endpoint went back by itself from a version that did worse."""
+        told = state.get("withdrawn")
+        if not told or told["generation"] != row.generation:
+            return
+        beside = [one for one in row.beside if one["role"] != told["role"]]
+        primary = told["primary"]
+        if beside == row.beside and primary["version"] == row.version:
+            return
+        with self.ws.write("agent") as tx:
+            found = tx.session.get_one(EndpointRecord, row.name)
+            if found.generation != row.generation:
+                return
+            found.beside = beside
+            if found.version != primary["version"]:
+                for name, value in primary.items():
+                    setattr(found, name, value)
+                found.run_id = None
+            found.reason = {
+                "code": "E-AGENT-012",
+                "what": f"version {told['version']} was withdrawn",
+                "why": told["reason"],
+                "fix": "",
+            }
+            tx.emit(
+                "endpoint.rolled_back",
+                f"endpoint:{row.name}",
+                payload={key: told[key] for key in ("version", "role", "reason")},
+                inputs=[f"model:{primary['model']}@{primary['version']}"],
+            )
 
     def _listen(self, current: Instance) -> None:
         """Kill a process that neither writes its state nor answers."""
@@ -180,13 +213,15 @@ class Reconciler:
     def _ended(self, row: EndpointRecord, watch: _Watch, current: Instance) -> None:
         state = current.state()
         status = current.process.exit_status()
-        self._drop(watch, current)
         if status == TAKEN:
             # Started by an agent before this one, that died before it could say so.
-            for found in instances.find(self.ws):
-                if found.name == row.name and watch.of(found.generation) is None:
-                    watch.instances.append(found)
+            watch.instance = next(
+                (one for one in instances.find(self.ws) if one.name == row.name), None
+            )
             watch.not_before = time.monotonic() + FIRST_PAUSE
+            return
+        self._drop(watch, current)
+        if current.told_to_end is not None:
             return
         reason = state.get("error")
         if status == WRONG or reason:
@@ -202,15 +237,13 @@ class Reconciler:
             return
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (watch.crashes - 1))
         watch.not_before = time.monotonic() + pause
-        serving = None if row.serving == row.generation else row.serving
-        values: dict[str, Any] = {"restarts": row.restarts + 1, "serving": serving}
-        if serving is None:
-            values |= {"state": "starting", "pid": None, "reason": reason}
-        self._record(row, **values)
+        self._record(
+            row, restarts=row.restarts + 1, serving=None, state="starting", pid=None, reason=reason
+        )
 
     def _failed(self, row: EndpointRecord, watch: _Watch, reason: dict[str, str]) -> None:
         watch.crashes = 0
-        goes_on = any(one.process.alive() for one in watch.instances)
+        goes_on = watch.instance is not None and watch.instance.process.alive()
         with self.ws.write("agent") as tx:
             found = tx.session.get_one(EndpointRecord, row.name)
             if found.generation != row.generation:
@@ -226,12 +259,12 @@ class Reconciler:
             )
 
     def _stop(self, row: EndpointRecord, watch: _Watch) -> None:
-        for one in list(watch.instances):
-            if one.process.alive():
-                one.end()
+        if watch.instance is not None:
+            if watch.instance.process.alive():
+                watch.instance.end()
             else:
-                self._drop(watch, one)
-        if watch.instances or row.state == "stopped":
+                self._drop(watch, watch.instance)
+        if watch.instance is not None or row.state == "stopped":
             return
         watch.crashes, watch.not_before = 0, 0.0
         with self.ws.write("agent") as tx:
@@ -242,7 +275,7 @@ class Reconciler:
             tx.emit("endpoint.stopped", f"endpoint:{row.name}")
 
     def _drop(self, watch: _Watch, instance: Instance) -> None:
-        watch.instances.remove(instance)
+        watch.instance = None
         instance.forget()
 
     def _record(self, row: EndpointRecord, **values: Any) -> None:

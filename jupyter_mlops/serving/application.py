@@ -6,7 +6,6 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -16,16 +15,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from jupyter_mlops.serving import inference, metrics, openapi
-from jupyter_mlops.serving.batching import Batcher, Outcome, new_request_id
+from jupyter_mlops.serving.batching import Outcome, new_request_id
 from jupyter_mlops.serving.config import EndpointConfig
+from jupyter_mlops.serving.deployed import Deployed
 from jupyter_mlops.serving.door import Door, refusal_response
-from jupyter_mlops.serving.expectations import Expectations
-from jupyter_mlops.serving.intake import Intake, Rows
+from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.invocations import read_invocation
 from jupyter_mlops.serving.jsonbody import read_json, write_json
-from jupyter_mlops.serving.predictor import Predictor
 from jupyter_mlops.serving.refusals import Refusal, quoted
-from jupyter_mlops.serving.trafficlog import TrafficLog
+from jupyter_mlops.serving.switchboard import Switchboard
 
 BODY_SECONDS = 30.0
 _LARGE = 1 << 20
@@ -33,39 +31,36 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class Endpoint:
-    """One served model with everything around it.
+    """What an endpoint answers over HTTP.
 
     Parameters
     ----------
     config : EndpointConfig
-    predictor : Predictor
-        The loaded model.
-    intake : Intake
-        Its signature.
-    log : TrafficLog
-        Where predictions are written before they are answered.
+
+    Attributes
+    ----------
+    board : Switchboard
+        The versions behind it.
+
+    Raises
+    ------
+    MLOpsError
+        The model cannot be served; the sentence says why.
     """
 
-    def __init__(
-        self, config: EndpointConfig, predictor: Predictor, intake: Intake, log: TrafficLog
-    ) -> None:
+    def __init__(self, config: EndpointConfig) -> None:
         self.config = config
-        self.predictor = predictor
-        self.intake = intake
-        self.log = log
         self.metrics = metrics.Metrics(config.about)
-        self.expectations = Expectations.of(
-            Path(config.path), config.contract, self.metrics.violation
-        )
-        self.batcher = Batcher(predictor, log, observe=self.metrics.batch)
-        self.about = config.about
-        self._headers = {
-            "x-mlops-endpoint": config.endpoint,
-            "x-mlops-model": config.model,
-            "x-mlops-version": config.version,
-            "x-mlops-digest": config.digest,
-        }
-        self._openapi = write_json(openapi.document(config, intake, predictor))
+        self.board = Switchboard(config, self.metrics)
+        self.metrics.processes = self._processes
+
+    def _processes(self) -> list[int]:
+        return [pid for one in self.board.running for pid in one.batcher.pids]
+
+    @property
+    def log_bytes(self) -> int:
+        """Bytes that were written to the logs of the versions that run."""
+        return sum(one.log.bytes_written for one in self.board.running)
 
     def application(self, port: int) -> Door:
         """Return the ASGI application as it listens on `port`."""
@@ -96,28 +91,28 @@ class Endpoint:
     async def invocations(self, request: Request) -> Response:
         """Answer MLflow's scoring protocol."""
 
-        def encode(rows: Rows, outcome: Outcome, request_id: str) -> Response:
+        def encode(one: Deployed, rows: Rows, outcome: Outcome, request_id: str) -> Response:
             answer = outcome.answer
             prediction = answer.prediction
             plain = prediction.dtype.kind in "biuf" and prediction.flags.c_contiguous
             body: dict[str, Any] = {"predictions": prediction if plain else prediction.tolist()}
             if answer.probability is not None:
                 body["probabilities"] = answer.probability
-                body["classes"] = self.predictor.classes
+                body["classes"] = one.portrait.classes
             body["prediction_ids"] = outcome.ids
-            body["model"] = self.about
+            body["model"] = one.about
             body["request_id"] = request_id
             if rows.ignored:
                 names = ", ".join(map(quoted, rows.ignored[:5]))
                 body["warnings"] = [f"columns the model does not know were ignored: {names}"]
             return Response(
                 write_json(body),
-                headers={**self._headers, "x-request-id": request_id},
+                headers={**one.headers, "x-request-id": request_id},
                 media_type="application/json",
             )
 
         def decode(body: bytes) -> Rows:
-            return read_invocation(read_json(body), self.intake)
+            return read_invocation(read_json(body), self.board.primary.intake)
 
         _want_json(request, missing_is_fine=False)
         return await self._answer(request, "invocations", decode, encode)
@@ -132,12 +127,12 @@ class Endpoint:
 
         def decode(body: bytes) -> Rows:
             nonlocal question
-            question = inference.Question(body, json_length, self.intake)
+            question = inference.Question(body, json_length, self.board.primary.intake)
             return question.rows
 
-        def encode(_: Rows, outcome: Outcome, request_id: str) -> Response:
-            body, length = inference.write_answer(question, outcome, self.about, request_id)
-            headers = {**self._headers, "x-request-id": request_id}
+        def encode(one: Deployed, _: Rows, outcome: Outcome, request_id: str) -> Response:
+            body, length = inference.write_answer(question, outcome, one.about, request_id)
+            headers = {**one.headers, "x-request-id": request_id}
             if length is None:
                 return Response(body, headers=headers, media_type="application/json")
             headers[inference.BINARY_HEADER] = str(length)
@@ -150,12 +145,15 @@ class Endpoint:
         request: Request,
         protocol: str,
         decode: Callable[[bytes], Rows],
-        encode: Callable[[Rows, Outcome, str], Response],
+        encode: Callable[[Deployed, Rows, Outcome, str], Response],
     ) -> Response:
 
-        def take(body: bytes) -> Rows:
-            return self.expectations.meet(decode(body))
+        def take(body: bytes) -> tuple[Deployed, Rows]:
+            sent = decode(body)
+            one = self.board.choose(sent, request_id)
+            return one, one.expectations.meet(sent)
 
+        version = self.board.primary.config.version
         request_id = _request_id(request)
         rows = 0
         started = time.perf_counter()
@@ -164,16 +162,18 @@ class Endpoint:
             started = time.perf_counter()
             # A large body is decoded beside the loop, so that small ones need not wait for it.
             large = len(body) > _LARGE
-            checked = await asyncio.to_thread(take, body) if large else take(body)
-            outcome = await self.batcher.answer(request_id, checked)
+            one, checked = await asyncio.to_thread(take, body) if large else take(body)
+            version = one.config.version
+            outcome = await one.answer(request_id, checked)
             rows = checked.count
-            response = encode(checked, outcome, request_id)
+            response = encode(one, checked, outcome, request_id)
+            self.board.shade(request_id, checked, outcome)
         except Refusal as refusal:
             response = refusal_response(refusal.status, refusal.code, refusal.message, request_id)
         except ClientDisconnect:
             response = refusal_response(400, "E-SERVE-150", "the connection was closed", request_id)
         seconds = time.perf_counter() - started
-        self.metrics.request(protocol, response.status_code, seconds, rows)
+        self.metrics.request(protocol, response.status_code, version, seconds, rows)
         return response
 
     async def live(self, request: Request) -> Response:
@@ -182,13 +182,15 @@ class Endpoint:
 
     async def ready(self, request: Request) -> Response:
         """Say whether the next request would be answered: model loaded, log writable."""
-        if not self.log.ready():
+        if not self.board.primary.log.ready():
             return refusal_response(503, "E-SERVE-122", "the traffic log cannot be written")
+        if not self.board.primary.batcher.ready:
+            return refusal_response(503, "E-SERVE-123", "no process of the model runs")
         return Response(b"{}", media_type="application/json")
 
     async def version(self, request: Request) -> Response:
         """Name the served version, as text like MLflow's."""
-        return PlainTextResponse(self.config.version)
+        return PlainTextResponse(self.board.primary.config.version)
 
     async def server(self, request: Request) -> Response:
         """Describe the server (V2)."""
@@ -204,7 +206,8 @@ class Endpoint:
     async def model(self, request: Request) -> Response:
         """Describe the model (V2)."""
         self._check_name(request)
-        described = inference.describe(self.intake, self.predictor, self.about)
+        one = self.board.primary
+        described = inference.describe(one.intake, one.portrait, one.about)
         return Response(write_json(described), media_type="application/json")
 
     async def model_ready(self, request: Request) -> Response:
@@ -214,22 +217,25 @@ class Endpoint:
 
     def _check_name(self, request: Request) -> None:
         name = request.path_params["name"]
-        version = request.path_params.get("version", self.config.version)
-        if name != self.config.endpoint or version != self.config.version:
+        served = self.board.primary.config.version
+        version = request.path_params.get("version", served)
+        if name != self.config.endpoint or version != served:
             raise Refusal(
                 404,
                 "E-SERVE-151",
-                f"this endpoint serves '{self.config.endpoint}', version {self.config.version}",
+                f"this endpoint serves '{self.config.endpoint}', version {served}",
             )
 
     async def exposition(self, request: Request) -> Response:
         """Give the metrics in OpenMetrics text format."""
-        text = self.metrics.exposition(self.log.bytes_written)
+        text = self.metrics.exposition(self.log_bytes)
         return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def specification(self, request: Request) -> Response:
         """Give the OpenAPI document made from the signature."""
-        return Response(self._openapi, media_type="application/json")
+        one = self.board.primary
+        document = openapi.document(self.board.config, one.intake, one.portrait)
+        return Response(write_json(document), media_type="application/json")
 
 
 def _request_id(request: Request) -> str:

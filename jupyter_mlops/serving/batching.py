@@ -1,7 +1,8 @@
 """Natural batching: whatever arrived while the last prediction ran is the next batch.
 
 There is no timer: a lone request is answered at once, and under load batches grow by themselves.
-The same thread predicts and writes the log, so one sync to the disk serves the whole batch.
+While a batch is predicted in the model's process, the one before is written to the log; one sync
+to the disk serves all batches that came back meanwhile.
 """
 
 from __future__ import annotations
@@ -15,22 +16,39 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.fields import has_missing
-from jupyter_mlops.serving.intake import Rows, merge
+from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
 from jupyter_mlops.serving.journal import JournalError
-from jupyter_mlops.serving.predictor import Answer, Predictor
+from jupyter_mlops.serving.model_process import Task
 from jupyter_mlops.serving.refusals import Refusal, quoted
 from jupyter_mlops.serving.trafficlog import Logged, TrafficLog
+from jupyter_mlops.serving.workers import Worker, WorkerLost, start
+from jupyter_mlops.workspace.errors import MLOpsError
 
-_NONCE = os.urandom(4).hex()
-_COUNTER = itertools.count()
+__all__ = ["Batcher", "Outcome", "new_request_id"]
+
+_nonce = os.urandom(4).hex()
+_counter = itertools.count()
+#: Times that a model's process may end in a row before nobody starts it again.
+CRASHES: Final = 5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+
+
+def _renew() -> None:
+    global _nonce
+    _nonce = os.urandom(4).hex()
+
+
+os.register_at_fork(after_in_child=_renew)
 
 
 def new_request_id() -> str:
     """Return an id that sorts by time and repeats in no other process: 11 + 8 + 6 hex digits."""
-    return f"{time.time_ns() // 1_000_000:011x}{_NONCE}{next(_COUNTER):06x}"
+    return f"{time.time_ns() // 1_000_000:011x}{_nonce}{next(_counter):06x}"
 
 
 @dataclass(frozen=True)
@@ -48,17 +66,17 @@ class _Waiting:
     future: asyncio.Future[Outcome]
 
 
-def _model_failed(waiting: _Waiting, error: Exception) -> Refusal:
-    """Log where and why the model failed; tell the caller what can be told without the data."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"
-    said = f"request {waiting.request_id}: {why} ({where.filename}:{where.lineno})"
-    print(said, file=sys.stderr, flush=True)
-    holes = [name for name, column in waiting.rows.inputs.items() if has_missing(column)]
-    hint = f" (missing values in {', '.join(map(quoted, holes[:5]))})" if holes else ""
-    return Refusal(
-        422, "E-SERVE-120", f"the model failed on these rows{hint}; the endpoint's log says why"
-    )
+@dataclass
+class _Lane:
+    """One process of the model, and what it does now."""
+
+    worker: Worker | None
+    busy: bool = False
+    crashes: int = 0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+Batch = list[_Waiting]
 
 
 class Batcher:
@@ -66,34 +84,76 @@ class Batcher:
 
     Parameters
     ----------
-    predictor : Predictor
+    task : Task
+        What a process of the model is started with.
+    workers : list of Worker
+        Those that run already.
     log : TrafficLog
     max_rows : int
         Rows predicted at once; a larger request goes alone.
     max_waiting : int
         Rows that may wait; more are refused with 429.
+    seconds : float
+        Time that a model has for one batch, before its process is ended.
     observe : callable
         ``observe(rows)`` after each batch, for metrics.
     """
 
     def __init__(
         self,
-        predictor: Predictor,
+        task: Task,
+        workers: list[Worker],
         log: TrafficLog,
         *,
         max_rows: int = 8192,
         max_waiting: int = 400_000,
+        seconds: float = 60.0,
         observe: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.predictor = predictor
+        self.task = task
+        self.portrait = workers[0].portrait
         self.log = log
         self.max_rows = max_rows
         self.max_waiting = max_waiting
+        self.seconds = seconds
         self.observe = observe
+        self.failed: MLOpsError | None = None
+        self.restarts = 0
+        self._lanes = [_Lane(worker) for worker in workers]
+        self._tasks: list[asyncio.Task[None]] = []
         self._waiting: deque[_Waiting] = deque()
+        #: Those whose neighbours shared a batch that ended the process: each goes alone.
+        self._alone: deque[_Waiting] = deque()
         self._waiting_rows = 0
-        self._busy = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
+        self._unlogged: list[tuple[Batch, list[Answer | Refusal]]] = []
+        self._logging = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="log")
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the model."""
+        return [lane.worker.pid for lane in self._lanes if lane.worker and not lane.worker.lost]
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for a process."""
+        return self._waiting_rows
+
+    @property
+    def ready(self) -> bool:
+        """Whether any process of the model would answer."""
+        return bool(self.pids)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits, runs or is being written down."""
+        busy = any(lane.busy for lane in self._lanes)
+        return not (busy or self._waiting or self._alone or self._unlogged or self._logging)
+
+    def begin(self) -> None:
+        """Take up work; called in the event loop, again without effect."""
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._work(lane)) for lane in self._lanes]
 
     async def answer(self, request_id: str, rows: Rows) -> Outcome:
         """Predict, log and return.
@@ -101,93 +161,235 @@ class Batcher:
         Raises
         ------
         Refusal
-            Too many rows wait (429), the model failed on these rows (422), or the answer could
-            not be logged (503).
+            Too many rows wait (429), the model failed on these rows (422), its process ended
+            (503) or took too long (504), or the answer could not be logged (503).
         """
+        if self.failed is not None:
+            raise Refusal(503, "E-SERVE-123", "the model's process ends again and again")
         if self._waiting_rows and self._waiting_rows + rows.count > self.max_waiting:
             raise Refusal(429, "E-SERVE-121", "too many rows are waiting: send them again later")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request_id, rows, future))
         self._waiting_rows += rows.count
-        if not self._busy:
-            self._next()
+        self.begin()
+        self._wake()
         return await future
 
-    def _next(self) -> None:
+    def _wake(self) -> None:
+        for lane in self._lanes:
+            if not lane.busy and not lane.wake.is_set():
+                lane.wake.set()
+                return
+
+    async def _work(self, lane: _Lane) -> None:
+        """Give one process of the model its batches, and replace it when it ends."""
+        while self.failed is None:
+            if lane.worker is None or lane.worker.lost:
+                await self._restart(lane)
+                continue
+            batch = self._next()
+            if not batch:
+                lane.busy = False
+                lane.wake.clear()
+                lane.worker.on_lost = lane.wake.set
+                await lane.wake.wait()
+                continue
+            lane.busy = True
+            if self._waiting:
+                self._wake()  # there is more than this process takes
+            await self._ask(lane, lane.worker, batch)
+
+    def _next(self) -> Batch:
+        if self._alone:
+            return [self._alone.popleft()]
         if not self._waiting:
-            self._busy = False
-            return
-        self._busy = True
+            return []
         batch = [self._waiting.popleft()]
         count = batch[0].rows.count
         while self._waiting and count + self._waiting[0].rows.count <= self.max_rows:
             count += self._waiting[0].rows.count
             batch.append(self._waiting.popleft())
         self._waiting_rows -= count
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._thread, self._work, batch)
-        work.add_done_callback(lambda done: self._settle(batch, done))
+        return batch
 
-    def _settle(self, batch: list[_Waiting], done: asyncio.Future[list[Outcome | Refusal]]) -> None:
-        error = done.exception()
-        if error is not None:  # ours, not the model's: that one is caught in _predict
-            traceback.print_exception(error)
-            results: list[Outcome | Refusal] = [
-                Refusal(500, "E-SERVE-190", "the endpoint failed; its log says why")
-            ] * len(batch)
+    async def _ask(self, lane: _Lane, worker: Worker, batch: Batch) -> None:
+        counts = [waiting.rows.count for waiting in batch]
+        parts = [waiting.rows for waiting in batch]
+        block = merge_blocks(parts)
+        message = {
+            "counts": counts,
+            "requests": [waiting.request_id for waiting in batch],
+            **({"columns": merge(parts)} if block is None else {"block": block}),
+        }
+        try:
+            told = await worker.ask(message, self.seconds)
+            results = _results(batch, told)
+        except (WorkerLost, TimeoutError, ValueError, KeyError, TypeError) as error:
+            worker.kill()
+            self._blame(batch, error)
+            return
+        lane.crashes = 0
+        self.observe(sum(counts))
+        self._unlogged.append((batch, results))
+        self._log_more()
+
+    def _blame(self, batch: Batch, error: Exception) -> None:
+        """Ask again for each alone; what ended the process alone is refused."""
+        if len(batch) > 1:
+            self._alone.extend(batch)
+            return
+        if isinstance(error, TimeoutError):
+            told = f"the model did not answer within {self.seconds:g} s"
+            refusal = Refusal(504, "E-SERVE-124", told)
         else:
-            results = done.result()
-        for waiting, result in zip(batch, results, strict=True):
-            if waiting.future.done():
-                continue  # the caller hung up; its rows are in the log all the same
-            if isinstance(result, Refusal):
-                waiting.future.set_exception(result)
-            else:
-                waiting.future.set_result(result)
-        self._next()
+            refusal = Refusal(
+                503, "E-SERVE-123", "the model's process ended on these rows; the log says more"
+            )
+        print(f"request {batch[0].request_id}: {refusal}", file=sys.stderr, flush=True)
+        _tell(batch[0], refusal)
 
-    def _work(self, batch: list[_Waiting]) -> list[Outcome | Refusal]:
-        """Predict and log a batch; runs in the predicting thread."""
-        answers = self._predict(batch)
+    async def _restart(self, lane: _Lane) -> None:
+        if lane.worker is not None:
+            lane.worker.close()
+            lane.worker = None
+            self.restarts += 1
+        lane.busy = True
+        if lane.crashes:
+            pause = _FIRST_PAUSE * 2 ** (lane.crashes - 1)
+            await asyncio.sleep(min(_LONGEST_PAUSE, pause))
+        lane.crashes += 1
+        try:
+            lane.worker = await asyncio.to_thread(start, self.task)
+        except MLOpsError as error:
+            if lane.crashes >= CRASHES:
+                self._fail(error)
+        except OSError as error:
+            print(f"no process can be started: {error}", file=sys.stderr, flush=True)
+
+    def _fail(self, error: MLOpsError) -> None:
+        self.failed = error
+        for waiting in (*self._alone, *self._waiting):
+            _tell(waiting, Refusal(503, "E-SERVE-123", "the model's process ends again and again"))
+        self._alone.clear()
+        self._waiting.clear()
+        self._waiting_rows = 0
+
+    def _log_more(self) -> None:
+        """Write down what came back, in the thread that does nothing else."""
+        if self._logging or not self._unlogged:
+            return
+        work, self._unlogged = self._unlogged, []
+        self._logging = True
+        done = asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
+        done.add_done_callback(lambda written: self._settle(work, written))
+
+    def _settle(
+        self,
+        work: list[tuple[Batch, list[Answer | Refusal]]],
+        written: asyncio.Future[list[Outcome | Refusal]],
+    ) -> None:
+        self._logging = False
+        self._log_more()
+        waiting = [one for batch, _ in work for one in batch]
+        error = written.exception()
+        if error is not None:  # ours, not the model's
+            traceback.print_exception(error)
+            refusal = Refusal(500, "E-SERVE-190", "the endpoint failed; its log says why")
+            results: list[Outcome | Refusal] = [refusal] * len(waiting)
+        else:
+            results = written.result()
+        for one, result in zip(waiting, results, strict=True):
+            _tell(one, result)
+
+    def _write(self, work: list[tuple[Batch, list[Answer | Refusal]]]) -> list[Outcome | Refusal]:
         results: list[Outcome | Refusal] = []
-        logged = []
-        for waiting, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, Refusal):
-                results.append(answer)
-                continue
-            # Callers may repeat their own request ids; predictions never share one.
-            prefix = new_request_id()
-            ids = [f"{prefix}-{row}" for row in range(waiting.rows.count)]
-            logged.append(Logged(waiting.request_id, ids, waiting.rows, answer))
-            results.append(Outcome(ids, answer))
+        logged: list[list[Logged]] = []
+        for batch, answers in work:
+            rows: list[Logged] = []
+            for waiting, answer in zip(batch, answers, strict=True):
+                if isinstance(answer, Refusal):
+                    results.append(answer)
+                    continue
+                # Callers may repeat their own request ids; predictions never share one.
+                prefix = new_request_id()
+                ids = [f"{prefix}-{row}" for row in range(waiting.rows.count)]
+                rows.append(Logged(waiting.request_id, ids, waiting.rows, answer))
+                results.append(Outcome(ids, answer))
+            if rows:
+                logged.append(rows)
         if logged:
             try:
-                self.log.append([logged])
+                self.log.append(logged)
             except JournalError as error:
                 print(error, file=sys.stderr, flush=True)
                 refusal = Refusal(
                     503, "E-SERVE-122", f"{error}: nothing is answered that is not logged"
                 )
                 return [r if isinstance(r, Refusal) else refusal for r in results]
-        self.observe(sum(waiting.rows.count for waiting in batch))
         return results
 
-    def _predict(self, batch: list[_Waiting]) -> list[Answer | Refusal]:
-        try:
-            whole = self.predictor(merge([waiting.rows for waiting in batch]))
-        except Exception as error:
-            if len(batch) > 1:
-                # One bad row must not fail its neighbours.
-                return [answer for waiting in batch for answer in self._predict([waiting])]
-            return [_model_failed(batch[0], error)]
-        parts: list[Answer | Refusal] = []
-        start = 0
-        for waiting in batch:
-            parts.append(whole.part(start, start + waiting.rows.count))
-            start += waiting.rows.count
-        return parts
+    async def drain(self, seconds: float) -> None:
+        """Finish what is under way, for so long."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not self.idle and loop.time() < until:
+            await asyncio.sleep(0.01)
 
     def close(self) -> None:
-        """Finish the batch in work and let go of the log."""
+        """Let go of the log and end the model's processes."""
+        for task in self._tasks:
+            if not task.get_loop().is_closed():
+                task.cancel()
         self._thread.shutdown(wait=True)
+        for lane in self._lanes:
+            if lane.worker is not None:
+                lane.worker.close()
         self.log.close()
+
+
+def _results(batch: Batch, told: dict[str, Any]) -> list[Answer | Refusal]:
+    """Read what a model's process answered to a batch."""
+    if "parts" in told:
+        parts = told["parts"]
+        if len(parts) != len(batch):
+            raise ValueError("the model's process answered other requests")
+        return [
+            _refused(waiting) if part.get("failed") else _checked(part, waiting.rows.count)
+            for waiting, part in zip(batch, parts, strict=True)
+        ]
+    whole = _checked(told, sum(waiting.rows.count for waiting in batch))
+    if len(batch) == 1:
+        return [whole]
+    results: list[Answer | Refusal] = []
+    start = 0
+    for waiting in batch:
+        results.append(whole.part(start, start + waiting.rows.count))
+        start += waiting.rows.count
+    return results
+
+
+def _checked(told: dict[str, Any], count: int) -> Answer:
+    answer = Answer(told["prediction"], told.get("probability"))
+    if len(answer.prediction) != count or (
+        answer.probability is not None and len(answer.probability) != count
+    ):
+        raise ValueError("the model's process answered other rows")
+    return answer
+
+
+def _refused(waiting: _Waiting) -> Refusal:
+    """Tell the caller what can be told without the data; the model's process logged the rest."""
+    holes = [name for name, column in waiting.rows.inputs.items() if has_missing(column)]
+    hint = f" (missing values in {', '.join(map(quoted, holes[:5]))})" if holes else ""
+    return Refusal(
+        422, "E-SERVE-120", f"the model failed on these rows{hint}; the endpoint's log says why"
+    )
+
+
+def _tell(waiting: _Waiting, result: Outcome | Refusal) -> None:
+    if waiting.future.done():
+        return  # the caller hung up; its rows are in the log all the same
+    if isinstance(result, Refusal):
+        waiting.future.set_exception(result)
+    else:
+        waiting.future.set_result(result)

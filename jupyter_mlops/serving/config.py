@@ -13,6 +13,41 @@ from jupyter_mlops.workspace.errors import Invalid
 FRESH = "hot"  # the folder of segments within an endpoint's traffic folder
 
 
+Role = Literal["primary", "canary", "shadow"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One version that an endpoint serves.
+
+    Attributes
+    ----------
+    model, version, digest : str
+    path : str
+        The MLflow model directory.
+    contract : {"observe", "enforce", "off"}
+        What happens to rows that break the model's contract, when it has one.
+    role : {"primary", "canary", "shadow"}
+        A canary answers a share of the requests; a shadow predicts and is compared, unheard.
+    weight : float
+        A canary's share, from 0 to 1.
+    """
+
+    model: str
+    version: str
+    digest: str
+    path: str
+    contract: Literal["observe", "enforce", "off"] = "observe"
+    role: Role = "primary"
+    weight: float = 0.0
+
+    @property
+    def same(self) -> tuple[str, ...]:
+        """What tells whether two of them can be the same processes."""
+        shadow = "shadow" if self.role == "shadow" else ""
+        return (self.model, self.version, self.digest, self.path, self.contract, shadow)
+
+
 @dataclass(frozen=True)
 class EndpointConfig:
     """The content of an endpoint's configuration file.
@@ -34,12 +69,20 @@ class EndpointConfig:
         Request columns logged as business key and event time.
     contract : {"observe", "enforce", "off"}
         What happens to rows that break the model's contract, when it has one.
-    takeover : bool
-        An older process of this endpoint has the port and will leave it to this one.
+    generation : int
+        Counts declarations of the endpoint.
+    beside : list of Deployment
+        Further versions: a canary, a shadow.
     hosts : list of str
         Further values of `Host` to accept, such as a proxy's.
     max_body, max_rows : int
         Limits of one request, in bytes and rows.
+    replicas : int
+        Processes of the model.
+    max_memory : int
+        Bytes each may take; 0 for as much as there is.
+    predict_seconds : float
+        Time that the model has for one batch, before its process is ended.
     """
 
     endpoint: str
@@ -54,19 +97,32 @@ class EndpointConfig:
     key: str | None = None
     time: str | None = None
     contract: Literal["observe", "enforce", "off"] = "observe"
-    takeover: bool = False
+    generation: int = 1
+    beside: list[Deployment] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)
     max_body: int = 32 << 20
     max_rows: int = 50_000
+    replicas: int = 1
+    max_memory: int = 0
+    predict_seconds: float = 60.0
+
+    @property
+    def primary(self) -> Deployment:
+        """The version that answers where no other does."""
+        return Deployment(self.model, self.version, self.digest, self.path, self.contract)
 
     @property
     def about(self) -> dict[str, str]:
         """What each response, metric and log segment says about the model."""
+        return self.about_of(self.primary)
+
+    def about_of(self, one: Deployment) -> dict[str, str]:
+        """What is said about one of the versions."""
         return {
             "endpoint": self.endpoint,
-            "model": self.model,
-            "version": self.version,
-            "digest": self.digest,
+            "model": one.model,
+            "version": one.version,
+            "digest": one.digest,
         }
 
     def write(self, path: Path) -> None:
@@ -87,7 +143,9 @@ class EndpointConfig:
             It is missing or holds something else.
         """
         try:
-            return cls(**json.loads(path.read_bytes()))
+            told = json.loads(path.read_bytes())
+            told["beside"] = [Deployment(**one) for one in told.get("beside", [])]
+            return cls(**told)
         except (OSError, ValueError, TypeError) as error:
             raise Invalid(
                 "the endpoint's configuration cannot be read",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time as clock
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sqlalchemy import select
 
+from jupyter_mlops.serving.config import Deployment, Role
 from jupyter_mlops.serving.places import make_token, read_state, state_path, token_path
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import (
@@ -77,6 +78,10 @@ class Endpoint(Result):
         memory_bytes, and traffic in buckets of five seconds.
     inputs : tuple of (str, str, bool)
         Name and type of each column it takes, and whether it must be there.
+    beside : tuple of Deployment
+        Canary and shadow.
+    replicas : int
+        Processes of each version.
     """
 
     name: str
@@ -99,6 +104,8 @@ class Endpoint(Result):
     live: dict[str, Any]
     inputs: tuple[tuple[str, str, bool], ...] = ()
     detailed: bool = True
+    beside: tuple[Deployment, ...] = ()
+    replicas: int = 1
 
     @property
     def ref(self) -> str:
@@ -133,11 +140,15 @@ def declare(
     key: str | None = None,
     time: str | None = None,
     contract: Mode | None = None,
+    canary: tuple[Served, float] | Literal["off"] | None = None,
+    shadow: Served | Literal["off"] | None = None,
+    replicas: int | None = None,
+    max_memory: int | None = None,
 ) -> int:
     """Record that an endpoint should serve a version; the agent makes it so.
 
-    Declaring what is served already changes nothing. `key`, `time`, `port` and `contract` stay
-    as they were declared before unless they are given.
+    Declaring what is served already changes nothing. What isn't given stays as it was declared
+    before; a canary or shadow that becomes the version served is no longer one.
 
     Parameters
     ----------
@@ -151,6 +162,14 @@ def declare(
         Request columns that are logged as business key and event time.
     contract : {"observe", "enforce", "off"}, optional
         What happens to rows that break the model's contract; as declared before, or observe.
+    canary : tuple of (ModelVersion, float), or "off", optional
+        A version that answers a share of the requests, above 0 and below 1.
+    shadow : ModelVersion or "off", optional
+        A version that predicts what is asked and is compared, unheard.
+    replicas : int, optional
+        Processes of each version.
+    max_memory : int, optional
+        Bytes each process may take; 0 for as much as there is.
 
     Returns
     -------
@@ -171,10 +190,10 @@ def declare(
             fix="choose one from 1024 to 65535, or leave it out to take a free one",
             code="E-SERVE-030",
         )
-    from jupyter_mlops.serving.modelfile import read_model_file
-
-    path = version.path(ws)
-    read_model_file(path)  # says now, and not in a log file, that a model cannot be served
+    if replicas is not None and not 1 <= replicas <= 64:
+        raise Invalid(f"an endpoint can't have {replicas} processes", "1 to 64 are possible",
+                      code="E-SERVE-035")  # fmt: skip
+    path = _checked(ws, version)
     token_sha256 = hashlib.sha256(make_token(ws, name).encode()).hexdigest()
     with ws.write() as tx:
         row = tx.session.get(EndpointRecord, name)
@@ -189,11 +208,14 @@ def declare(
             "key": key or (row.key if row else None),
             "time": time or (row.time if row else None),
             "port": port or (row.port if row else 0),
+            "replicas": replicas or (row.replicas if row else 1),
+            "max_memory": (row.max_memory if row else 0) if max_memory is None else max_memory,
         }
         if port:
             _check_port(tx.session, name, port)
         before = _declared_mode(tx.session, name)
         mode = contract or before
+        wanted["beside"] = _beside(ws, row.beside if row else [], version, mode, canary, shadow)
         if row is not None:
             same = all(getattr(row, column) == value for column, value in wanted.items())
             same = same and mode == before
@@ -215,10 +237,55 @@ def declare(
                 "generation": row.generation,
                 "digest": version.digest,
                 **({} if mode == "observe" else {"contract": mode}),
+                **{one["role"]: one["version"] for one in row.beside},
             },
-            inputs=[version.ref],
+            inputs=[version.ref, *(f"model:{o['model']}@{o['version']}" for o in row.beside)],
         )
         return row.generation
+
+
+def _checked(ws: Workspace, version: Served) -> Path:
+    """Where a version's files are; says now, and not in a log file, that it can't be served."""
+    from jupyter_mlops.serving.modelfile import read_model_file
+
+    path = version.path(ws)
+    read_model_file(path)
+    return path
+
+
+def _beside(
+    ws: Workspace,
+    before: list[dict[str, Any]],
+    primary: Served,
+    mode: Mode,
+    canary: tuple[Served, float] | Literal["off"] | None,
+    shadow: Served | Literal["off"] | None,
+) -> list[dict[str, Any]]:
+    """The versions that are to run beside the primary."""
+    kept = {one["role"]: {**one, "contract": mode} for one in before}
+    told: dict[Role, tuple[Served, float] | Literal["off"] | None] = {
+        "canary": canary,
+        "shadow": (shadow, 0.0) if shadow is not None and shadow != "off" else shadow,
+    }
+    for role, given in told.items():
+        if given == "off":
+            kept.pop(role, None)
+        elif given is not None:
+            version, weight = given
+            if role == "canary" and not 0 < weight < 1:
+                raise Invalid(
+                    f"a canary can't answer {weight:.0%} of the requests",
+                    fix="write for example 4:10%; to have it answer all, serve that version",
+                    code="E-SERVE-036",
+                )
+            kept[role] = asdict(
+                Deployment(
+                    version.name, str(version.version), version.digest,
+                    str(_checked(ws, version)), mode, role, weight,
+                )
+            )  # fmt: skip
+    same = (primary.name, str(primary.version))
+    return [one for one in kept.values() if (one["model"], one["version"]) != same]
 
 
 def contract_mode(ws: Workspace, name: str) -> Mode:
@@ -297,7 +364,7 @@ def _check_port(session: Any, name: str, port: int) -> None:
 def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint:
     live: dict[str, Any] = {}
     if row.serving is not None:
-        live = read_state(state_path(ws, row.name, row.serving))
+        live = read_state(state_path(ws, row.name))
         if live.get("pid") != row.pid:
             live = {}
         elif clock.time() - live.get("at", 0) > 10:
@@ -333,6 +400,8 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
         live=live,
         inputs=inputs,
         detailed=detailed,
+        beside=tuple(Deployment(**one) for one in row.beside),
+        replicas=row.replicas,
     )
 
 

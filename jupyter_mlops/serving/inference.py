@@ -12,8 +12,8 @@ from jupyter_mlops.serving.batching import Outcome
 from jupyter_mlops.serving.fields import Array, Field
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.jsonbody import read_json, write_json
-from jupyter_mlops.serving.predictor import Predictor
 from jupyter_mlops.serving.refusals import Refusal, quoted
+from jupyter_mlops.serving.workers import Portrait
 
 BINARY_HEADER = "inference-header-content-length"
 TENSOR = "input"
@@ -334,7 +334,7 @@ def _pack(array: Array, datatype: str) -> bytes:
     return b"".join(struct.pack("<I", len(text)) + text for text in texts)
 
 
-def describe(intake: Intake, predictor: Predictor, about: Mapping[str, str]) -> dict[str, Any]:
+def describe(intake: Intake, portrait: Portrait, about: Mapping[str, str]) -> dict[str, Any]:
     """Return the V2 metadata of the served model."""
     if intake.tensor:
         inputs = [
@@ -351,11 +351,11 @@ def describe(intake: Intake, predictor: Predictor, about: Mapping[str, str]) -> 
             for name in dict.fromkeys((intake.key, intake.time))
             if name and name not in intake.names
         ]
-    labels = np.asarray(getattr(predictor.model, "classes_", np.zeros(0)))
+    labels = np.asarray(np.zeros(0) if portrait.labels is None else portrait.labels)
     outputs = [{"name": "prediction", "datatype": datatype_of(labels), "shape": [-1]}]
-    if predictor.classes is not None:
-        many = len(predictor.classes) != 2
-        shape = [-1, len(predictor.classes)] if many else [-1]
+    if portrait.classes is not None:
+        many = len(portrait.classes) != 2
+        shape = [-1, len(portrait.classes)] if many else [-1]
         outputs.append({"name": "probability", "datatype": "FP64", "shape": shape})
     outputs.append({"name": "prediction_id", "datatype": "BYTES", "shape": [-1]})
     return {

@@ -10,6 +10,7 @@ can tell a finished segment from one in use.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import struct
 import zlib
@@ -22,6 +23,7 @@ import pyarrow as pa
 _FRAME = struct.Struct("<4sIQ")
 _MAGIC = b"JMF1"
 SUFFIX = ".frames"
+TOGETHER = "in"  # the column that holds all of a model's columns, where they are doubles
 
 
 class JournalError(Exception):
@@ -163,7 +165,21 @@ def read_segment(path: Path) -> Reading:
             batches.append(pa.ipc.read_record_batch(payload, schema))
         at = stop
     table = None if schema is None else pa.Table.from_batches(batches, schema=schema)
+    if table is not None and schema is not None and TOGETHER in schema.names:
+        table = _parted(table, json.loads(schema.metadata[b"columns"]))
     return Reading(table, len(view) - at, damaged)
+
+
+def _parted(table: pa.Table, names: list[str]) -> pa.Table:
+    """Give each column of doubles that were kept together a column of its own."""
+    place = table.schema.get_field_index(TOGETHER)
+    # A list column may be in several pieces, and flat they are one.
+    flat = table.column(place).combine_chunks().flatten()
+    block = flat.to_numpy(zero_copy_only=False).reshape(-1, len(names))
+    table = table.remove_column(place)
+    for name, column in zip(names, block.T, strict=True):
+        table = table.append_column(f"in.{name}", pa.array(column, from_pandas=True))
+    return table
 
 
 def abandoned(path: Path) -> bool:

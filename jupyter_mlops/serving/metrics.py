@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psutil
@@ -24,6 +26,11 @@ class Metrics:
     ----------
     about : dict of str to str
         Endpoint, model, version and digest; becomes an info metric.
+
+    Attributes
+    ----------
+    processes : callable
+        Ids of the model's processes, whose time and memory count as the endpoint's.
     """
 
     def __init__(self, about: dict[str, str]) -> None:
@@ -31,7 +38,7 @@ class Metrics:
         self._requests = Counter(
             "mlops_requests",
             "Requests answered.",
-            ["protocol", "status"],
+            ["protocol", "status", "version"],
             registry=self.registry,
         )
         self._rows = Counter("mlops_rows", "Rows predicted and logged.", registry=self.registry)
@@ -60,9 +67,13 @@ class Metrics:
         self._cpu = Counter(
             "mlops_cpu_seconds", "Processor time.", unit="seconds", registry=self.registry
         )
-        Info("mlops_model", "What is served.", registry=self.registry).info(about)
-        self._children: dict[tuple[str, int], Counter] = {}
+        self._info = Info("mlops_model", "What is served.", registry=self.registry)
+        self.name(about)
+        self._children: dict[tuple[str, int, str], Counter] = {}
+        self.processes: Callable[[], Iterable[int]] = tuple
         self._process = psutil.Process()
+        self._models: dict[int, psutil.Process] = {}
+        self._spent: dict[int, float] = {}
         self._cpu_before = 0.0
         times = self._process.cpu_times()
         self._cpu_at = (time.monotonic(), times.user + times.system)
@@ -73,12 +84,16 @@ class Metrics:
         self._latencies: deque[float] = deque(maxlen=4096)
         self._buckets: deque[list[float]] = deque(maxlen=BUCKETS)
 
-    def request(self, protocol: str, status: int, seconds: float, rows: int) -> None:
+    def name(self, about: dict[str, str]) -> None:
+        """Say what is served from now on."""
+        self._info.info(about)
+
+    def request(self, protocol: str, status: int, version: str, seconds: float, rows: int) -> None:
         """Count one request; `rows` is 0 when it was refused."""
-        child = self._children.get((protocol, status))
+        child = self._children.get((protocol, status, version))
         if child is None:
-            child = self._requests.labels(protocol, str(status))
-            self._children[protocol, status] = child
+            child = self._requests.labels(protocol, str(status), version)
+            self._children[protocol, status, version] = child
         child.inc()
         self.requests += 1
         bucket = self._bucket()
@@ -111,7 +126,15 @@ class Metrics:
         with self._process.oneshot():
             times = self._process.cpu_times()
             memory = self._process.memory_info().rss
-        cpu = times.user + times.system
+        for pid in self.processes():
+            with contextlib.suppress(psutil.Error):
+                known = self._models.setdefault(pid, psutil.Process(pid))
+                with known.oneshot():
+                    spent = known.cpu_times()
+                    memory += known.memory_info().rss
+                self._spent[pid] = spent.user + spent.system
+        # What processes that have ended spent was spent all the same.
+        cpu = times.user + times.system + sum(self._spent.values())
         self._cpu.inc(max(0.0, cpu - self._cpu_before))
         self._cpu_before = max(cpu, self._cpu_before)
         self._memory.set(memory)

@@ -8,12 +8,12 @@ from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.serving.intake import Intake
 
 if TYPE_CHECKING:
-    from jupyter_mlops.serving.predictor import Predictor
+    from jupyter_mlops.serving.workers import Portrait
 
 Schema = dict[str, Any]
 
 
-def document(config: EndpointConfig, intake: Intake, predictor: Predictor) -> Schema:
+def document(config: EndpointConfig, intake: Intake, portrait: Portrait) -> Schema:
     """Return the document of `GET /openapi.json`.
 
     Parameters
@@ -21,7 +21,7 @@ def document(config: EndpointConfig, intake: Intake, predictor: Predictor) -> Sc
     config : EndpointConfig
     intake : Intake
         The signature.
-    predictor : Predictor
+    portrait : Portrait
         Tells whether there are probabilities.
     """
     model = f"/v2/models/{config.endpoint}"
@@ -64,7 +64,7 @@ def document(config: EndpointConfig, intake: Intake, predictor: Predictor) -> Sc
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": {
                 "Error": _ERROR,
-                "Answer": _answer(predictor),
+                "Answer": _answer(portrait),
                 "V2Answer": _V2_ANSWER,
             },
         },
@@ -249,7 +249,7 @@ def _v2_request() -> Schema:
     }
 
 
-def _answer(predictor: Predictor) -> Schema:
+def _answer(portrait: Portrait) -> Schema:
     properties: Schema = {
         "predictions": {"type": "array"},
         "prediction_ids": {"type": "array", "items": {"type": "string"}},
@@ -257,8 +257,8 @@ def _answer(predictor: Predictor) -> Schema:
         "request_id": {"type": "string"},
         "warnings": {"type": "array", "items": {"type": "string"}},
     }
-    if predictor.classes is not None:
-        binary = len(predictor.classes) == 2
+    if portrait.classes is not None:
+        binary = len(portrait.classes) == 2
         one = {"type": "number"}
         properties["classes"] = {"type": "array"}
         properties["probabilities"] = {

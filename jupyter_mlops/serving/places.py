@@ -48,9 +48,9 @@ def token_path(ws: Workspace, name: str) -> Path:
     return ws.home / "secrets" / f"endpoint-{name}"
 
 
-def state_path(ws: Workspace, name: str, generation: int) -> Path:
-    """Return where the process of a generation keeps its state."""
-    return ws.home / "run" / f"endpoint-{name}.{generation}.json"
+def state_path(ws: Workspace, name: str) -> Path:
+    """Return where an endpoint's process keeps its state."""
+    return ws.home / "run" / f"endpoint-{name}.json"
 
 
 def read_state(path: Path) -> dict[str, Any]:

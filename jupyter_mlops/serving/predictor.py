@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.fields import Array, Field
 
 # scikit-learn's classifiers whose `predict` is by definition the class of highest probability,
@@ -30,27 +30,6 @@ _ARGMAX = frozenset(
         "RandomForestClassifier",
     }
 )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model said.
-
-    Attributes
-    ----------
-    prediction : array, shape (n,)
-        Class labels, or numbers of a regression.
-    probability : array of float64, optional
-        Shape (n,): probability of the second of two classes. Shape (n, k): of each of k classes.
-    """
-
-    prediction: Array
-    probability: Array | None
-
-    def part(self, start: int, stop: int) -> Answer:
-        """Return the answer to rows `start` to `stop`."""
-        probability = None if self.probability is None else self.probability[start:stop]
-        return Answer(self.prediction[start:stop], probability)
 
 
 class Predictor:
@@ -104,10 +83,26 @@ class Predictor:
         """
         count = len(next(iter(inputs.values())))
         given = self._stack(inputs) if self.as_array else self._frame(inputs)
+        return self._counted(given, count)
+
+    def _counted(self, given: Any, count: int) -> Answer:
         answer = self._ask(given)
         if len(answer.prediction) != count:
             raise ValueError(f"the model gave {len(answer.prediction)} answers to {count} rows")
         return answer
+
+    def named(self, block: Array) -> dict[str, Array]:
+        """Return the rows of a block, shape (columns, n), by the columns' names."""
+        return dict(zip((field.name for field in self.fields), block, strict=True))
+
+    def of_block(self, block: Array) -> Answer:
+        """Predict rows whose columns are doubles in one piece, shape (columns, n)."""
+        # Column after column in memory, as `_stack` and a data frame have it.
+        given: Any = block.T
+        if not self.as_array:
+            names = [field.name for field in self.fields]
+            given = pd.DataFrame(given, columns=names, copy=False)
+        return self._counted(given, block.shape[1])
 
     def _ask(self, given: Any) -> Answer:
         if self._labels is None:

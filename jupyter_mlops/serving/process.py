@@ -1,7 +1,8 @@
 """The endpoint process: ``python -m jupyter_mlops.serving.process --config FILE``.
 
-It loads one model, listens on 127.0.0.1 and keeps a small state file that the agent and the
-views read. It needs neither the store nor MLflow, and lives on when whoever started it dies.
+It is the gateway: it listens on 127.0.0.1, checks who asks and what, has the model's own process
+predict, writes the log, and keeps a small state file that the agent and the views read. It never
+opens a model, needs neither the store nor MLflow, and lives on when whoever started it dies.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.workspace.errors import Conflict, MLOpsError, Unavailable
+
+if TYPE_CHECKING:
+    from jupyter_mlops.serving.application import Endpoint
 
 WRONG = 78  # sysexits.h EX_CONFIG: starting again would fail again
 TAKEN = 75  # EX_TEMPFAIL: another process serves this already
@@ -84,12 +88,8 @@ def only_one(config: EndpointConfig) -> int:
     return handle
 
 
-def take_port(port: int, *, takeover: bool = False) -> socket.socket:
+def take_port(port: int) -> socket.socket:
     """Reserve a port on 127.0.0.1 without listening yet.
-
-    Processes of one user can share it, so that a new version takes over from the old one
-    without a moment in which nobody listens. Unless this is such a takeover, somebody else on
-    the port is an error.
 
     Raises
     ------
@@ -97,9 +97,7 @@ def take_port(port: int, *, takeover: bool = False) -> socket.socket:
         Another program has the port.
     """
     try:
-        if port and not takeover:
-            _bind(port, shared=False).close()
-        return _bind(port, shared=True)
+        return _bind(port)
     except OSError as error:
         reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
         raise Unavailable(
@@ -110,11 +108,9 @@ def take_port(port: int, *, takeover: bool = False) -> socket.socket:
         ) from error
 
 
-def _bind(port: int, *, shared: bool) -> socket.socket:
+def _bind(port: int) -> socket.socket:
     taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared and hasattr(socket, "SO_REUSEPORT"):
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         taken.bind(("127.0.0.1", port))
     except OSError:
@@ -123,8 +119,8 @@ def _bind(port: int, *, shared: bool) -> socket.socket:
     return taken
 
 
-def build(config: EndpointConfig) -> Any:
-    """Load the model and return its `Endpoint`.
+def build(config: EndpointConfig) -> Endpoint:
+    """Start the model's processes and return the endpoint before them.
 
     Raises
     ------
@@ -132,40 +128,73 @@ def build(config: EndpointConfig) -> Any:
         The model cannot be served; the sentence says why.
     """
     from jupyter_mlops.serving.application import Endpoint
-    from jupyter_mlops.serving.intake import Intake
-    from jupyter_mlops.serving.loading import open_model, warm_up
-    from jupyter_mlops.serving.modelfile import read_model_file
-    from jupyter_mlops.serving.predictor import Predictor
-    from jupyter_mlops.serving.trafficlog import TrafficLog
 
-    file = read_model_file(Path(config.path))
-    predictor = Predictor(open_model(file, config.digest), file.fields, tensor=file.tensor)
-    intake = Intake(
-        file.fields,
-        tensor=file.tensor,
-        key=config.key,
-        time=config.time,
-        max_rows=config.max_rows,
-    )
-    warm_up(predictor, file, intake)
-    log = TrafficLog(
-        Path(config.traffic),
-        file.fields,
-        labels=predictor.labels,
-        many=predictor.task == "multiclass",
-        about=config.about,
-    )
-    if not log.ready():
-        raise Unavailable(
-            "the traffic log cannot be written",
-            "the disk is full or read-only",
-            "make room or choose another traffic folder",
-            code="E-SERVE-023",
-        )
-    return Endpoint(config, predictor, intake, log)
+    return Endpoint(config)
 
 
-async def serve(endpoint: Any, listener: socket.socket, state: StateFile) -> None:
+class Declared:
+    """The configuration file, which the agent writes anew when something else is declared.
+
+    Parameters
+    ----------
+    path : Path
+    endpoint : Endpoint
+    """
+
+    def __init__(self, path: Path, endpoint: Endpoint) -> None:
+        self.path = path
+        self.endpoint = endpoint
+        self.failed: dict[str, Any] | None = None
+        self._seen = self._stamp()
+        self._news = False
+
+    def news(self) -> bool:
+        """Whether something came of it since this was last asked."""
+        news, self._news = self._news, False
+        return news
+
+    def _stamp(self) -> tuple[int, int]:
+        try:
+            about = self.path.stat()
+        except OSError:
+            return (0, 0)
+        return about.st_mtime_ns, about.st_ino
+
+    async def follow(self) -> None:
+        """Serve what is declared, if that changed; what fails leaves all as it was."""
+        stamp = self._stamp()
+        if stamp in (self._seen, (0, 0)):
+            return
+        self._seen, self._news = stamp, True
+        generation = -1
+        try:
+            config = EndpointConfig.read(self.path)
+            generation = config.generation
+            if generation == self.endpoint.board.config.generation:
+                return
+            await self.endpoint.board.apply(config)
+            self.failed = None
+        except MLOpsError as error:
+            print(error, file=sys.stderr, flush=True)
+            self.failed = {"generation": generation, "error": error.as_dict()}
+        except Exception as error:
+            traceback.print_exc()
+            self.failed = {"generation": generation, "error": unexpected(error)}
+
+
+def unexpected(error: Exception) -> dict[str, str]:
+    """What is told of an error that nobody foresaw."""
+    return {
+        "code": "E-SERVE-024",
+        "what": "the model cannot be loaded",
+        "why": f"{type(error).__name__}: {str(error)[:200]}",
+        "fix": "the endpoint's log holds the details",
+    }
+
+
+async def serve(
+    endpoint: Endpoint, listener: socket.socket, state: StateFile, declared: Declared
+) -> None:
     """Listen until the process is told to stop, then finish what is under way."""
     import uvicorn
 
@@ -193,26 +222,47 @@ async def serve(endpoint: Any, listener: socket.socket, state: StateFile) -> Non
             timeout_graceful_shutdown=20,
         )
     )
+    endpoint.board.begin()
+    hurry = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hurry.set)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     fields = {"port": port, "url": f"http://127.0.0.1:{port}"}
+
+    def tell(**more: Any) -> None:
+        counted = endpoint.metrics.state(endpoint.log_bytes)
+        about = endpoint.board.config.about
+        told = endpoint.board.told()
+        state.write(**fields, **about, **counted, **told, failed=declared.failed, **more)
+
+    following: asyncio.Task[None] | None = None
     while not running.done():
         if server.started:
-            state.write(ready=True, **fields, **endpoint.metrics.state(endpoint.log.bytes_written))
+            endpoint.board.watch()
+            if following is None or following.done():
+                following = asyncio.create_task(declared.follow())
+                # Once it is served, say so at once.
+                following.add_done_callback(lambda _: hurry.set() if declared.news() else None)
+            tell(ready=True)
+        hurry.clear()
+        wake = asyncio.create_task(hurry.wait())
         pause = STATE_SECONDS if server.started else 0.01
-        await asyncio.wait([running], timeout=pause)
+        await asyncio.wait([running, wake], timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        wake.cancel()
     await running
-    endpoint.batcher.close()
-    state.write(
-        ready=False, stopped=True, **fields, **endpoint.metrics.state(endpoint.log.bytes_written)
-    )
+    await endpoint.board.drain(20.0)
+    endpoint.board.close()
+    tell(ready=False, stopped=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the endpoint; return the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m jupyter_mlops.serving.process")
     parser.add_argument("--config", required=True, type=Path)
+    given = parser.parse_args(arguments)
+    # The agent hurries a process that may not listen for that yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        config = EndpointConfig.read(parser.parse_args(arguments).config)
+        config = EndpointConfig.read(given.config)
         lock = only_one(config)
     except Conflict as error:
         print(error, file=sys.stderr)
@@ -225,7 +275,7 @@ def main(arguments: list[str] | None = None) -> int:
     # A model's warnings at each request would fill the log and cost more than its arithmetic.
     warnings.simplefilter("ignore")
     try:
-        listener = take_port(config.port, takeover=config.takeover)
+        listener = take_port(config.port)
         endpoint = build(config)
     except MLOpsError as error:
         print(error, file=sys.stderr)
@@ -233,13 +283,7 @@ def main(arguments: list[str] | None = None) -> int:
         return WRONG
     except Exception as error:
         traceback.print_exc()
-        what = {
-            "code": "E-SERVE-024",
-            "what": "the model cannot be loaded",
-            "why": f"{type(error).__name__}: {str(error)[:200]}",
-            "fix": "the endpoint's log holds the details",
-        }
-        state.write(ready=False, error=what)
+        state.write(ready=False, error=unexpected(error))
         return WRONG
     try:
         import uvloop
@@ -247,7 +291,7 @@ def main(arguments: list[str] | None = None) -> int:
         run: Any = uvloop.run
     except ImportError:  # Windows
         run = asyncio.run
-    run(serve(endpoint, listener, state))
+    run(serve(endpoint, listener, state, Declared(given.config, endpoint)))
     os.close(lock)
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Float, Integer, String
+from sqlalchemy import BigInteger, Float, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jupyter_mlops.workspace.records import Base, JSONValue, UTCDateTime, utcnow
@@ -33,6 +33,10 @@ class EndpointRecord(Base):
     key: Mapped[str | None] = mapped_column(String(255))
     time: Mapped[str | None] = mapped_column(String(255))
     port: Mapped[int] = mapped_column(Integer)
+    #: Further versions, as `serving.config.Deployment` says them: a canary, a shadow.
+    beside: Mapped[list[dict[str, Any]]] = mapped_column(JSONValue, default=list)
+    replicas: Mapped[int] = mapped_column(Integer, default=1)
+    max_memory: Mapped[int] = mapped_column(BigInteger, default=0)
     token_sha256: Mapped[str] = mapped_column(String(64))
     actor: Mapped[str] = mapped_column(String(255))
     declared_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
+    from jupyter_mlops.models import ModelVersion
     from jupyter_mlops.serving import Endpoint, Endpoints, Feedback, Predictions
     from jupyter_mlops.workspace import Workspace
 
@@ -21,6 +22,10 @@ def serve(
     key: str | None = None,
     time: str | None = None,
     contract: Literal["observe", "enforce", "off"] | None = None,
+    canary: str | None = None,
+    shadow: str | None = None,
+    replicas: int | None = None,
+    memory: str | None = None,
 ) -> Endpoint:
     """Serve a registered model over HTTP, and wait until it answers.
 
@@ -43,18 +48,86 @@ def serve(
     contract : str
         Rows that break the model's contract are counted (observe, when nothing is said),
         refused where a rule has no exceptions (enforce), or not looked at (off).
+    canary : str
+        A version that answers a share of the requests, such as 4:10%, the same one for the same
+        key; it is withdrawn by itself when it does worse. `off` ends it.
+    shadow : str
+        A version that predicts what is asked, and is compared with what is answered. `off` ends
+        it.
+    replicas : int
+        Processes of each version; 1 when nothing is said.
+    memory : str
+        What each process may take at most, such as 2GB.
 
     Examples
     --------
     >>> %mlops serve delay@champion --key flight_id --time time_hour
+    >>> %mlops serve delay@3 --canary 4:10%
     """
     from jupyter_mlops import agent, models, serving
 
     version = models.get(ws, model)
     generation = serving.declare(
-        ws, version, name, port=port, key=key, time=time, contract=contract
+        ws,
+        version,
+        name,
+        port=port,
+        key=key,
+        time=time,
+        contract=contract,
+        canary=_canary(ws, version.name, canary),
+        shadow=_shadow(ws, version.name, shadow),
+        replicas=replicas,
+        max_memory=None if memory is None else _bytes(memory),
     )
     return agent.bring_up(ws, name or version.name, generation)
+
+
+def _version(ws: Workspace, model: str, told: str) -> ModelVersion:
+    """A version by its number or alias, or as ``model@version``."""
+    from jupyter_mlops import models
+
+    return models.get(ws, told if "@" in told else f"{model}@{told}")
+
+
+def _shadow(ws: Workspace, model: str, told: str | None) -> ModelVersion | Literal["off"] | None:
+    if told is None or told == "off":
+        return None if told is None else "off"
+    return _version(ws, model, told)
+
+
+def _bytes(told: str) -> int:
+    from dask.utils import parse_bytes
+
+    try:
+        return int(parse_bytes(told))
+    except ValueError:
+        from jupyter_mlops.workspace import Invalid
+
+        raise Invalid(
+            f"--memory can't be {told!r}", fix="write for example 2GB", code="E-SERVE-038"
+        ) from None
+
+
+def _canary(
+    ws: Workspace, model: str, told: str | None
+) -> tuple[ModelVersion, float] | Literal["off"] | None:
+    if told is None or told == "off":
+        return None if told is None else "off"
+    named, _, share = told.rpartition(":")
+    try:
+        weight = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+    except ValueError:
+        named = ""
+    if not named:
+        from jupyter_mlops.workspace import Invalid
+
+        raise Invalid(
+            f"--canary can't be {told!r}",
+            fix="write a version and its share, such as 4:10%",
+            code="E-SERVE-037",
+        )
+    return _version(ws, model, named), weight
 
 
 @verb("endpoints")

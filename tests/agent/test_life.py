@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 import served
 from living import Version, kill, until, up
@@ -110,9 +109,9 @@ def test_another_version_takes_over_without_a_refused_request(
 
     serving.declare(ws, replace(version, version=2))
     until(lambda: ask() == "2")
-    until(lambda: not psutil.pid_exists(first.pid or 0))
     assert [ask() for _ in range(5)] == ["2"] * 5
-    assert serving.get(ws, "delay").url == first.url
+    until(lambda: serving.get(ws, "delay").serves == "2")
+    assert (serving.get(ws, "delay").url, serving.get(ws, "delay").pid) == (first.url, first.pid)
     logged = serving.traffic.read(ws, "delay").collect()
     assert dict(zip(logged["prediction_id"], logged["version"], strict=True)) == answered
 

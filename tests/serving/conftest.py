@@ -49,7 +49,7 @@ def client(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[se
         yield client
     server.should_exit = True
     thread.join(10)
-    endpoint.batcher.close()
+    endpoint.board.close()
 
 
 @pytest.fixture(scope="session")

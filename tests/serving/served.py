@@ -41,7 +41,12 @@ def late(table: pd.DataFrame) -> np.ndarray:
 
 
 def save_model(
-    path: Path, table: pd.DataFrame, target: Any, final: Any = None, **more: Any
+    path: Path,
+    table: pd.DataFrame,
+    target: Any,
+    final: Any = None,
+    encoder: Any = None,
+    **more: Any,
 ) -> Path:
     """Fit a pipeline and save it as an MLflow model in skops format."""
     import mlflow
@@ -55,7 +60,7 @@ def save_model(
     words = [c for c in table if c not in numbers]
     model = make_pipeline(
         make_column_transformer(
-            (OneHotEncoder(handle_unknown="ignore"), words), (StandardScaler(), numbers)
+            (encoder or OneHotEncoder(handle_unknown="ignore"), words), (StandardScaler(), numbers)
         ),
         final or LogisticRegression(),
     ).fit(table, target)

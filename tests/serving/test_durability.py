@@ -84,7 +84,7 @@ def test_a_full_disk_leaves_the_segment_as_it_was(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_a_503_and_mends_by_itself(client: served.Client) -> None:
     body = {"dataframe_records": [{"hour": 7, "distance": 1.0, "carrier": "UA"}]}
-    log = client.endpoint.log
+    log = client.endpoint.board.primary.log
     size = log._current().size
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

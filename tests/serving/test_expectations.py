@@ -67,7 +67,7 @@ def door(model: Path, folder: Path, mode: str) -> Iterator[served.Client]:
     finally:
         server.should_exit = True
         thread.join()
-        endpoint.batcher.close()
+        endpoint.board.close()
 
 
 def ask(client: served.Client, *rows: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
 from pathlib import Path
@@ -157,6 +158,7 @@ def test_a_model_of_an_array_takes_matrices(tmp_path: Path) -> None:
     from mlflow.models import infer_signature
     from sklearn.linear_model import LogisticRegression
 
+    from jupyter_mlops.serving.batching import Outcome
     from jupyter_mlops.serving.inference import Question
     from jupyter_mlops.serving.invocations import read_invocation
     from jupyter_mlops.serving.process import build
@@ -174,15 +176,24 @@ def test_a_model_of_an_array_takes_matrices(tmp_path: Path) -> None:
     endpoint = build(served.config(tmp_path / "m", tmp_path))
     rows = features[:5]
     asked = [
-        read_invocation({"instances": rows.tolist()}, endpoint.intake),
-        read_invocation({"inputs": rows.tolist()}, endpoint.intake),
+        read_invocation({"instances": rows.tolist()}, endpoint.board.primary.intake),
+        read_invocation({"inputs": rows.tolist()}, endpoint.board.primary.intake),
     ]
     for shape, data in (([5, 4], rows.tolist()), ([5, 4], rows.ravel().tolist())):
         tensor = {"name": "x", "shape": shape, "datatype": "FP64", "data": data}
         asked.append(
-            Question(json.dumps({"inputs": [tensor]}).encode(), None, endpoint.intake).rows
+            Question(
+                json.dumps({"inputs": [tensor]}).encode(), None, endpoint.board.primary.intake
+            ).rows
         )
-    for question in asked:
-        answer = endpoint.predictor(question.inputs)
-        assert np.array_equal(answer.prediction, model.predict(rows))
-        assert np.array_equal(answer.probability, model.predict_proba(rows))
+
+    async def answers() -> list[Outcome]:
+        questions = enumerate(asked)
+        return await asyncio.gather(
+            *(endpoint.board.primary.batcher.answer(str(n), q) for n, q in questions)
+        )
+
+    for outcome in asyncio.run(answers()):
+        assert np.array_equal(outcome.answer.prediction, model.predict(rows))
+        assert np.array_equal(outcome.answer.probability, model.predict_proba(rows))
+    endpoint.board.close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pytest
 import served
 from mlflow.pyfunc import scoring_server
@@ -171,21 +171,32 @@ def test_a_whole_number_written_as_a_float_is_an_integer(client: served.Client) 
     assert as_float.json()["probabilities"] == as_integer.json()["probabilities"]
 
 
-def test_a_bad_row_does_not_fail_requests_beside_it(client: served.Client) -> None:
-    from jupyter_mlops.serving.batching import _Waiting
+def test_a_bad_row_does_not_fail_requests_beside_it(
+    client: served.Client, model: Path, tmp_path: Path
+) -> None:
     from jupyter_mlops.serving.invocations import read_invocation
+    from jupyter_mlops.serving.process import build
     from jupyter_mlops.serving.refusals import Refusal
 
-    endpoint = client.endpoint
-    rows = [
-        read_invocation({"dataframe_records": [{**ROW, "distance": d}]}, endpoint.intake)
-        for d in (100.0, None, 300.0)
-    ]
-    batch = [_Waiting(str(n), r, None) for n, r in enumerate(rows)]
-    first, second, third = endpoint.batcher._work(batch)
+    endpoint = build(served.config(model, tmp_path))
+    batches = []
+    endpoint.board.primary.batcher.observe = batches.append
+    bodies = [{"dataframe_records": [{**ROW, "distance": d}]} for d in (100.0, None, 300.0)]
+    rows = [read_invocation(body, endpoint.board.primary.intake) for body in bodies]
+
+    async def answers() -> list[Any]:
+        asked = (endpoint.board.primary.batcher.answer(str(n), one) for n, one in enumerate(rows))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    first, second, third = asyncio.run(answers())
+    endpoint.board.close()
+    assert batches == [3]  # they were asked together
     assert isinstance(second, Refusal)
-    assert np.array_equal(first.answer.prediction, endpoint.predictor(rows[0].inputs).prediction)
+    assert second.status == 422
     assert len(first.ids) == len(third.ids) == 1
+    alone = post(client, bodies[0]).json()
+    assert first.answer.prediction.tolist() == alone["predictions"]
+    assert first.answer.probability.tolist() == alone["probabilities"]
 
 
 def test_limits_of_bytes_and_rows(client: served.Client) -> None:

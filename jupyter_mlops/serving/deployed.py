@@ -1,0 +1,272 @@
+"""A version of a model as an endpoint serves it: its processes, its contract, its log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from jupyter_mlops.serving.answers import Answer
+from jupyter_mlops.serving.batching import Batcher, Outcome, new_request_id
+from jupyter_mlops.serving.config import Deployment, EndpointConfig
+from jupyter_mlops.serving.expectations import Expectations
+from jupyter_mlops.serving.intake import Intake, Rows
+from jupyter_mlops.serving.metrics import Metrics
+from jupyter_mlops.serving.model_process import Task
+from jupyter_mlops.serving.modelfile import read_model_file
+from jupyter_mlops.serving.refusals import Refusal
+from jupyter_mlops.serving.trafficlog import TrafficLog
+from jupyter_mlops.serving.workers import start
+from jupyter_mlops.workspace.errors import Conflict, Unavailable
+
+__all__ = ["Agreement", "Deployed", "Tally", "deploy"]
+
+_LATENCIES: Final = 2048
+
+
+class Tally:
+    """How a version has done since it serves.
+
+    Attributes
+    ----------
+    requests, errors : int
+        Errors are answers of status 500 and above, and requests that the model failed on.
+    seconds : deque of float
+        Of the last requests that were answered.
+    """
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.errors = 0
+        self.seconds: deque[float] = deque(maxlen=_LATENCIES)
+
+    def add(self, seconds: float, refusal: Refusal | None) -> None:
+        """Count a request."""
+        if refusal is None:
+            self.requests += 1
+            self.seconds.append(seconds)
+        elif refusal.status >= 500 or refusal.code == "E-SERVE-120":
+            self.requests += 1
+            self.errors += 1
+        # Whatever else is refused says something of the caller, not of the model.
+
+    def quantile(self, q: float) -> float | None:
+        """Seconds within which that share of the last requests was answered."""
+        if not self.seconds:
+            return None
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+    def told(self) -> dict[str, Any]:
+        """As the state file holds it."""
+        halves = {"p50_ms": self.quantile(0.5), "p99_ms": self.quantile(0.99)}
+        return {
+            "requests": self.requests,
+            "errors": self.errors,
+            **{key: None if s is None else round(1000 * s, 2) for key, s in halves.items()},
+        }
+
+
+@dataclass
+class Agreement:
+    """How a shadow's answers compare with those that were given.
+
+    Attributes
+    ----------
+    rows, same : int
+        Rows compared, and those with the same class.
+    difference : float
+        Sum of the absolute differences of probabilities, or of numbers predicted.
+    left_out : int
+        Requests that the shadow was too slow for.
+    """
+
+    rows: int = 0
+    same: int = 0
+    difference: float = 0.0
+    left_out: int = 0
+
+    def add(self, given: Answer, shadow: Answer) -> None:
+        """Compare the answers to the same rows."""
+        self.rows += len(given.prediction)
+        self.same += int(np.count_nonzero(given.prediction == shadow.prediction))
+        numbers = (
+            (given.prediction, shadow.prediction)
+            if given.probability is None or shadow.probability is None
+            else (given.probability, shadow.probability)
+        )
+        if numbers[0].shape == numbers[1].shape and numbers[0].dtype.kind in "iuf":
+            gap = np.abs(np.asarray(numbers[0], float) - np.asarray(numbers[1], float))
+            self.difference += float(gap.sum() if gap.ndim == 1 else gap.mean(axis=1).sum())
+
+    def told(self) -> dict[str, Any]:
+        """As the state file holds it."""
+        rows = max(self.rows, 1)
+        return {
+            "rows": self.rows,
+            "same": round(self.same / rows, 4),
+            "mean_difference": round(self.difference / rows, 6),
+            "left_out": self.left_out,
+        }
+
+
+class Deployed:
+    """One version, running.
+
+    Attributes
+    ----------
+    config : Deployment
+    intake : Intake
+        Its signature.
+    portrait : Portrait
+        What its process says of it.
+    """
+
+    def __init__(
+        self, endpoint: EndpointConfig, config: Deployment, intake: Intake, batcher: Batcher,
+        log: TrafficLog, metrics: Metrics,
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.intake = intake
+        self.batcher = batcher
+        self.portrait = batcher.portrait
+        self.log = log
+        self.tally = Tally()
+        self.agreement = Agreement()
+        self.about = endpoint.about_of(config)
+        self.headers = {
+            "x-mlops-endpoint": endpoint.endpoint,
+            "x-mlops-model": config.model,
+            "x-mlops-version": config.version,
+            "x-mlops-digest": config.digest,
+        }
+        self.expectations = Expectations.of(Path(config.path), config.contract, metrics.violation)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next request would be answered."""
+        return self.batcher.ready and self.log.ready()
+
+    async def answer(self, request_id: str, rows: Rows) -> Outcome:
+        """Predict, log and count."""
+        started = time.perf_counter()
+        refusal = None
+        try:
+            return await self.batcher.answer(request_id, rows)
+        except Refusal as error:
+            refusal = error
+            raise
+        finally:
+            self.tally.add(time.perf_counter() - started, refusal)
+
+    async def compare(self, request_id: str, rows: Rows, given: Answer) -> None:
+        """Have it predict in the shadow of the version that answered."""
+        if not self.batcher.idle and self.batcher.waiting > 1000:
+            self.agreement.left_out += rows.count
+            return
+        try:
+            outcome = await self.answer(request_id, rows)
+        except Refusal as refusal:
+            print(f"shadow, request {request_id}: {refusal}", file=sys.stderr, flush=True)
+        else:
+            self.agreement.add(given, outcome.answer)
+
+    async def retire(self, seconds: float) -> None:
+        """Finish what is under way, and end its processes."""
+        await self.batcher.drain(seconds)
+        self.batcher.close()
+
+    def told(self) -> dict[str, Any]:
+        """As the state file holds it."""
+        told = {
+            "version": self.config.version,
+            "model": self.config.model,
+            "role": self.config.role,
+            "weight": self.config.weight,
+            "processes": self.batcher.pids,
+            "restarts": self.batcher.restarts,
+            **self.tally.told(),
+        }
+        return told | ({"shadow": self.agreement.told()} if self.config.role == "shadow" else {})
+
+
+def deploy(
+    endpoint: EndpointConfig,
+    config: Deployment,
+    metrics: Metrics,
+    like: Deployed | None = None,
+) -> Deployed:
+    """Start a version's processes; waits until its model has answered its input example.
+
+    Parameters
+    ----------
+    endpoint : EndpointConfig
+    config : Deployment
+    metrics : Metrics
+        Of the endpoint.
+    like : Deployed, optional
+        Takes the same requests, so it must know the same columns.
+
+    Raises
+    ------
+    MLOpsError
+        The model cannot be served; the sentence says why.
+    """
+    file = read_model_file(Path(config.path))
+    intake = Intake(
+        file.fields,
+        tensor=file.tensor,
+        key=endpoint.key,
+        time=endpoint.time,
+        max_rows=endpoint.max_rows,
+    )
+    if like is not None:
+        _same_columns(config, intake, like.intake)
+    task = Task(config.path, config.digest, endpoint.max_memory)
+    workers = [start(task) for _ in range(endpoint.replicas)]
+    portrait = workers[0].portrait
+    folder = Path(endpoint.traffic)
+    log = TrafficLog(
+        folder / "shadow" if config.role == "shadow" else folder,
+        file.fields,
+        labels=portrait.labels,
+        many=portrait.task == "multiclass",
+        about=endpoint.about_of(config),
+    )
+    if not log.ready():
+        for worker in workers:
+            worker.close()
+        raise Unavailable(
+            "the traffic log cannot be written",
+            "the disk is full or read-only",
+            "make room or choose another traffic folder",
+            code="E-SERVE-023",
+        )
+    batcher = Batcher(task, workers, log, seconds=endpoint.predict_seconds, observe=metrics.batch)
+    return Deployed(endpoint, config, intake, batcher, log, metrics)
+
+
+def _same_columns(config: Deployment, mine: Intake, theirs: Intake) -> None:
+    kinds = {one.name: one.type.name for one in theirs.fields}
+    other = {one.name: one.type.name for one in mine.fields}
+    if kinds != other or mine.tensor != theirs.tensor:
+        differing = sorted(set(kinds.items()) ^ set(other.items()))
+        named = ", ".join(dict.fromkeys(name for name, _ in differing))
+        raise Conflict(
+            f"{config.model}@{config.version} takes other columns than the version it runs beside",
+            f"they differ in {named}" if named else "one takes an array",
+            "serve it as an endpoint of its own with `--name`",
+            code="E-SERVE-026",
+        )
+
+
+def sticky(rows: Rows, request_id: str) -> str:
+    """What decides which version answers: the row's business key, else the request."""
+    if rows.keys is not None and rows.count and rows.keys[0] is not None:
+        return str(rows.keys[0])
+    return request_id or new_request_id()

@@ -1,0 +1,252 @@
+"""Which version answers: the primary, a canary for a share of requests, a shadow beside them.
+
+A new version takes over when its model has loaded and answered its input example; the one before
+finishes what it has begun. A canary, and for a while a new primary, is withdrawn by itself when
+it fails more often, or is slower, than the version it is compared with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import zlib
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, Final
+
+from jupyter_mlops.serving.batching import Outcome
+from jupyter_mlops.serving.config import Deployment, EndpointConfig
+from jupyter_mlops.serving.deployed import Deployed, Tally, deploy, sticky
+from jupyter_mlops.serving.intake import Rows
+from jupyter_mlops.serving.metrics import Metrics
+
+__all__ = ["Switchboard", "complaint"]
+
+#: Seconds that a version has to finish what it has begun.
+_DRAIN: Final = 30.0
+#: Seconds for which the version before a new primary stays warm.
+_PROBATION: Final = 120.0
+#: Requests before a version is judged by its failures, and by its latency.
+_FEW, _SOME = 30, 200
+_CONFIDENCE: Final = NormalDist().inv_cdf(0.995)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """The version that a new primary replaced."""
+
+    version: Deployed
+    tally: Tally
+    until: float
+
+
+class Switchboard:
+    """The versions of one endpoint.
+
+    Parameters
+    ----------
+    config : EndpointConfig
+    metrics : Metrics
+
+    Raises
+    ------
+    MLOpsError
+        A version cannot be served; the sentence says why.
+    """
+
+    def __init__(self, config: EndpointConfig, metrics: Metrics) -> None:
+        self.config = config
+        self.metrics = metrics
+        self.withdrawn: dict[str, Any] | None = None
+        self.primary = deploy(config, config.primary, metrics)
+        self.canary: Deployed | None = None
+        self.shadow: Deployed | None = None
+        self._before: _Before | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        try:
+            for one in config.beside:
+                self._put(deploy(config, one, metrics, like=self.primary))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def running(self) -> list[Deployed]:
+        """All versions that have processes."""
+        before = self._before.version if self._before else None
+        return [one for one in (self.primary, self.canary, self.shadow, before) if one]
+
+    def begin(self) -> None:
+        """Take up work, in the event loop."""
+        for one in self.running:
+            one.batcher.begin()
+
+    def choose(self, rows: Rows, request_id: str) -> Deployed:
+        """Return the version that answers a request; the same for the same key."""
+        canary = self.canary
+        if canary is None or not canary.batcher.ready:
+            return self.primary
+        place = zlib.crc32(sticky(rows, request_id).encode()) / 2**32
+        return canary if place < canary.config.weight else self.primary
+
+    def shade(self, request_id: str, rows: Rows, outcome: Outcome) -> None:
+        """Have the shadow predict what was answered, after it was answered."""
+        if self.shadow is not None:
+            self._beside(self.shadow.compare(request_id, rows, outcome.answer))
+
+    async def apply(self, config: EndpointConfig) -> None:
+        """Serve what is declared anew; what fails changes nothing.
+
+        Raises
+        ------
+        MLOpsError
+            A version cannot be served; the sentence says why.
+        """
+        settled = _settings(config) == _settings(self.config)
+        known = {one.config.same: one for one in self.running} if settled else {}
+        started: list[Deployed] = []
+
+        async def get(wanted: Deployment, like: Deployed | None) -> Deployed:
+            if wanted.same in known:
+                return known[wanted.same]
+            fresh = await asyncio.to_thread(deploy, config, wanted, self.metrics, like)
+            started.append(fresh)
+            return fresh
+
+        try:
+            primary = await get(config.primary, None)
+            beside = [(one, await get(one, primary)) for one in config.beside]
+        except BaseException:
+            for one in started:
+                one.batcher.close()
+            raise
+        old, last = self.running, self.primary
+        self.config, self.withdrawn = config, None
+        primary.config = config.primary
+        self.primary, self.canary, self.shadow = primary, None, None
+        for wanted, one in beside:
+            one.config = wanted
+            self._put(one)
+        if primary is not last:
+            primary.tally = Tally()
+            self._before = _Before(last, last.tally, time.monotonic() + _PROBATION)
+        self.metrics.name(config.about)
+        self.begin()
+        for one in old:
+            if one not in self.running:
+                self._beside(one.retire(_DRAIN))
+
+    def watch(self) -> None:
+        """Withdraw a version that does worse; called about once a second."""
+        if self.canary is not None:
+            reason = complaint(self.canary.tally, self.primary.tally)
+            if self.canary.batcher.failed:
+                reason = "its process ends again and again"
+            if reason:
+                canary, self.canary = self.canary, None
+                self._withdraw(canary, self.primary, reason)
+        if self._before is None:
+            return
+        reason = complaint(self.primary.tally, self._before.tally)
+        if self.primary.batcher.failed:
+            reason = "its process ends again and again"
+        before, kept = self._before, self._before.version
+        if reason and kept.ready:
+            failed, self.primary, self._before = self.primary, kept, None
+            self.metrics.name(kept.about)
+            self._withdraw(failed, kept, reason)
+        elif time.monotonic() > before.until:
+            self._before = None
+            self._beside(kept.retire(_DRAIN))
+
+    def _withdraw(self, one: Deployed, kept: Deployed, reason: str) -> None:
+        told = f"version {one.config.version} is withdrawn: {reason}"
+        print(told, file=sys.stderr, flush=True)
+        self.withdrawn = {
+            "generation": self.config.generation,
+            "role": one.config.role,
+            "version": one.config.version,
+            "reason": reason,
+            "primary": {
+                name: getattr(kept.config, name) for name in ("model", "version", "digest", "path")
+            },
+        }
+        self._beside(one.retire(_DRAIN))
+
+    def _put(self, one: Deployed) -> None:
+        if one.config.role == "canary":
+            self.canary = one
+            # They are compared from now on.
+            one.tally, self.primary.tally = Tally(), Tally()
+        else:
+            self.shadow = one
+
+    def _beside(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, seconds: float) -> None:
+        """Finish what is under way in all versions."""
+        await asyncio.gather(*(one.batcher.drain(seconds) for one in self.running))
+
+    def close(self) -> None:
+        """End all processes."""
+        for one in self.running:
+            one.batcher.close()
+
+    def told(self) -> dict[str, Any]:
+        """As the state file holds it."""
+        return {
+            "generation": self.config.generation,
+            "versions": [one.told() for one in self.running],
+            "withdrawn": self.withdrawn,
+        }
+
+
+def _settings(config: EndpointConfig) -> tuple[object, ...]:
+    """What all versions have of the endpoint; another one needs other processes."""
+    return (config.key, config.time, config.max_rows, config.replicas, config.max_memory,
+            config.predict_seconds)  # fmt: skip
+
+
+def complaint(one: Tally, reference: Tally) -> str:
+    """Why a version does worse than another; empty when nothing shows that it does.
+
+    It fails more often when the 99 % intervals of both shares (Wilson 1927) don't overlap; it is
+    slower when its median is 1.5 times, and its 99th percentile twice, the other's.
+
+    Examples
+    --------
+    >>> good, bad = Tally(), Tally()
+    >>> good.requests, bad.requests, bad.errors = 200, 100, 30
+    >>> complaint(bad, good)
+    '30 of its 100 requests failed, against 0 of 200'
+    """
+    if one.requests >= _FEW and one.errors:
+        low = _wilson(one.errors, one.requests)[0]
+        # Without anything to compare it with, a tenth is too much.
+        high = _wilson(reference.errors, reference.requests)[1] if reference.requests else 0.1
+        if low > high:
+            return (
+                f"{one.errors:,} of its {one.requests:,} requests failed, "
+                f"against {reference.errors:,} of {reference.requests:,}"
+            )
+    if min(len(one.seconds), len(reference.seconds)) < _SOME:
+        return ""
+    mine = [one.quantile(q) or 0.0 for q in (0.5, 0.99)]
+    theirs = [reference.quantile(q) or 0.0 for q in (0.5, 0.99)]
+    if mine[0] > 1.5 * theirs[0] + 0.001 and mine[1] > 2 * theirs[1] + 0.005:
+        told = f"{1000 * mine[0]:.1f} ms, at most {1000 * mine[1]:.1f} for 99 %"
+        other = f"{1000 * theirs[0]:.1f} and {1000 * theirs[1]:.1f} ms"
+        return f"it takes {told}, against {other}"
+    return ""
+
+
+def _wilson(hits: int, n: int) -> tuple[float, float]:
+    z = _CONFIDENCE
+    share, square = hits / n, z * z
+    middle = (share + square / (2 * n)) / (1 + square / n)
+    half = z / (1 + square / n) * (share * (1 - share) / n + square / (4 * n * n)) ** 0.5
+    return middle - half, middle + half

@@ -1,0 +1,209 @@
+"""The gateway's side of a model's process: started, asked, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jupyter_mlops.serving import zygote
+from jupyter_mlops.serving.frames import LENGTH, MOST, pack, receive, unpack
+from jupyter_mlops.serving.model_process import Task
+from jupyter_mlops.workspace.errors import Invalid, MLOpsError, Unavailable
+
+__all__ = ["Portrait", "Worker", "WorkerLost", "start"]
+
+_START: Final = 120.0
+
+
+class WorkerLost(Exception):
+    """A model's process ended, or was ended, before it answered."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What a model's process says of its model.
+
+    Attributes
+    ----------
+    task : {"binary", "multiclass", "classes", "regression"}
+    classes : list or None
+        Of a classifier with probabilities, its classes in their order.
+    labels : list or None
+        Of any classifier.
+    as_array : bool
+        Whether the model gets arrays, not data frames.
+    description : str
+        Its type's name.
+    """
+
+    task: str
+    classes: list[Any] | None
+    labels: list[Any] | None
+    as_array: bool
+    description: str
+
+
+class Worker(asyncio.Protocol):
+    """One process of a model; it answers one message at a time.
+
+    Parameters
+    ----------
+    connection : socket.socket
+        The gateway's end of a pair that nobody else can reach.
+    pid : int
+    portrait : Portrait
+    """
+
+    def __init__(self, connection: socket.socket, pid: int, portrait: Portrait) -> None:
+        self.pid = pid
+        self.portrait = portrait
+        self._connection = connection
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._transport: asyncio.Transport | None = None
+        self._received = bytearray()
+        self._answer: asyncio.Future[dict[str, Any]] | None = None
+        self.lost = False
+        #: Called when the process is gone.
+        self.on_lost: Callable[[], None] = lambda: None
+
+    async def ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Send a message and wait for its answer.
+
+        Raises
+        ------
+        WorkerLost
+            The process ended before it answered.
+        TimeoutError
+            It didn't answer within `seconds`, and was ended.
+        """
+        if self._transport is None:
+            self._loop = asyncio.get_running_loop()
+            self._transport, _ = await self._loop.create_connection(
+                lambda: self, sock=self._connection
+            )
+        if self.lost:
+            raise WorkerLost
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(pack(message))
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._answer
+        except TimeoutError:
+            self.kill()
+            raise
+        finally:
+            self._answer = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of an answer."""
+        self._received += data
+        if len(self._received) < LENGTH.size:
+            return
+        size = LENGTH.unpack_from(self._received)[0]
+        if size > MOST:
+            self.kill()
+            return
+        if len(self._received) < LENGTH.size + size:
+            return
+        content = bytes(memoryview(self._received)[LENGTH.size :])
+        self._received.clear()
+        if self._answer is not None and not self._answer.done():
+            try:
+                self._answer.set_result(unpack(content))
+            except ValueError:
+                # A model that writes to a socket that isn't its own isn't asked again.
+                self.kill()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits that nothing will come."""
+        self.lost = True
+        self.on_lost()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(WorkerLost())
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.lost = True
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let the process end: it does when its gateway is gone."""
+        self.lost = True
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        if self._loop is None or self._loop.is_closed():
+            self._connection.close()
+        elif self._transport is not None:
+            self._transport.close()
+
+
+def start(task: Task) -> Worker:
+    """Start a model's process and wait until its model is ready.
+
+    Raises
+    ------
+    MLOpsError
+        The model can't be loaded; the sentence says why.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        pid = _forked(task, theirs) if zygote.available() else None
+        if pid is None:
+            pid = _spawned(task, theirs)
+    ours.settimeout(_START)
+    try:
+        told = receive(ours)
+    except TimeoutError:
+        told = None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if told is None:
+        ours.close()
+        raise Unavailable(
+            "the model's process ended before its model was loaded",
+            "it was killed, ran out of memory, or took too long",
+            "the endpoint's log holds the details",
+            code="E-SERVE-025",
+        )
+    if "error" in told:
+        ours.close()
+        raise _as_error(told["error"])
+    ours.setblocking(False)
+    del told["pid"]
+    return Worker(ours, pid, Portrait(**told))
+
+
+def _forked(task: Task, theirs: socket.socket) -> int | None:
+    try:
+        return zygote.ask("model", asdict(task), 2, Path.cwd(), (theirs.fileno(),))
+    except (OSError, ValueError) as error:
+        print(f"no process can be forked, one is started: {error}", file=sys.stderr)
+        return None
+
+
+def _spawned(task: Task, theirs: socket.socket) -> int:
+    number = theirs.fileno()
+    command = [sys.executable, "-m", "jupyter_mlops.serving.model_process"]
+    child = subprocess.Popen(
+        [*command, task.as_json(), str(number)], stdin=subprocess.DEVNULL, pass_fds=(number,)
+    )
+    return child.pid
+
+
+def _as_error(told: dict[str, Any]) -> MLOpsError:
+    return Invalid(
+        str(told.get("what", "")),
+        str(told.get("why", "")),
+        str(told.get("fix", "")),
+        code=str(told.get("code", "E-SERVE-024")),
+    )
