@@ -24,11 +24,14 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.serving.expectations import Mode
 from jupyter_mlops.workspace.errors import Denied, Invalid, MLOpsError, Unavailable
+
+if TYPE_CHECKING:
+    from jupyter_mlops.serving.application import Endpoint
 
 __all__ = ["FILE", "AnyHost", "application", "config_of", "main"]
 
@@ -147,8 +150,8 @@ class AnyHost:
         await self.app(scope, receive, send)
 
 
-def application(config: EndpointConfig) -> tuple[Any, Any]:
-    """Load the model; return its `Endpoint` and the ASGI application in front of it.
+def application(config: EndpointConfig) -> tuple[Endpoint, Any]:
+    """Start the model; return its `Endpoint` and the ASGI application in front of it.
 
     Raises
     ------
@@ -157,7 +160,8 @@ def application(config: EndpointConfig) -> tuple[Any, Any]:
     """
     from jupyter_mlops.serving.process import build
 
-    # A model's warnings at each request would fill the log and cost more than its arithmetic.
+    # A container ends with its last process: nothing is kept warm beside it.
+    os.environ.setdefault("JUPYTER_MLOPS_FORK", "off")
     warnings.simplefilter("ignore")
     endpoint = build(config)
     inner = endpoint.application(config.port)
@@ -176,19 +180,22 @@ def main(arguments: list[str] | None = None) -> int:
     told = parser.parse_args(arguments)
     try:
         config = config_of(told.bundle.resolve(), os.environ, told.port)
-        endpoint, app = application(config)
         listener = _listen(told.host, told.port)
+        endpoint, app = application(config)
     except MLOpsError as error:
         print(error, file=sys.stderr)
         return process.WRONG
-    endpoint.application = lambda _port: app
+    endpoint.application = lambda _: app  # type: ignore[method-assign]
+    state = Path(config.state)
+    # Nothing else is ever declared here: a bundle is one version.
+    declared = process.Declared(state.with_name("declared.json"), endpoint)
     try:
         import uvloop
 
         run: Any = uvloop.run
     except ImportError:  # Windows
         run = asyncio.run
-    run(process.serve(endpoint, listener, process.StateFile(Path(config.state), config)))
+    run(process.serve(endpoint, listener, process.StateFile(state, config), declared))
     return 0
 
 

@@ -428,7 +428,7 @@ def test_a_ray_application_is_written_and_answers(
     try:
         asyncio.run(ask())
     finally:
-        replica.endpoint.batcher.close()
+        replica.replica.close()
 
 
 def test_ray_takes_the_configuration(ws: Workspace, version: Registered, tmp_path: Path) -> None:

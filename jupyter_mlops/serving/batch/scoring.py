@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.batch.columns import values_of
 from jupyter_mlops.serving.batch.job import Spec
 from jupyter_mlops.serving.expectations import Expectations
@@ -20,7 +21,7 @@ from jupyter_mlops.serving.fields import Array
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.loading import open_model, warm_up
 from jupyter_mlops.serving.modelfile import read_model_file
-from jupyter_mlops.serving.predictor import Answer, Predictor
+from jupyter_mlops.serving.predictor import Predictor
 from jupyter_mlops.serving.refusals import Refusal, quoted
 from jupyter_mlops.workspace.errors import Invalid, Unavailable
 

@@ -35,22 +35,20 @@ class Endpoint:
         places = [Path.cwd(), HERE]
         bundle = next(one for one in places if (one / "bundle.json").is_file())
         sys.path.insert(0, str(bundle / "server"))
-        from jupyter_mlops.serving.bundle import application, config_of
+        from jupyter_mlops.serving.exporting.relay import Replica
 
         # A log of its own for each replica: two never write one file.
         logs = os.environ.get("MLOPS_TRAFFIC") or None
         own = {{"MLOPS_TRAFFIC": tempfile.mkdtemp(prefix="traffic-", dir=logs)}}
-        self.endpoint, self.app = application(config_of(bundle, {{**os.environ, **own}}))
+        self.replica = Replica(bundle, {{**os.environ, **own}})
 
     async def __call__(self, request):
-        from jupyter_mlops.serving.exporting.relay import relay
-
-        return await relay(self.app, request)
+        return await self.replica.answer(request)
 
     def __del__(self) -> None:
-        endpoint = getattr(self, "endpoint", None)
-        if endpoint is not None:
-            endpoint.batcher.close()
+        replica = getattr(self, "replica", None)
+        if replica is not None:
+            replica.close()
 
 
 app = Endpoint.bind()

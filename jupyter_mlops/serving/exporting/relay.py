@@ -1,13 +1,44 @@
-"""A request that has arrived already, answered by an ASGI application."""
+"""An endpoint behind somebody else's server, which hands over requests that have arrived."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["relay"]
+from jupyter_mlops.serving.bundle import application, config_of
+
+__all__ = ["Replica", "relay"]
+
+
+class Replica:
+    """An endpoint with its model's process, its checks, its batching, contract and log.
+
+    Parameters
+    ----------
+    bundle : Path
+    environment : mapping
+        As `jupyter_mlops.serving.bundle` has it.
+    """
+
+    def __init__(self, bundle: Path, environment: Mapping[str, str]) -> None:
+        self.endpoint, self.app = application(config_of(bundle, environment))
+        self._begun = False
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request as the endpoint does."""
+        if not self._begun:
+            # Its work belongs to the loop that answers.
+            self._begun = True
+            self.endpoint.board.begin()
+        return await relay(self.app, request)
+
+    def close(self) -> None:
+        """End the model's process."""
+        self.endpoint.board.close()
 
 
 async def relay(app: Any, request: Request) -> Response:
