@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+import jupyter_mlops
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.serving.expectations import Mode
 from jupyter_mlops.workspace.errors import Denied, Invalid, MLOpsError, Unavailable
@@ -162,6 +163,10 @@ def application(config: EndpointConfig) -> tuple[Endpoint, Any]:
 
     # A container ends with its last process: nothing is kept warm beside it.
     os.environ.setdefault("JUPYTER_MLOPS_FORK", "off")
+    # The model's process runs this very code, also where only `sys.path` led to it.
+    here = str(Path(jupyter_mlops.__file__).resolve().parents[1])
+    there = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([here, *(one for one in there if one)])
     warnings.simplefilter("ignore")
     endpoint = build(config)
     inner = endpoint.application(config.port)
@@ -185,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     except MLOpsError as error:
         print(error, file=sys.stderr)
         return process.WRONG
-    endpoint.application = lambda _: app  # type: ignore[method-assign]
+    endpoint.application = lambda _: app  # type: ignore[method-assign, assignment]
     state = Path(config.state)
     # Nothing else is ever declared here: a bundle is one version.
     declared = process.Declared(state.with_name("declared.json"), endpoint)

@@ -406,11 +406,15 @@ def test_a_ray_application_is_written_and_answers(
     # What Ray does with a deployment: make it, then hand it requests whose bodies are there.
     monkeypatch.setenv("MLOPS_TOKEN", TOKEN)
     monkeypatch.setenv("MLOPS_TRAFFIC", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
     scope: dict[str, Any] = {"__file__": str(found.to / "app.py"), "__name__": "app"}
     plain = source.replace("from ray import serve", "").replace("app = Endpoint.bind()", "")
     exec(plain.replace(f'@serve.deployment(name="{found.endpoint}")', ""), scope)
     replica = scope["Endpoint"]()
     sys.path.remove(str(found.to / "server"))
+    # A replica finds the code by `sys.path`, and its model's process as well.
+    code = str(Path(exporting.__file__).parents[3])
+    assert os.environ["PYTHONPATH"].split(os.pathsep)[0] == code
     routes = [Route("/{path:path}", replica.__call__, methods=["GET", "POST"])]
     body = {"dataframe_records": table(20).drop(columns="flight").to_dict("records")}
 
