@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +203,39 @@ def test_the_build_context_is_complete_and_careful(bundle: Export) -> None:
         assert locked.count("--hash=sha256:") >= len(names)
     else:
         assert "without hashes" in " ".join(bundle.notes)
+
+
+def test_what_the_server_imports_is_locked(bundle: Export, tmp_path: Path) -> None:
+    code = """
+import json, sys
+import jupyter_mlops.serving.application, jupyter_mlops.serving.bundle
+import jupyter_mlops.serving.exporting.relay, jupyter_mlops.serving.loading
+import jupyter_mlops.serving.model_process, jupyter_mlops.serving.process
+import jupyter_mlops.models.freezing
+mine = {n: m for n, m in sys.modules.items() if n.split(".")[0] == "jupyter_mlops"}
+print(json.dumps([m.__file__ for m in mine.values()]))
+"""
+    told = {**os.environ, "PYTHONPATH": str(bundle.to / "server")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=told, cwd=tmp_path, capture_output=True, text=True
+    )
+    files = [Path(one) for one in json.loads(done.stdout)]
+    assert all(one.is_relative_to(bundle.to) for one in files)
+    imported: set[str] = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {one.name.partition(".")[0] for one in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    known = packages_distributions()
+    needed = {
+        re.sub(r"[-_.]+", "-", known[name][0]).lower()
+        for name in imported - set(sys.stdlib_module_names) - {"jupyter_mlops", "IPython"}
+    }
+    locked = (bundle.to / "requirements.txt").read_text()
+    assert "msgpack" in needed
+    assert needed <= {line.partition("==")[0] for line in locked.splitlines() if "==" in line}
 
 
 def test_the_readmes_own_digest_command_gives_the_digest(bundle: Export) -> None:

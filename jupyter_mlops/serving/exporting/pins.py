@@ -20,6 +20,7 @@ __all__ = ["Lock", "Recorded", "lock", "recorded", "wanted"]
 #: What the server's process imports.
 SERVER: Final = (
     "httptools",
+    "msgpack",
     "numpy",
     "orjson",
     "pandas",
