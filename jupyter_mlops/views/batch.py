@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jupyter_mlops.serving.batch.running import BatchPrediction, BatchStep
+from jupyter_mlops.serving.batch.results import BatchPrediction, BatchStep
 from jupyter_mlops.views.blocks import Block, Column, Fact, Facts, Notice, Progress, Table, View
 from jupyter_mlops.views.cells import progress_text
 from jupyter_mlops.views.registry import look

@@ -9,12 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jupyter_mlops.serving.batch.running import BatchPrediction, BatchStep, predict
+    from jupyter_mlops.serving.batch.results import BatchPrediction, BatchStep
+    from jupyter_mlops.serving.batch.running import predict
 
 __all__ = ["BatchPrediction", "BatchStep", "predict"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module(f"{__name__}.running"), name)
+        home = "running" if name == "predict" else "results"
+        return getattr(import_module(f"{__name__}.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

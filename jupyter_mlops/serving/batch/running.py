@@ -7,14 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import polars as pl
 
-from jupyter_mlops.data import Table, add, numpy_pandas, resolve
+from jupyter_mlops.data import Table, add, resolve
 from jupyter_mlops.data.sources.files.columnar import ParquetFiles
 from jupyter_mlops.data.sources.frames import FrameSource
 from jupyter_mlops.profiling.interrupting import deferred
@@ -22,17 +20,16 @@ from jupyter_mlops.serving.batch.job import Job, Receipt
 from jupyter_mlops.serving.batch.lanes import ClusterLane, Lane, ProcessLane
 from jupyter_mlops.serving.batch.output import ANSWERS, Output
 from jupyter_mlops.serving.batch.places import Place, place_of
+from jupyter_mlops.serving.batch.results import BatchPrediction, BatchStep
 from jupyter_mlops.serving.batch.rows import RESERVED, check_columns, sliceable
 from jupyter_mlops.serving.expectations import Mode
 from jupyter_mlops.serving.modelfile import read_model_file
-from jupyter_mlops.workspace import Invalid, Result, Workspace, check_name
+from jupyter_mlops.workspace import Invalid, Workspace, check_name
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from jupyter_mlops.experiments.clusters import Cluster
 
-__all__ = ["PART_ROWS", "BatchPrediction", "BatchStep", "predict"]
+__all__ = ["PART_ROWS", "predict"]
 
 PART_ROWS: Final = 100_000
 _MOST: Final = 2_000_000
@@ -53,89 +50,6 @@ class Version(Protocol):
     @property
     def ref(self) -> str: ...
     def path(self, ws: Workspace) -> Path: ...
-
-
-@dataclass(frozen=True)
-class BatchStep:
-    """How far a batch prediction is.
-
-    Attributes
-    ----------
-    done, total : int
-        Rows of this run; those that were done before are `before`.
-    rejected : int
-    seconds : float
-    """
-
-    model: str
-    done: int
-    total: int
-    before: int
-    rejected: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class BatchPrediction(Result):
-    """What came of a batch prediction.
-
-    Attributes
-    ----------
-    job : str
-        Its fingerprint; the same model on the same rows cut the same way has the same one.
-    model : str
-        ``name@version``.
-    digest : str
-        Of the model's files.
-    data : str
-    to : str or None
-        The folder of the parts.
-    rows, rejected : int
-        Answered, and put aside with a reason.
-    parts, reused : int
-        All parts, and those of them that were there already.
-    violations : dict of str to int
-        Rows that break a rule of the model's contract, by ``column rule``.
-    classes : tuple, optional
-        Class labels; `probability` is of the second of two, or a list of all.
-    dataset : str or None
-        The reference under which the answers were registered.
-    head, reasons : polars.DataFrame
-        The first answers, and the first rows that were put aside.
-    table : Table or None
-        All answers; None when there are none.
-    """
-
-    job: str
-    model: str
-    digest: str
-    data: str
-    to: str | None
-    rows: int
-    rejected: int
-    parts: int
-    reused: int
-    seconds: float
-    mode: Mode
-    violations: dict[str, int]
-    classes: tuple[Any, ...] | None
-    dataset: str | None
-    head: pl.DataFrame
-    reasons: pl.DataFrame
-    table: Table | None
-
-    @property
-    def ref(self) -> str:
-        """``prediction:`` and the job's first 16 digits."""
-        return f"prediction:{self.job[:16]}"
-
-    @cached_property
-    def frame(self) -> pd.DataFrame:
-        """All answers as a pandas frame."""
-        return numpy_pandas(self.head) if self.table is None else self.table.pandas()
-
-    def __len__(self) -> int:
-        return self.rows
 
 
 def predict(
