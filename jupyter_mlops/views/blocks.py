@@ -72,6 +72,8 @@ KINDS = (
     "endpoint",
     "endpoints",
     "predictions",
+    "batch",
+    "export",
     "feedback",
     "checks",
     "drift",

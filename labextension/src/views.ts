@@ -233,6 +233,8 @@ export const KINDS = [
   'endpoint',
   'endpoints',
   'predictions',
+  'batch',
+  'export',
   'feedback',
   'checks',
   'drift',
