@@ -13,6 +13,7 @@ from types import FrameType
 from jupyter_mlops.agent.experiments import Detached
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
+from jupyter_mlops.agent.streams import DetachedStreams
 from jupyter_mlops.experiments.gpus.leases import expire
 from jupyter_mlops.serving.config import FRESH
 from jupyter_mlops.serving.places import traffic_root
@@ -69,6 +70,7 @@ def _work(
     """Work until told to stop or idle for too long; return whether the lease is still ours."""
     reconciler = Reconciler(ws)
     detached = Detached(ws)
+    streams = DetachedStreams(ws)
     renewed = busy = time.monotonic()
     next_house = 0.0
     house: Future[int] | None = None
@@ -87,6 +89,7 @@ def _work(
                 renewed = time.monotonic()
             reconciler.step()
             detached.step()
+            streams.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -101,7 +104,7 @@ def _work(
             next_house = now + HOUSE_SECONDS
             house = keeper.submit(_keep_house, ws)
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        if reconciler.busy or detached.busy:
+        if reconciler.busy or detached.busy or streams.busy:
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)

@@ -68,6 +68,8 @@ KINDS = (
     "endpoints",
     "predictions",
     "feedback",
+    "stream",
+    "streams",
     "checks",
     "drift",
     "report",

@@ -229,6 +229,8 @@ export const KINDS = [
   'endpoints',
   'predictions',
   'feedback',
+  'stream',
+  'streams',
   'checks',
   'drift',
   'report',
