@@ -228,7 +228,7 @@ def test_a_broker_restarted_in_the_middle_loses_and_doubles_nothing(
             return
         if system == "kafka":
             source.server.down()
-            restarted.append(threading.Timer(0.5, source.server.up))
+            restarted.append(threading.Timer(0.3, source.server.up))
             restarted[0].start()
         else:
             source.server.program.kill()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Final
 
 import orjson
@@ -17,6 +19,8 @@ from jupyter_mlops.workspace import Conflict, Unavailable
 __all__ = ["KafkaSink", "KafkaSource"]
 
 _WAIT: Final = 30.0
+#: Seconds that a call may take beyond its timeout.
+_MARGIN: Final = 3.0
 #: Seconds between two looks for partitions that were added.
 _LOOK: Final = 30.0
 
@@ -222,7 +226,8 @@ class KafkaSink:
         self.place.partitions(self._kafka, self._producer, self.errors)
         if self.commits:
             try:
-                self._again(lambda: self._producer.init_transactions(self.place.address.timeout))
+                producer = self._producer
+                self._again(lambda: producer.init_transactions(self.place.address.timeout))
             except self._kafka.KafkaException as error:
                 raise self._undone(error.args[0]) from None
         return None
@@ -251,17 +256,18 @@ class KafkaSink:
     def _transaction(self, documents: list[Document], marks: Marks) -> None:
         assert self.source is not None
         self._unsure = True  # until the broker says otherwise
-        self._producer.begin_transaction()
+        producer = self._producer
+        producer.begin_transaction()
         self._send(documents)
         group = self.source.consumer.consumer_group_metadata()
         offsets = self.source.offsets(marks)
         if offsets:
             self._again(
-                lambda: self._producer.send_offsets_to_transaction(
+                lambda: producer.send_offsets_to_transaction(
                     offsets, group, self.place.address.timeout
                 )
             )
-        self._again(lambda: self._producer.commit_transaction(self.place.address.timeout))
+        self._again(lambda: producer.commit_transaction(self.place.address.timeout))
         self._unsure = False
 
     def _undone(self, problem: Any) -> Exception:
@@ -280,12 +286,32 @@ class KafkaSink:
         deadline = time.monotonic() + _WAIT
         while True:
             try:
-                call()
+                self._bounded(call)
                 return
             except self._kafka.KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > deadline:
                     raise
             time.sleep(0.1)
+
+    def _bounded(self, call: Callable[[], Any]) -> None:
+        """Call in a thread that is left behind when librdkafka forgets its own timeout.
+
+        It does when a broker goes away in the middle of a call. The producer that is made then
+        fences the one that hangs.
+        """
+        outcome: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                outcome.set_result(call())
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        threading.Thread(target=work, daemon=True, name="kafka-transaction").start()
+        try:
+            outcome.result(self.place.address.timeout + _MARGIN)
+        except TimeoutError:
+            raise self.place.silent(self.errors) from None
 
     def _send(self, documents: list[Document]) -> None:
         self._failed: list[Any] = []
