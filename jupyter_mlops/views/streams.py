@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from jupyter_mlops.serving.streaming.pump import Tally
-from jupyter_mlops.serving.streaming.registry import Stream, Streams
+from jupyter_mlops.serving.streaming.streams import Stream, Streams
 from jupyter_mlops.views.blocks import (
     Action,
     Actions,

@@ -15,7 +15,8 @@ sink gets one of the answers.
 from __future__ import annotations
 
 from jupyter_mlops.serving.streaming.pump import Limits, Tally
-from jupyter_mlops.serving.streaming.registry import (
+from jupyter_mlops.serving.streaming.running import run
+from jupyter_mlops.serving.streaming.streams import (
     Stream,
     Streams,
     declare,
@@ -24,7 +25,6 @@ from jupyter_mlops.serving.streaming.registry import (
     resume,
     stop,
 )
-from jupyter_mlops.serving.streaming.running import run
 
 __all__ = [
     "Limits",

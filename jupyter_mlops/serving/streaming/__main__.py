@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from jupyter_mlops.serving.streaming.registry import get
 from jupyter_mlops.serving.streaming.running import run
+from jupyter_mlops.serving.streaming.streams import get
 from jupyter_mlops.workspace import MLOpsError, Workspace
 
 

@@ -20,7 +20,7 @@ from jupyter_mlops.serving.streaming.asking import Asking
 from jupyter_mlops.serving.streaming.messages import Sink
 from jupyter_mlops.serving.streaming.opening import open_sink, open_source
 from jupyter_mlops.serving.streaming.pump import Pump, Tally
-from jupyter_mlops.serving.streaming.registry import Stream, folder, get
+from jupyter_mlops.serving.streaming.streams import Stream, folder, get
 from jupyter_mlops.workspace import Conflict, MLOpsError, Unavailable, Workspace
 from jupyter_mlops.workspace.records import utcnow
 
