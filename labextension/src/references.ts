@@ -41,7 +41,8 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'env-check': [],
   models: ['model.', 'endpoint.'],
   checks: ['drift.'],
-  endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
+  endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
+  streams: ['stream.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */
@@ -57,6 +58,7 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   env: ['env-show', 'name'],
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
+  stream: ['streams', 'name'],
   drift: ['checks', 'name'],
   label: ['label-status', 'task']
 };
@@ -125,6 +127,7 @@ const RECORDS = [
   'experiment',
   'model',
   'endpoint',
+  'stream',
   'drift',
   'label-task'
 ];
