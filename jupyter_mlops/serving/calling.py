@@ -20,7 +20,7 @@ from jupyter_mlops.workspace import Invalid, Result, Unavailable, Workspace, clo
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Predictions", "call"]
+__all__ = ["Predictions", "call", "open_client"]
 
 CHUNK = 5_000
 # An endpoint that is replaced or restarted comes back within this time.
@@ -123,6 +123,24 @@ def call(
     )
 
 
+def open_client(ws: Workspace, endpoint: str) -> httpx.Client:
+    """Return an HTTP client that sends an endpoint its token; threads may share it.
+
+    Raises
+    ------
+    Unavailable
+        The token cannot be read.
+    """
+    return httpx.Client(
+        headers={
+            "authorization": f"Bearer {token(ws, endpoint)}",
+            "content-type": "application/json",
+        },
+        timeout=httpx.Timeout(300.0, connect=5.0),
+        trust_env=False,
+    )
+
+
 class _Asking:
     """One conversation with an endpoint."""
 
@@ -132,14 +150,7 @@ class _Asking:
         self.versions: dict[str, int] = {}
         self.classes: tuple[Any, ...] | None = None
         self.warnings: dict[str, None] = {}
-        self.client = httpx.Client(
-            headers={
-                "authorization": f"Bearer {token(ws, endpoint.name)}",
-                "content-type": "application/json",
-            },
-            timeout=httpx.Timeout(300.0, connect=5.0),
-            trust_env=False,
-        )
+        self.client = open_client(ws, endpoint.name)
 
     def ask(self, rows: pl.DataFrame, done: int, total: int) -> pl.DataFrame:
         """Ask about one chunk, whose first row is number `done` of the table."""

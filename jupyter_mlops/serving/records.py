@@ -1,16 +1,16 @@
-"""The tables of serving: endpoints as they should be and as they are, and batches of truth."""
+"""The tables of serving: endpoints and streams as they should be and are, batches of truth."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, Integer, String
+from sqlalchemy import BigInteger, Boolean, Float, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jupyter_mlops.workspace.records import Base, JSONValue, UTCDateTime, utcnow
 
-__all__ = ["EndpointRecord", "FeedbackRecord"]
+__all__ = ["EndpointRecord", "FeedbackRecord", "StreamRecord"]
 
 
 class EndpointRecord(Base):
@@ -64,3 +64,38 @@ class FeedbackRecord(Base):
     rows: Mapped[int] = mapped_column(Integer)
     actor: Mapped[str] = mapped_column(String(255))
     received_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+
+
+class StreamRecord(Base):
+    """A stream: the upper columns say what was declared, the lower what its process tells.
+
+    `positions` says for each partition up to where every answer is in the sink. It is for people
+    to see: where a stream goes on is kept beside the answers and by the source.
+    """
+
+    __tablename__ = "stream"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    endpoint: Mapped[str] = mapped_column(String(128))
+    source: Mapped[str] = mapped_column(String(4096))
+    sink: Mapped[str] = mapped_column(String(4096))
+    dead: Mapped[str] = mapped_column(String(4096))
+    options: Mapped[dict[str, Any]] = mapped_column(JSONValue)
+    desired: Mapped[str] = mapped_column(String(16))
+    detached: Mapped[bool] = mapped_column(Boolean, default=False)
+    actor: Mapped[str] = mapped_column(String(255))
+    declared_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+
+    state: Mapped[str] = mapped_column(String(16), default="waiting")
+    guarantee: Mapped[str] = mapped_column(String(32), default="")
+    answered: Mapped[int] = mapped_column(BigInteger, default=0)
+    refused: Mapped[int] = mapped_column(BigInteger, default=0)
+    rate: Mapped[float | None] = mapped_column(Float)
+    lag: Mapped[int | None] = mapped_column(BigInteger)
+    positions: Mapped[dict[str, Any]] = mapped_column(JSONValue, default=dict)
+    error: Mapped[str | None] = mapped_column(Text)
+    process: Mapped[str | None] = mapped_column(String(255))
+    restarts: Mapped[int] = mapped_column(Integer, default=0)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    told_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -75,6 +75,8 @@ KINDS = (
     "batch",
     "export",
     "feedback",
+    "stream",
+    "streams",
     "checks",
     "drift",
     "report",

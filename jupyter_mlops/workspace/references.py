@@ -25,6 +25,7 @@ KINDS = (
     "experiment",
     "cluster",
     "gpu",
+    "stream",
     "workspace",
     "agent",
 )

@@ -43,7 +43,8 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'gate-show': ['gate.'],
   'models-compare': [],
   checks: ['drift.'],
-  endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved']
+  endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
+  streams: ['stream.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */
@@ -59,6 +60,7 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   env: ['env-show', 'name'],
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
+  stream: ['streams', 'name'],
   drift: ['checks', 'name'],
   label: ['label-status', 'task']
 };
@@ -127,6 +129,7 @@ const RECORDS = [
   'experiment',
   'model',
   'endpoint',
+  'stream',
   'drift',
   'label-task'
 ];

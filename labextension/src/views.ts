@@ -236,6 +236,8 @@ export const KINDS = [
   'batch',
   'export',
   'feedback',
+  'stream',
+  'streams',
   'checks',
   'drift',
   'report',

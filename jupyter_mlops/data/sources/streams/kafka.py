@@ -73,8 +73,8 @@ class KafkaTopic(StreamSource):
         errors: list[Any] = []
         consumer = self._connect(kafka, errors)
         try:
-            partitions = self._partitions(kafka, consumer, errors)
-            bounds = {p: self._watermarks(kafka, consumer, p) for p in partitions}
+            partitions = self.partitions(kafka, consumer, errors)
+            bounds = {p: self.watermarks(kafka, consumer, p) for p in partitions}
             starts, ends = self._choose(kafka, consumer, bounds)
             for p, start in starts.items():
                 reading.ranges[p] = (str(start), str(ends[p] - 1))
@@ -83,7 +83,14 @@ class KafkaTopic(StreamSource):
         finally:
             consumer.close()
 
-    def _connect(self, kafka: Any, errors: list[Any]) -> Any:
+    def settings(self, errors: list[Any]) -> dict[str, Any]:
+        """What every client of these brokers is made with, secrets revealed.
+
+        Parameters
+        ----------
+        errors : list
+            Takes what librdkafka tells of its connections.
+        """
         address = self.address
         settings: dict[str, Any] = {
             # What a person asks for is reached soon, also after a broker was away.
@@ -94,11 +101,6 @@ class KafkaTopic(StreamSource):
             "fetch.queue.backoff.ms": 10,
             **address.settings(),
             "bootstrap.servers": ",".join(address.hosts),
-            "group.id": f"jupyter-mlops-{uuid4().hex}",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "error",
             "error_cb": lambda error: errors.append(error),
             "log_level": 0,
         }
@@ -109,17 +111,38 @@ class KafkaTopic(StreamSource):
             settings["sasl.password"] = password
             settings.setdefault("security.protocol", "SASL_SSL")
             settings.setdefault("sasl.mechanism", "PLAIN")
+        return settings
+
+    def client(self, kafka: Any, kind: str, settings: dict[str, Any]) -> Any:
+        """Make librdkafka's client of a kind, ``Consumer`` or ``Producer``.
+
+        Raises
+        ------
+        Invalid
+            It doesn't take an option.
+        """
         try:
-            return kafka.Consumer(settings)
+            return getattr(kafka, kind)(settings)
         except kafka.KafkaException as error:
             raise Invalid(
                 "an option of the Kafka URI can't be used",
-                address.scrub(error.args[0].str()),
+                self.address.scrub(error.args[0].str()),
                 "options are those of librdkafka, for example security.protocol=SASL_SSL",
                 code="E-STREAM-031",
             ) from None
 
-    def _partitions(self, kafka: Any, consumer: Any, errors: list[Any]) -> list[int]:
+    def _connect(self, kafka: Any, errors: list[Any]) -> Any:
+        own = {
+            "group.id": f"jupyter-mlops-{uuid4().hex}",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+        }
+        return self.client(kafka, "Consumer", self.settings(errors) | own)
+
+    def partitions(self, kafka: Any, consumer: Any, errors: list[Any]) -> list[int]:
+        """The topic's partitions."""
         deadline = time.monotonic() + self.address.timeout
         while True:
             try:
@@ -127,9 +150,9 @@ class KafkaTopic(StreamSource):
                 break
             except kafka.KafkaException as error:
                 consumer.poll(0)  # lets librdkafka tell its errors
-                refused = self._refused(kafka, errors)
+                refused = self.refused(kafka, errors)
                 if refused or time.monotonic() > deadline:
-                    raise refused or self._silent(errors or [error.args[0]]) from None
+                    raise refused or self.silent(errors or [error.args[0]]) from None
         topics = {name: topic for name, topic in found.topics.items() if not topic.error}
         if self.topic not in topics:
             names = sorted(name for name in topics if not name.startswith("__"))
@@ -143,7 +166,8 @@ class KafkaTopic(StreamSource):
             )
         return sorted(topics[self.topic].partitions)
 
-    def _refused(self, kafka: Any, errors: list[Any]) -> Denied | None:
+    def refused(self, kafka: Any, errors: list[Any]) -> Denied | None:
+        """The sentence for credentials that were refused, if they were."""
         codes = (kafka.KafkaError._AUTHENTICATION, kafka.KafkaError.SASL_AUTHENTICATION_FAILED)
         for error in errors:
             if error.code() in codes:
@@ -155,7 +179,8 @@ class KafkaTopic(StreamSource):
                 )
         return None
 
-    def _silent(self, errors: list[Any]) -> Unavailable:
+    def silent(self, errors: list[Any]) -> Unavailable:
+        """The sentence for brokers that don't answer."""
         told = [e for e in errors if "brokers are down" not in e.str()] or errors
         return Unavailable(
             f"{self.address.places} doesn't answer",
@@ -165,12 +190,13 @@ class KafkaTopic(StreamSource):
             code="E-STREAM-013",
         )
 
-    def _watermarks(self, kafka: Any, consumer: Any, partition: int) -> tuple[int, int]:
+    def watermarks(self, kafka: Any, consumer: Any, partition: int) -> tuple[int, int]:
+        """The first offset that a partition holds, and the one after its last."""
         place = kafka.TopicPartition(self.topic, partition)
         try:
             low, high = consumer.get_watermark_offsets(place, timeout=self.address.timeout)
         except kafka.KafkaException as error:
-            raise self._silent([error.args[0]]) from None
+            raise self.silent([error.args[0]]) from None
         return low, high
 
     def _choose(
@@ -240,7 +266,7 @@ class KafkaTopic(StreamSource):
                     return when if kind != kafka.TIMESTAMP_NOT_AVAILABLE else 0
                 if message.error().code() == kafka.KafkaError._PARTITION_EOF:
                     return float("inf")
-            raise self._silent([])
+            raise self.silent([])
 
         return time_at
 
@@ -262,7 +288,7 @@ class KafkaTopic(StreamSource):
                 [kafka.TopicPartition(self.topic, p, since)], timeout=self.address.timeout
             )
         except kafka.KafkaException as error:
-            raise self._silent([error.args[0]]) from None
+            raise self.silent([error.args[0]]) from None
         if found.offset >= 0:
             return min(int(found.offset), high)
         # "None" is also what a broker says that keeps no index of times: look for oneself.
@@ -298,7 +324,7 @@ class KafkaTopic(StreamSource):
                 elif error.code() == kafka.KafkaError._PARTITION_EOF:
                     ended = message.offset() >= end
                 else:
-                    self._fault(kafka, error, p, position)
+                    self.fault(kafka, error, p, position)
             if batch:
                 position = int(batch[-1].offset) + 1
                 pace.saw([message.payload for message in batch])
@@ -308,9 +334,10 @@ class KafkaTopic(StreamSource):
             if ended:
                 break
             if time.monotonic() - progress > patience:
-                raise self._refused(kafka, errors) or self._silent(errors)
+                raise self.refused(kafka, errors) or self.silent(errors)
 
-    def _fault(self, kafka: Any, error: Any, p: int, position: int) -> None:
+    def fault(self, kafka: Any, error: Any, p: int, position: int) -> None:
+        """Raise if an error means that reading can't go on."""
         codes = kafka.KafkaError
         if error.code() in (codes._AUTO_OFFSET_RESET, codes.OFFSET_OUT_OF_RANGE):
             raise Conflict(

@@ -71,13 +71,14 @@ class NatsStream(StreamSource):
         """The messages in the order of their sequence numbers."""
         client("nats", "nats-py", "nats")
         with closing(Server(self.address)) as server:
-            state = self._state(server)
+            state = self.state(server)
             first, end = self._choose(server, state)
             reading.ranges[0] = (str(first), str(end))
             if first <= end:
                 yield from self._messages(server, first, end)
 
-    def _state(self, server: Server, patient: bool = False) -> Any:
+    def state(self, server: Server, patient: bool = False) -> Any:
+        """What the server tells of the stream; an error names the closest if it isn't there."""
         from nats.js.errors import NotFoundError
 
         try:
@@ -198,7 +199,7 @@ class NatsStream(StreamSource):
 
     def _check_end(self, server: Server, end: int) -> None:
         """Refuse to end early because the server came back without its last messages."""
-        state = self._state(server, patient=True)
+        state = self.state(server, patient=True)
         if state.last_seq < end:
             raise Conflict(
                 f"messages of {self.name!r} were lost while they were read",
@@ -209,7 +210,7 @@ class NatsStream(StreamSource):
 
     def _check_held(self, server: Server, position: int) -> None:
         """Refuse to go on when messages were removed before they could be read."""
-        state = self._state(server, patient=True)
+        state = self.state(server, patient=True)
         if state.first_seq > position + 1 and (position or state.first_seq > 1):
             raise Conflict(
                 f"messages of {self.name!r} were removed while they were read",

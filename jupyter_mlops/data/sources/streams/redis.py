@@ -17,7 +17,7 @@ from jupyter_mlops.data.sources.streams.source import StreamSource
 from jupyter_mlops.data.sources.streams.windows import Window
 from jupyter_mlops.workspace.errors import Conflict, Denied, Invalid, NotFound, Unavailable, closest
 
-__all__ = ["RedisStream", "open_redis"]
+__all__ = ["Patient", "RedisStream", "open_redis"]
 
 _FORM: Final = "redis://[USER][:secret:NAME@]HOST:6379/0/STREAM"
 _LISTED: Final = 1000
@@ -62,15 +62,16 @@ class RedisStream(StreamSource):
     def read(self, reading: Reading) -> Generator[list[Message]]:
         """The entries in the order of their ids."""
         redis = client("redis", "redis", "redis")
-        with closing(_Patient(self.address, self._connect(redis), redis)) as server:
-            info = self._info(server)
+        with closing(Patient(self.address, self.connect(redis), redis)) as server:
+            info = self.info(server)
             end = _text(info["last-generated-id"])
             first, end = self._choose(server, info, end)
             reading.ranges[0] = (first, end)
             if _order(first) <= _order(end):
                 yield from self._entries(server, reading, first, end)
 
-    def _connect(self, redis: Any) -> Any:
+    def connect(self, redis: Any) -> Any:
+        """A connection, secrets revealed."""
         address = self.address
         host, _, port = address.hosts[0].rpartition(":")
         secure: dict[str, Any] = {}
@@ -92,7 +93,8 @@ class RedisStream(StreamSource):
             **secure,
         )
 
-    def _info(self, server: _Patient, patient: bool = False) -> dict[str, Any]:
+    def info(self, server: Patient, patient: bool = False) -> dict[str, Any]:
+        """What the server tells of the stream; an error names the closest if it isn't there."""
         kind = _text(server.ask(lambda r: r.type(self.name), patient))
         if kind == "none":
             names = sorted(_text(name) for name in server.ask(_streams, patient=False))
@@ -117,7 +119,7 @@ class RedisStream(StreamSource):
         found: dict[str, Any] = server.ask(lambda r: r.xinfo_stream(self.name), patient)
         return {_text(key): value for key, value in found.items()}
 
-    def _choose(self, server: _Patient, info: dict[str, Any], end: str) -> tuple[str, str]:
+    def _choose(self, server: Patient, info: dict[str, Any], end: str) -> tuple[str, str]:
         """The first and the last id to read."""
         window = self.window
         if window.spans:
@@ -147,7 +149,7 @@ class RedisStream(StreamSource):
         found = server.ask(lambda r: r.xrange(self.name, first, end, count=1))
         return (_text(found[0][0]) if found else _next(end)), end
 
-    def _entry(self, server: _Patient, entry: str) -> bool:
+    def _entry(self, server: Patient, entry: str) -> bool:
         return bool(server.ask(lambda r: r.xrange(self.name, entry, entry)))
 
     def _one_partition(self) -> Any:
@@ -157,7 +159,7 @@ class RedisStream(StreamSource):
             code="E-STREAM-043",
         )
 
-    def _last(self, server: _Patient, end: str, count: int) -> str:
+    def _last(self, server: Patient, end: str, count: int) -> str:
         """The id from which so many entries are left, found backwards in bounded steps."""
         total = server.ask(lambda r: r.xlen(self.name))
         if count >= total:
@@ -177,7 +179,7 @@ class RedisStream(StreamSource):
         return first
 
     def _entries(
-        self, server: _Patient, reading: Reading, first: str, end: str
+        self, server: Patient, reading: Reading, first: str, end: str
     ) -> Generator[list[Message]]:
         pace = Pace()
         position, seen = first, False
@@ -207,9 +209,9 @@ class RedisStream(StreamSource):
             if position == end:
                 return
 
-    def _check_end(self, server: _Patient, end: str) -> None:
+    def _check_end(self, server: Patient, end: str) -> None:
         """Refuse to end early because the server came back without its last entries."""
-        info = self._info(server, patient=True)
+        info = self.info(server, patient=True)
         if _order(_text(info["last-generated-id"])) < _order(end):
             raise self._gone(info, f"up to {end}")
 
@@ -229,7 +231,7 @@ class RedisStream(StreamSource):
         )
 
 
-class _Patient:
+class Patient:
     """A connection that is made anew when the server was away for a while."""
 
     def __init__(self, address: Address, connection: Any, redis: Any) -> None:
@@ -238,6 +240,7 @@ class _Patient:
         self.errors = redis.exceptions
 
     def close(self) -> None:
+        """End the connection."""
         self.connection.close()
 
     def ask(self, question: Callable[[Any], Any], patient: bool = True) -> Any:

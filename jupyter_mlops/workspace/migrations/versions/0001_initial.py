@@ -355,6 +355,33 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_report_subject"), ["subject"], unique=False)
 
     op.create_table(
+        "stream",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("endpoint", sa.String(length=128), nullable=False),
+        sa.Column("source", sa.String(length=4096), nullable=False),
+        sa.Column("sink", sa.String(length=4096), nullable=False),
+        sa.Column("dead", sa.String(length=4096), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=False),
+        sa.Column("desired", sa.String(length=16), nullable=False),
+        sa.Column("detached", sa.Boolean(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("declared_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("guarantee", sa.String(length=32), nullable=False),
+        sa.Column("answered", sa.BigInteger(), nullable=False),
+        sa.Column("refused", sa.BigInteger(), nullable=False),
+        sa.Column("rate", sa.Float(), nullable=True),
+        sa.Column("lag", sa.BigInteger(), nullable=True),
+        sa.Column("positions", sa.JSON(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("process", sa.String(length=255), nullable=True),
+        sa.Column("restarts", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "annotation",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("ev", sa.String(length=64), nullable=False),
@@ -610,6 +637,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_annotation_item")
 
     op.drop_table("annotation")
+    op.drop_table("stream")
     with op.batch_alter_table("report", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_report_subject"))
 
