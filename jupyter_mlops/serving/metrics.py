@@ -62,7 +62,10 @@ class Metrics:
             "mlops_traffic_log_bytes", "Bytes of traffic log.", unit="bytes", registry=self.registry
         )
         self._memory = Gauge(
-            "mlops_memory_bytes", "Resident memory.", unit="bytes", registry=self.registry
+            "mlops_memory_bytes",
+            "Memory; what processes share counts for each by its share.",
+            unit="bytes",
+            registry=self.registry,
         )
         self._cpu = Counter(
             "mlops_cpu_seconds", "Processor time.", unit="seconds", registry=self.registry
@@ -125,13 +128,13 @@ class Metrics:
     def _sample(self, log_bytes: int) -> tuple[float, int]:
         with self._process.oneshot():
             times = self._process.cpu_times()
-            memory = self._process.memory_info().rss
+            memory = _memory(self._process)
         for pid in self.processes():
             with contextlib.suppress(psutil.Error):
                 known = self._models.setdefault(pid, psutil.Process(pid))
                 with known.oneshot():
                     spent = known.cpu_times()
-                    memory += known.memory_info().rss
+                    memory += _memory(known)
                 self._spent[pid] = spent.user + spent.system
         # What processes that have ended spent was spent all the same.
         cpu = times.user + times.system + sum(self._spent.values())
@@ -169,6 +172,12 @@ class Metrics:
                 for at, n, rows, errors in self._buckets
             ],
         }
+
+
+def _memory(process: psutil.Process) -> int:
+    """Bytes of a process: forked ones share most of what is resident."""
+    found = process.memory_full_info()
+    return int(getattr(found, "pss", found.rss))
 
 
 def _quantile(ordered: list[float], q: float) -> float | None:
