@@ -17,6 +17,7 @@ from starlette.routing import Route
 from jupyter_mlops.serving import inference, metrics, openapi
 from jupyter_mlops.serving.batching import Outcome, new_request_id
 from jupyter_mlops.serving.config import EndpointConfig
+from jupyter_mlops.serving.csvbody import read_csv
 from jupyter_mlops.serving.deployed import Deployed
 from jupyter_mlops.serving.door import Door, refusal_response
 from jupyter_mlops.serving.intake import Rows
@@ -112,9 +113,14 @@ class Endpoint:
             )
 
         def decode(body: bytes) -> Rows:
+            if table:
+                return read_csv(body, self.board.primary.intake)
             return read_invocation(read_json(body), self.board.primary.intake)
 
-        _want_json(request, missing_is_fine=False)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        table = kind == "text/csv"
+        if not table:
+            _want_json(request, missing_is_fine=False)
         return await self._answer(request, "invocations", decode, encode)
 
     async def infer(self, request: Request) -> Response:
@@ -250,7 +256,9 @@ def _want_json(request: Request, *, missing_is_fine: bool) -> None:
     if missing_is_fine and not given:
         return
     if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise HTTPException(415, "send Content-Type: application/json, in UTF-8")
+        raise HTTPException(
+            415, "send Content-Type: application/json (or text/csv to /invocations), in UTF-8"
+        )
 
 
 def _json_length(request: Request) -> int | None:

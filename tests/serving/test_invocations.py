@@ -218,3 +218,47 @@ def test_only_json_is_taken(client: served.Client) -> None:
     assert (
         client.post("/invocations", content=body, headers={"content-type": kind}).status_code == 200
     )
+
+
+def post_csv(client: served.Client, text: str) -> Any:
+    return client.post("/invocations", content=text, headers={"content-type": "text/csv"})
+
+
+def test_a_csv_table_is_answered_as_mlflow_does(client: served.Client, model: Path) -> None:
+    table = served.flights(40, seed=3)
+    answer = post_csv(client, table.to_csv(index=False))
+    as_json = post(client, {"inputs": table.to_dict(orient="list")}).json()
+    assert answer.json()["predictions"] == as_json["predictions"]
+    assert answer.json()["probabilities"] == as_json["probabilities"]
+    theirs = scoring_server.invocations(
+        data=table.to_csv(index=False),
+        content_type="text/csv",
+        model=mlflow.pyfunc.load_model(str(model)),
+        input_schema=mlflow.models.Model.load(str(model)).get_input_schema(),
+    )
+    assert json.loads(theirs.response)["predictions"] == answer.json()["predictions"]
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "told"),
+    [
+        ("hour,distance,carrier\n7,far,UA\n", 400, "row 0, column 'distance': expected double"),
+        ("hour,distance,carrier\n7,1.0\n", 400, "row 0: expected 3 values, found 2 values"),
+        ("hour,hour,carrier\n7,1.0,UA\n", 400, "column 'hour' is named twice"),
+        ("hour,distance,carrier\n", 400, "the request holds no rows"),
+        ("hour,distance\n7,1.0\n", 400, "column 'carrier' is missing"),
+        ('hour,distance,carrier\n7,"1.0,UA\n', 400, "the body is no CSV table in UTF-8"),
+        (
+            "hour,distance,carrier\n,1.0,UA\n",
+            400,
+            "row 0, column 'hour': expected long, found null",
+        ),
+    ],
+)
+def test_a_wrong_csv_table_is_told_where(
+    client: served.Client, text: str, status: int, told: str
+) -> None:
+    answer = post_csv(client, text)
+    assert answer.status_code == status, answer.text
+    assert told in answer.json()["message"]
+    assert "far" not in answer.text
