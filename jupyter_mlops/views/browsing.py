@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from jupyter_mlops.experiments.browsing import TrialDetail, TrialPage
 from jupyter_mlops.experiments.studies import Experiment, Trial
@@ -39,6 +40,8 @@ from jupyter_mlops.views.trialtable import LEVELS, trials_table
 
 __all__ = ["page_view", "trial_view"]
 
+#: Samplers whose parameters don't depend on what earlier trials found.
+_BLIND = {"random", "grid", "qmc"}
 #: Kinds of failure that are told apart.
 REASONS = 3
 #: What differs between two failures for the same reason: addresses and numbers.
@@ -154,6 +157,8 @@ def _findings(one: Experiment) -> list[Fact]:
             value += f" ({number_text(found['low'])} – {number_text(found['high'])})"
         hint = "with its 95 % interval: the best of many is partly luck"
         facts.append(Fact(label="Expected on new rows", value=value, hint=hint))
+    if "nested" in found:
+        facts.append(_nested(one, found["nested"]))
     if len(one.goals) > 1 and len(found.get("best", ())) > 1:
         others = " and ".join(other.metric for other in one.goals[1:])
         numbers = _listed(found["best"])
@@ -164,6 +169,21 @@ def _findings(one: Experiment) -> list[Fact]:
     if found.get("why"):
         facts.append(Fact(label="Why it ended", value=str(found["why"])))
     return facts
+
+
+def _nested(one: Experiment, found: dict[str, Any]) -> Fact:
+    """What the search as a whole is worth, beside how good its winner looks."""
+    value = f"{number_text(found['value'])} ({number_text(found['low'])} – "
+    value += f"{number_text(found['high'])})"
+    hint = f"{len(found['winners'])} outer folds chose trials {_listed(found['winners'])}"
+    if one.best is not None:
+        looks = one.best.metrics[one.goal.metric]
+        flatters = (looks - found["value"]) * (1 if one.goal.maximize else -1)
+        if flatters > 0:
+            hint += f"; the winner looks {number_text(flatters)} better"
+    if one.plan.get("sampler") not in _BLIND:
+        hint += "; the sampler learnt from values that all rows are in"
+    return Fact(label="Nested validation", value=value, hint=hint)
 
 
 def _fates(one: Experiment) -> list[Fact]:
