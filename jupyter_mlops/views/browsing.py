@@ -34,6 +34,7 @@ from jupyter_mlops.views.curves import (
     slices_chart,
 )
 from jupyter_mlops.views.experiments import duration
+from jupyter_mlops.views.parallel import parallel_chart
 from jupyter_mlops.views.params import bytes_text, occupancy_table, params_facts, workers_table
 from jupyter_mlops.views.registry import look
 from jupyter_mlops.views.trialtable import LEVELS, trials_table
@@ -242,7 +243,12 @@ def _charts(result: TrialPage) -> tuple[list[Chart], list[Chart]]:
     one = result.experiment
     importance = one.outcome.get("importance") or {}
     before = [history_chart(one), front_chart(one), importance_chart(importance)]
-    after = [slices_chart(one, importance), learning_chart(result.curves, one.goal.metric)]
+    asked = {name: one for trial in result.curves for name, one in trial.distributions.items()}
+    after = [
+        parallel_chart(one, importance, asked),
+        slices_chart(one, importance),
+        learning_chart(result.curves, one.goal.metric),
+    ]
     return [one for one in before if one], [one for one in after if one]
 
 
