@@ -26,6 +26,7 @@ from jupyter_mlops.views.blocks import (
     View,
 )
 from jupyter_mlops.views.cells import number_text
+from jupyter_mlops.views.clusters import dashboard_fact
 from jupyter_mlops.views.curves import (
     front_chart,
     history_chart,
@@ -35,7 +36,7 @@ from jupyter_mlops.views.curves import (
 )
 from jupyter_mlops.views.experiments import duration
 from jupyter_mlops.views.parallel import parallel_chart
-from jupyter_mlops.views.params import bytes_text, occupancy_table, params_facts, workers_table
+from jupyter_mlops.views.params import bytes_text, occupancy_table, params_facts
 from jupyter_mlops.views.registry import look
 from jupyter_mlops.views.trialtable import LEVELS, trials_table
 
@@ -121,7 +122,7 @@ def _summary(one: Experiment) -> list[Block]:
     if one.best is not None and one.best.params:
         blocks.append(Facts(title="Best parameters", items=params_facts(one.best.params)))
     if one.status == "running":
-        busy = workers_table(one.workers) if one.workers else occupancy_table(one)
+        busy = occupancy_table(one)
         blocks += [busy] if busy else []
     return blocks
 
@@ -167,6 +168,8 @@ def _findings(one: Experiment) -> list[Fact]:
     facts += _fates(one)
     running = one.status in {"running", "waiting"}
     facts.append(Fact(label="Running for" if running else "Took", value=duration(one.seconds)))
+    if one.cluster.get("dashboard"):
+        facts.append(dashboard_fact(one.cluster["kind"], one.cluster["dashboard"]))
     if found.get("why"):
         facts.append(Fact(label="Why it ended", value=str(found["why"])))
     return facts
