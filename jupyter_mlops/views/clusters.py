@@ -32,6 +32,10 @@ _LEVELS: dict[str, Level] = {
 
 #: Kinds whose dashboard listens on this machine.
 _HERE = {"local", "cuda", "jobqueue"}
+_UNDRAWN = Notice(
+    text="There is no Dask dashboard: the workers' packages lack bokeh, which draws it.",
+    fix="`pip install bokeh`, and start the cluster again",
+)
 #: Clusters that a list has buttons for.
 _STOPS = 4
 
@@ -39,25 +43,32 @@ _STOPS = 4
 @look(Clusters)
 def clusters_view(result: Clusters) -> View:
     """All of them, those that run first."""
+    rows = [_row(one) for one in result]
+    columns = [
+        Column(key="name", label="Name"),
+        Column(key="status", label="State", kind="badge"),
+        Column(key="workers", label="Workers", kind="number"),
+        Column(key="dashboard", label="Dashboard", kind="link"),
+        Column(key="kind", label="Kind"),
+        Column(key="environment", label="Environment"),
+        Column(key="actor", label="Owner"),
+        Column(key="used", label="Last used", kind="time"),
+        Column(key="started", label="Started", kind="time"),
+    ]
+    # What says the same in each row takes room from what doesn't.
+    said = {"dashboard": any(row["dashboard"] for row in rows)}
+    said["actor"] = len({row["actor"] for row in rows}) > 1
     table = Table(
-        columns=[
-            Column(key="name", label="Name"),
-            Column(key="status", label="State", kind="badge"),
-            Column(key="kind", label="Kind"),
-            Column(key="workers", label="Workers", kind="number"),
-            Column(key="environment", label="Environment"),
-            Column(key="actor", label="Owner"),
-            Column(key="started", label="Started", kind="time"),
-            Column(key="used", label="Last used", kind="time"),
-            Column(key="dashboard", label="Dashboard", kind="link"),
-        ],
-        rows=[_row(one) for one in result],
+        columns=[one for one in columns if said.get(one.key, True)],
+        rows=rows,
         empty="No cluster was started here yet. An experiment starts one when it needs it.",
     )
     running = [one for one in result if one.status == "running"]
     blocks: list[Block] = [table]
     if running:
         blocks.append(Actions(items=[_stop(one, one.name) for one in running[:_STOPS]]))
+    if any(not one.dashboard and one.kind in _HERE for one in running):
+        blocks.insert(0, _UNDRAWN)
     return View(
         kind="clusters",
         title="Clusters",
@@ -88,13 +99,10 @@ def _row(one: Held) -> dict[str, Any]:
         "actor": one.actor,
         "started": one.started_at.isoformat(),
         "used": one.used_at.isoformat(),
-        "dashboard": _link(one) if one.status == "running" and one.dashboard else None,
+        "dashboard": {"text": one.dashboard, "path": _path(one.kind, one.dashboard)}
+        if one.status == "running" and one.dashboard
+        else None,
     }
-
-
-def _link(one: Held) -> dict[str, str]:
-    path = _path(one.kind, one.dashboard)
-    return {"text": "Open" if path else one.dashboard, "path": path}
 
 
 def _path(kind: str, dashboard: str) -> str:
@@ -152,8 +160,5 @@ def _dashboard(result: Held) -> Block:
     if result.dashboard:
         return Facts(items=[dashboard_fact(result.kind, result.dashboard)])
     if result.kind in _HERE:
-        return Notice(
-            text="Its workers' packages lack bokeh, which draws Dask's dashboard.",
-            fix="pip install bokeh, and start it again",
-        )
+        return _UNDRAWN
     return Notice(text="It tells of no dashboard.")

@@ -122,6 +122,9 @@ def occupancy_table(experiment: Experiment) -> Table | None:
         Column(key="mean", label="Seconds a trial", kind="number"),
         Column(key="busy", label="Busy", kind="bar"),
     ]
+    if loads:
+        # How hard they work now tells more than how long a trial takes; both don't fit.
+        columns = [column for column in columns if column.key != "mean"]
     if any(row["trial"] for row in rows):
         columns.insert(1, Column(key="trial", label="Trial"))
     return Table(title="Workers", columns=columns, rows=rows[:_WORKERS], total=len(rows))
