@@ -121,8 +121,8 @@ def experiments_view(result: Experiments) -> View:
         Column(key="failed", label="Failed", kind="number"),
         Column(key="metric", label="Metric"),
         Column(key="best", label="Best", kind="number"),
-        Column(key="took", label="Took"),
         Column(key="started", label="Started", kind="time"),
+        Column(key="took", label="Took"),
         Column(key="actor", label="By"),
     ]
     rows = [_row(result, one) for one in result[:ROWS]]
