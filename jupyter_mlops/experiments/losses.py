@@ -12,7 +12,7 @@ from jupyter_mlops.experiments.scoring import EPSILON
 from jupyter_mlops.experiments.trials import Run
 from jupyter_mlops.workspace import Invalid, closest
 
-__all__ = ["LOSSES", "MEAN_OF", "Numbers", "choose_loss", "losses", "losses_by_row"]
+__all__ = ["LOSSES", "MEAN_OF", "Numbers", "choose_loss", "losses", "losses_by_row", "sampled"]
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 LOSSES = {
@@ -100,6 +100,19 @@ def losses_by_row(rows: pd.DataFrame, name: str, classes: Sequence[Any]) -> Numb
     truths = np.zeros_like(proba)
     truths[np.flatnonzero(positions >= 0), positions[positions >= 0]] = 1.0
     return np.asarray(((proba - truths) ** 2).sum(axis=1))
+
+
+def sampled(rows: Any, limit: int = 5_000) -> Any:
+    """At most `limit` of the rows, the same ones of whatever has as many rows.
+
+    Examples
+    --------
+    >>> len(sampled(np.zeros(9_000)))
+    5000
+    """
+    if len(rows) <= limit:
+        return rows
+    return rows[np.random.default_rng(0).permutation(len(rows))[:limit]]
 
 
 def _item(value: Any) -> Any:

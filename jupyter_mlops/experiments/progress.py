@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_mlops.experiments.studies import Experiment
@@ -35,11 +35,14 @@ class SearchStep:
     failures : int
         Trials that failed, of those that are done.
     workers : tuple of dict
-        Who works: ``name``, ``trial``, ``cpu`` (share), ``memory`` (bytes), ``gpu``, as known.
+        Who works: ``name``, ``trial``, ``cpu`` (in cores), ``memory`` and its ``limit`` (bytes),
+        ``gpu`` (share), ``gpu_memory`` and ``gpu_limit`` (bytes), as known.
     best_number : int or None
         The trial that gave the best value.
     pruned : int
         Trials ended early because they promised little, of those that are done.
+    cluster : dict of str to str
+        What it runs on: ``name``, ``kind`` and ``dashboard``, the address of Dask's own page.
     """
 
     experiment: Experiment
@@ -54,3 +57,4 @@ class SearchStep:
     workers: tuple[dict[str, Any], ...] = ()
     best_number: int | None = None
     pruned: int = 0
+    cluster: dict[str, str] = field(default_factory=dict)

@@ -123,7 +123,9 @@ class Experiment(Result):
         At the end: ``why``, ``best`` (numbers of the best trials; several where several metrics
         trade off), ``corrected``, ``optimism``, ``interval``, ``importance``.
     workers : tuple of dict
-        While it runs, who works on it: ``name``, ``trial``, ``cpu``, ``memory``, ``gpu``.
+        While it runs, who works on it, as in `SearchStep`.
+    cluster : dict of str to str
+        While it runs, what it runs on: ``name``, ``kind``, ``dashboard``.
     """
 
     id: str
@@ -144,6 +146,7 @@ class Experiment(Result):
     notes: tuple[str, ...] = ()
     error: str = ""
     workers: tuple[dict[str, Any], ...] = ()
+    cluster: dict[str, str] = field(default_factory=dict)
 
     @property
     def short(self) -> str:
@@ -288,6 +291,9 @@ def _row(session: Session, name: str) -> ExperimentRecord:
 
 def _told(row: ExperimentRecord, cell: CellRecord, trials: tuple[Trial, ...]) -> Experiment:
     goals = tuple(Goal(one["metric"], one["maximize"]) for one in row.plan["goals"])
+    # Until it is summed up, how busy its workers are is kept where the sum will be.
+    outcome = dict(row.outcome)
+    workers, cluster = outcome.pop("workers", ()), outcome.pop("cluster", {})
     orphaned = row.status == "running" and not may_live(row.process)
     return Experiment(
         row.id,
@@ -304,7 +310,9 @@ def _told(row: ExperimentRecord, cell: CellRecord, trials: tuple[Trial, ...]) ->
         cell.environment,
         cell.data_ref,
         cell.seed,
-        row.outcome,
+        outcome,
         tuple(row.notes),
         ORPHANED if orphaned else row.error,
+        tuple(workers) if row.status == "running" and not orphaned else (),
+        cluster if row.status == "running" and not orphaned else {},
     )

@@ -36,6 +36,7 @@ def experiment(
     budget: str | None = None,
     patience: int | None = None,
     constraints: list[str] | None = None,
+    nested: int | None = None,
     keep: int = 1,
     seed: int | None = None,
     cluster: str = "auto",
@@ -87,6 +88,9 @@ def experiment(
         Trials without a better value after which it ends.
     constraints : list of str
         Numbers the cell sets that must not be above 0 in a trial worth choosing.
+    nested : int
+        Outer folds by which the search as a whole is validated, where the cell calls
+        `evaluate(...)`: in each, trials are compared without the rows that the best is scored on.
     keep : int
         How many of the best models are kept.
     seed : int
@@ -137,6 +141,7 @@ def experiment(
         budget=budget,
         patience=patience,
         constraints=constraints,
+        nested=nested,
         seed=seed,
         keep=keep,
         cluster=cluster,

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 Level = Literal["info", "good", "warn", "bad"]
-CellKind = Literal["text", "number", "percent", "time", "ref", "bar", "spark", "badge"]
+CellKind = Literal["text", "number", "percent", "time", "ref", "bar", "spark", "badge", "link"]
 
 KINDS = (
     "status",
@@ -93,11 +93,15 @@ class _Model(BaseModel):
 
 
 class Fact(_Model):
-    """One number or word with its name."""
+    """One number or word with its name.
+
+    `path` leads on from Jupyter Server's own address; in a panel the value is a link there.
+    """
 
     label: str
     value: str
     hint: str = ""
+    path: str = ""
 
 
 class Facts(_Model):
@@ -114,7 +118,8 @@ class Column(_Model):
     ``percent`` and ``bar`` take fractions from 0 to 1 (a bar also ``{"share": …, "text": …}``,
     whose text stands beside it), ``time`` ISO 8601 in UTC, ``spark``
     a list of numbers or ``{"values": …, "against": …, "ends": [low, high]}``, ``ref`` a
-    reference, ``badge`` ``{"text": …, "level": …}``.
+    reference, ``badge`` ``{"text": …, "level": …}``, ``link`` ``{"text": …, "path": …}`` as a
+    `Fact` has it.
     """
 
     key: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from jupyter_mlops.experiments.browsing import TrialDetail, TrialPage
 from jupyter_mlops.experiments.studies import Experiment, Trial
@@ -25,6 +26,7 @@ from jupyter_mlops.views.blocks import (
     View,
 )
 from jupyter_mlops.views.cells import number_text
+from jupyter_mlops.views.clusters import dashboard_fact
 from jupyter_mlops.views.curves import (
     front_chart,
     history_chart,
@@ -33,12 +35,15 @@ from jupyter_mlops.views.curves import (
     slices_chart,
 )
 from jupyter_mlops.views.experiments import duration
-from jupyter_mlops.views.params import bytes_text, occupancy_table, params_facts, workers_table
+from jupyter_mlops.views.parallel import parallel_chart
+from jupyter_mlops.views.params import bytes_text, occupancy_table, params_facts
 from jupyter_mlops.views.registry import look
 from jupyter_mlops.views.trialtable import LEVELS, trials_table
 
 __all__ = ["page_view", "trial_view"]
 
+#: Samplers whose parameters don't depend on what earlier trials found.
+_BLIND = {"random", "grid", "qmc"}
 #: Kinds of failure that are told apart.
 REASONS = 3
 #: What differs between two failures for the same reason: addresses and numbers.
@@ -117,7 +122,7 @@ def _summary(one: Experiment) -> list[Block]:
     if one.best is not None and one.best.params:
         blocks.append(Facts(title="Best parameters", items=params_facts(one.best.params)))
     if one.status == "running":
-        busy = workers_table(one.workers) if one.workers else occupancy_table(one)
+        busy = occupancy_table(one)
         blocks += [busy] if busy else []
     return blocks
 
@@ -154,6 +159,8 @@ def _findings(one: Experiment) -> list[Fact]:
             value += f" ({number_text(found['low'])} – {number_text(found['high'])})"
         hint = "with its 95 % interval: the best of many is partly luck"
         facts.append(Fact(label="Expected on new rows", value=value, hint=hint))
+    if "nested" in found:
+        facts.append(_nested(one, found["nested"]))
     if len(one.goals) > 1 and len(found.get("best", ())) > 1:
         others = " and ".join(other.metric for other in one.goals[1:])
         numbers = _listed(found["best"])
@@ -161,9 +168,26 @@ def _findings(one: Experiment) -> list[Fact]:
     facts += _fates(one)
     running = one.status in {"running", "waiting"}
     facts.append(Fact(label="Running for" if running else "Took", value=duration(one.seconds)))
+    if one.cluster.get("dashboard"):
+        facts.append(dashboard_fact(one.cluster["kind"], one.cluster["dashboard"]))
     if found.get("why"):
         facts.append(Fact(label="Why it ended", value=str(found["why"])))
     return facts
+
+
+def _nested(one: Experiment, found: dict[str, Any]) -> Fact:
+    """What the search as a whole is worth, beside how good its winner looks."""
+    value = f"{number_text(found['value'])} ({number_text(found['low'])} – "
+    value += f"{number_text(found['high'])})"
+    hint = f"{len(found['winners'])} outer folds chose trials {_listed(found['winners'])}"
+    if one.best is not None:
+        looks = one.best.metrics[one.goal.metric]
+        flatters = (looks - found["value"]) * (1 if one.goal.maximize else -1)
+        if flatters > 0:
+            hint += f"; the winner looks {number_text(flatters)} better"
+    if one.plan.get("sampler") not in _BLIND:
+        hint += "; the sampler learnt from values that all rows are in"
+    return Fact(label="Nested validation", value=value, hint=hint)
 
 
 def _fates(one: Experiment) -> list[Fact]:
@@ -222,7 +246,12 @@ def _charts(result: TrialPage) -> tuple[list[Chart], list[Chart]]:
     one = result.experiment
     importance = one.outcome.get("importance") or {}
     before = [history_chart(one), front_chart(one), importance_chart(importance)]
-    after = [slices_chart(one, importance), learning_chart(result.curves, one.goal.metric)]
+    asked = {name: one for trial in result.curves for name, one in trial.distributions.items()}
+    after = [
+        parallel_chart(one, importance, asked),
+        slices_chart(one, importance),
+        learning_chart(result.curves, one.goal.metric),
+    ]
     return [one for one in before if one], [one for one in after if one]
 
 

@@ -19,7 +19,7 @@ def cell_text(column: Column, value: Any) -> str:
     """Write a cell for a place without colours."""
     if value is None:
         return "–"
-    if column.kind == "badge":
+    if column.kind in {"badge", "link"}:
         return str(value["text"])
     if column.kind == "spark":
         values, against, ends = spark_parts(value)

@@ -20,7 +20,7 @@ from jupyter_mlops.views.blocks import (
 )
 from jupyter_mlops.views.registry import look
 
-__all__ = ["cluster_view", "clusters_view"]
+__all__ = ["cluster_view", "clusters_view", "dashboard_fact"]
 
 _LEVELS: dict[str, Level] = {
     "running": "good",
@@ -32,33 +32,60 @@ _LEVELS: dict[str, Level] = {
 
 #: Kinds whose dashboard listens on this machine.
 _HERE = {"local", "cuda", "jobqueue"}
+_UNDRAWN = Notice(
+    text="There is no Dask dashboard: the workers' packages lack bokeh, which draws it.",
+    fix="`pip install bokeh`, and start the cluster again",
+)
+#: Clusters that a list has buttons for.
+_STOPS = 4
 
 
 @look(Clusters)
 def clusters_view(result: Clusters) -> View:
     """All of them, those that run first."""
+    rows = [_row(one) for one in result]
+    columns = [
+        Column(key="name", label="Name"),
+        Column(key="status", label="State", kind="badge"),
+        Column(key="workers", label="Workers", kind="number"),
+        Column(key="dashboard", label="Dashboard", kind="link"),
+        Column(key="kind", label="Kind"),
+        Column(key="environment", label="Environment"),
+        Column(key="actor", label="Owner"),
+        Column(key="used", label="Last used", kind="time"),
+        Column(key="started", label="Started", kind="time"),
+    ]
+    # What says the same in each row takes room from what doesn't.
+    said = {"dashboard": any(row["dashboard"] for row in rows)}
+    said["actor"] = len({row["actor"] for row in rows}) > 1
     table = Table(
-        columns=[
-            Column(key="name", label="Name"),
-            Column(key="status", label="State", kind="badge"),
-            Column(key="kind", label="Kind"),
-            Column(key="workers", label="Workers", kind="number"),
-            Column(key="environment", label="Environment"),
-            Column(key="actor", label="Owner"),
-            Column(key="started", label="Started", kind="time"),
-            Column(key="used", label="Last used", kind="time"),
-            Column(key="dashboard", label="Dashboard"),
-        ],
-        rows=[_row(one) for one in result],
+        columns=[one for one in columns if said.get(one.key, True)],
+        rows=rows,
         empty="No cluster was started here yet. An experiment starts one when it needs it.",
     )
-    running = sum(one.status == "running" for one in result)
+    running = [one for one in result if one.status == "running"]
+    blocks: list[Block] = [table]
+    if running:
+        blocks.append(Actions(items=[_stop(one, one.name) for one in running[:_STOPS]]))
+    if any(not one.dashboard and one.kind in _HERE for one in running):
+        blocks.insert(0, _UNDRAWN)
     return View(
         kind="clusters",
         title="Clusters",
-        subtitle=f"{running} running" if result else "",
+        subtitle=f"{len(running)} running" if result else "",
         line="%mlops cluster ls",
-        blocks=[table],
+        blocks=blocks,
+    )
+
+
+def _stop(one: Held, name: str = "") -> Action:
+    return Action(
+        label=f"Stop {name}".strip(),
+        verb="cluster stop",
+        args={"name": one.name},
+        danger=True,
+        confirm=f"Stop {one.name}? What its workers compute is begun again on another.",
+        line=f"%mlops cluster stop {one.name}",
     )
 
 
@@ -72,15 +99,31 @@ def _row(one: Held) -> dict[str, Any]:
         "actor": one.actor,
         "started": one.started_at.isoformat(),
         "used": one.used_at.isoformat(),
-        "dashboard": one.dashboard if one.status == "running" else "",
-        "port": _port(one),
+        "dashboard": {"text": one.dashboard, "path": _path(one.kind, one.dashboard)}
+        if one.status == "running" and one.dashboard
+        else None,
     }
 
 
-def _port(one: Held) -> int | None:
-    """The port of a dashboard on this machine, which Jupyter's proxy leads to."""
-    ours = one.status == "running" and one.dashboard and one.kind in _HERE
-    return urlsplit(one.dashboard).port if ours else None
+def _path(kind: str, dashboard: str) -> str:
+    """Where Jupyter's authenticated proxy shows a dashboard that listens on this machine."""
+    port = urlsplit(dashboard).port if kind in _HERE and dashboard else None
+    return f"proxy/{port}/status" if port else ""
+
+
+def dashboard_fact(kind: str, dashboard: str) -> Fact:
+    """Dask's own page of a cluster: its address, and the way there through Jupyter.
+
+    Parameters
+    ----------
+    kind : str
+        The cluster's: one that runs elsewhere isn't behind this server's proxy.
+    dashboard : str
+        Its address, which isn't empty.
+    """
+    path = _path(kind, dashboard)
+    hint = f"through Jupyter: <server>/{path}" if path else ""
+    return Fact(label="Dashboard", value=dashboard, hint=hint, path=path)
 
 
 @look(Held)
@@ -100,8 +143,7 @@ def cluster_view(result: Held) -> View:
         facts.append(Fact(label="Scheduler", value=result.address))
         blocks.append(Facts(items=facts))
         blocks.append(_dashboard(result))
-        stop = Action(label="Stop", verb="cluster stop", args={"name": result.name})
-        blocks.append(Actions(items=[stop]))
+        blocks.append(Actions(items=[_stop(result)]))
     else:
         blocks.append(Facts(items=facts))
     return View(
@@ -116,12 +158,7 @@ def cluster_view(result: Held) -> View:
 
 def _dashboard(result: Held) -> Block:
     if result.dashboard:
-        port = _port(result)
-        hint = f"through Jupyter: <server>/proxy/{port}/status" if port else ""
-        return Facts(items=[Fact(label="Dashboard", value=result.dashboard, hint=hint)])
+        return Facts(items=[dashboard_fact(result.kind, result.dashboard)])
     if result.kind in _HERE:
-        return Notice(
-            text="Its workers' packages lack bokeh, which draws Dask's dashboard.",
-            fix="pip install bokeh, and start it again",
-        )
+        return _UNDRAWN
     return Notice(text="It tells of no dashboard.")

@@ -6,16 +6,28 @@ as objects in a notebook's JSON they would take ten times the room.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from jupyter_mlops.experiments.studies import Experiment, Trial
 from jupyter_mlops.views.blocks import Chart
 from jupyter_mlops.views.cells import number_text
 from jupyter_mlops.views.drawing import drawn
+from jupyter_mlops.views.plotting import (
+    BEST,
+    GREY,
+    PADDING,
+    SCHEMA,
+    WIDE,
+    data_of,
+    ends,
+    is_number,
+    shortened,
+    thinned,
+    value_of,
+    varying,
+)
 
 __all__ = ["front_chart", "history_chart", "importance_chart", "learning_chart", "slices_chart"]
 
@@ -25,13 +37,6 @@ SLICE: Final = 240
 SLICES: Final = 6
 BARS: Final = 12
 STEPS: Final = 60
-#: A parameter whose greatest is that many times its least is drawn on a logarithmic axis.
-_WIDE: Final = 50
-# Readable on light and on dark, and apart for colour-blind readers (Okabe and Ito).
-_BEST, _GREY = "#d55e00", "#7f8c9b"
-# The last label of an axis stands half beyond it.
-_PADDING: Final = {"left": 4, "right": 20, "top": 4, "bottom": 4}
-_SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
 
 
 def history_chart(experiment: Experiment) -> Chart | None:
@@ -48,23 +53,23 @@ def history_chart(experiment: Experiment) -> Chart | None:
     last = values[-1][0]
     line = [*thinned(steps, HISTORY), (last, steps[-1][1])]
     # Values far off the rest would press all others into a line.
-    low, high = _ends([value for _, value in values], steps[-1][1])
+    low, high = ends([value for _, value in values], steps[-1][1])
     seen = [(number, value) for number, value in values if low <= value <= high]
     dots = thinned(seen, HISTORY)
     spec = {
-        "$schema": _SCHEMA,
+        "$schema": SCHEMA,
         "height": 180,
-        "padding": _PADDING,
+        "padding": PADDING,
         "layer": [
             {
-                "data": _data(["trial", "value"], dots),
+                "data": data_of(["trial", "value"], dots),
                 "mark": {"type": "point", "filled": True, "size": 22, "opacity": 0.7,
                          "tooltip": True},
                 "encoding": {"x": _x("trial", "Trial"), "y": _y("value", goal.metric, low, high)},
             },
             {
-                "data": _data(["trial", "best"], line),
-                "mark": {"type": "line", "interpolate": "step-after", "color": _BEST,
+                "data": data_of(["trial", "best"], line),
+                "mark": {"type": "line", "interpolate": "step-after", "color": BEST,
                          "strokeWidth": 2, "tooltip": True},
                 "encoding": {"x": _x("trial", "Trial"), "y": _y("best", goal.metric, low, high)},
             },
@@ -87,9 +92,9 @@ def front_chart(experiment: Experiment) -> Chart | None:
         return None
     first, second = experiment.goals[0].metric, experiment.goals[1].metric
     pairs = [
-        (one.number, _value(one, second), _value(one, first))
+        (one.number, value_of(one, second), value_of(one, first))
         for one in experiment.finished
-        if math.isfinite(_value(one, first)) and math.isfinite(_value(one, second))
+        if math.isfinite(value_of(one, first)) and math.isfinite(value_of(one, second))
     ]
     front = set(experiment.outcome.get("best", ()))
     best = sorted((pair for pair in pairs if pair[0] in front), key=lambda pair: pair[1])
@@ -98,18 +103,18 @@ def front_chart(experiment: Experiment) -> Chart | None:
         return None
     names = ["trial", "x", "y"]
     encoding = {
-        "x": {"field": "x", "type": "quantitative", "title": _short(second),
+        "x": {"field": "x", "type": "quantitative", "title": shortened(second),
               "scale": {"zero": False, "padding": 6}, "axis": {"tickCount": 6}},
         "y": _y("y", first, None, None),
     }  # fmt: skip
     dot = {"type": "point", "filled": True, "tooltip": {"content": "data"}}
     layers = [
-        {"data": _data(names, thinned(others, HISTORY)), "encoding": encoding,
+        {"data": data_of(names, thinned(others, HISTORY)), "encoding": encoding,
          "mark": {**dot, "size": 22, "opacity": 0.7}},
-        {"data": _data(names, thinned(best, HISTORY)), "encoding": encoding,
-         "mark": {**dot, "size": 40, "color": _BEST}},
+        {"data": data_of(names, thinned(best, HISTORY)), "encoding": encoding,
+         "mark": {**dot, "size": 40, "color": BEST}},
     ]  # fmt: skip
-    spec = {"$schema": _SCHEMA, "height": 220, "padding": _PADDING, "layer": layers}
+    spec = {"$schema": SCHEMA, "height": 220, "padding": PADDING, "layer": layers}
     alt = f"{first} against {second}: {len(best):,} best trade-offs of {len(pairs):,} trials"
     return drawn(Chart(title=f"{first} against {second}", spec=spec, alt=alt))
 
@@ -120,12 +125,12 @@ def importance_chart(importance: Mapping[str, float]) -> Chart | None:
     known = sorted(known, key=lambda pair: -pair[1])[:BARS]
     if not known:
         return None
-    rows = [(_short(name), share) for name, share in known]
+    rows = [(shortened(name), share) for name, share in known]
     spec = {
-        "$schema": _SCHEMA,
+        "$schema": SCHEMA,
         "height": {"step": 22},
-        "padding": _PADDING,
-        "data": _data(["parameter", "share"], rows),
+        "padding": PADDING,
+        "data": data_of(["parameter", "share"], rows),
         "mark": {"type": "bar", "tooltip": True, "height": {"band": 0.7}},
         "encoding": {
             "y": {"field": "parameter", "type": "nominal", "sort": None, "title": None},
@@ -140,18 +145,18 @@ def importance_chart(importance: Mapping[str, float]) -> Chart | None:
 def slices_chart(experiment: Experiment, importance: Mapping[str, float]) -> Chart | None:
     """The value by each of the parameters that mattered most; None where none varies."""
     goal = experiment.goal
-    done = [one for one in experiment.finished if math.isfinite(_value(one, goal.metric))]
-    names = _varying(done)
+    done = [one for one in experiment.finished if math.isfinite(value_of(one, goal.metric))]
+    names = varying(done)
     names = sorted(names, key=lambda name: -importance.get(name, 0.0))[:SLICES]
     if len(done) < 3 or not names:
         return None
     best = experiment.best
-    low, high = _ends([_value(one, goal.metric) for one in done],
-                      _value(best, goal.metric) if best else None)  # fmt: skip
-    shown = [one for one in done if low <= _value(one, goal.metric) <= high]
+    low, high = ends([value_of(one, goal.metric) for one in done],
+                      value_of(best, goal.metric) if best else None)  # fmt: skip
+    shown = [one for one in done if low <= value_of(one, goal.metric) <= high]
     shown = thinned(shown, SLICE, keep=best)
     panels = [_slice(shown, name, goal.metric, low, high) for name in names]
-    spec = {"$schema": _SCHEMA, "columns": 3, "concat": panels}
+    spec = {"$schema": SCHEMA, "columns": 3, "concat": panels}
     alt = f"{goal.metric} by {', '.join(names)}, {len(shown):,} trials"
     return drawn(Chart(title=f"{goal.metric} by parameter", spec=spec, alt=alt))
 
@@ -169,20 +174,20 @@ def learning_chart(trials: Sequence[Trial], metric: str) -> Chart | None:
         return None
     rows = [
         (f"trial {one.number}", step, value)
-        for one in curves
+        for one in reversed(curves)  # the first one lies on top
         for step, value in thinned(one.curve, STEPS)
         if math.isfinite(value)
     ]
     names = [f"trial {one.number}" for one in curves]
     single = len(names) == 1
     first = names[0]
-    colours = {"domain": names, "range": [_BEST, *[_GREY] * (len(names) - 1)]}
+    colours = {"domain": names, "range": [BEST, *[GREY] * (len(names) - 1)]}
     colour: dict[str, Any] = {"field": "name", "sort": None, "scale": colours, "legend": None}
     spec: dict[str, Any] = {
-        "$schema": _SCHEMA,
+        "$schema": SCHEMA,
         "height": 160,
-        "padding": _PADDING,
-        "data": _data(["name", "step", "value"], rows),
+        "padding": PADDING,
+        "data": data_of(["name", "step", "value"], rows),
         "mark": {"type": "line", "strokeWidth": 1.3, "tooltip": True},
         "encoding": {
             "x": _x("step", "Step"),
@@ -196,78 +201,29 @@ def learning_chart(trials: Sequence[Trial], metric: str) -> Chart | None:
     return drawn(Chart(title=title, spec=spec, alt=alt))
 
 
-def thinned(items: Sequence[Any], limit: int, keep: Any = None) -> list[Any]:
-    """At most `limit` of the items, evenly taken, the first and the last among them.
-
-    Examples
-    --------
-    >>> thinned(range(100), 5)
-    [0, 25, 50, 74, 99]
-    """
-    if len(items) <= limit:
-        return list(items)
-    step = (len(items) - 1) / (limit - 1)
-    taken = [items[round(at * step)] for at in range(limit)]
-    if keep is not None and not any(one is keep for one in taken):
-        taken[-1] = keep
-    return taken
-
-
 def _slice(trials: Sequence[Trial], name: str, metric: str, low: float, high: float) -> Any:
-    pairs = [(one.params[name], _value(one, metric)) for one in trials if name in one.params]
-    numbers = all(_is_number(value) for value, _ in pairs)
-    x: dict[str, Any] = {"field": "x", "title": _short(name)}
+    pairs = [(one.params[name], value_of(one, metric)) for one in trials if name in one.params]
+    numbers = all(is_number(value) for value, _ in pairs)
+    x: dict[str, Any] = {"field": "x", "title": shortened(name)}
     if numbers:
         domain = [min(value for value, _ in pairs), max(value for value, _ in pairs)]
-        wide = domain[0] > 0 and domain[1] / domain[0] > _WIDE
+        wide = domain[0] > 0 and domain[1] / domain[0] > WIDE
         x |= {"type": "quantitative", "axis": {"tickCount": 4, "grid": False},
               "scale": {"type": "log" if wide else "linear", "domain": domain,
                         "nice": False, "padding": 6}}  # fmt: skip
         if wide:
             x["axis"] |= {"format": "~g", "labelOverlap": True}
     else:
-        pairs = [(_short(str(value)), shown) for value, shown in pairs]
+        pairs = [(shortened(str(value)), shown) for value, shown in pairs]
         x |= {"type": "nominal", "sort": None, "axis": {"labelAngle": -30, "labelLimit": 80}}
     return {
         "width": 210,
         "height": 120,
-        "data": _data(["x", "value"], pairs),
+        "data": data_of(["x", "value"], pairs),
         "mark": {"type": "point", "filled": True, "size": 20, "opacity": 0.7,
                  "tooltip": True},
         "encoding": {"x": x, "y": _y("value", metric, low, high)},
     }  # fmt: skip
-
-
-def _varying(trials: Sequence[Trial]) -> list[str]:
-    seen: dict[str, Any] = {}
-    varying: dict[str, None] = {}
-    for one in trials:
-        for name, value in one.params.items():
-            if name in seen and seen[name] != value:
-                varying[name] = None
-            seen.setdefault(name, value)
-    return list(varying)
-
-
-def _ends(values: Sequence[float], best: float | None) -> tuple[float, float]:
-    """Where an axis ends so that most values can be told apart; the best is always on it."""
-    ordered = sorted(values)
-    low, high = ordered[0], ordered[-1]
-    near, far = ordered[len(ordered) // 10], ordered[len(ordered) * 9 // 10]
-    reach = 3 * (far - near)
-    if reach > 0:
-        low, high = max(low, near - reach), min(high, far + reach)
-    if best is not None:
-        low, high = min(low, best), max(high, best)
-    return low, high
-
-
-def _value(trial: Trial, metric: str) -> float:
-    return trial.metrics.get(metric, math.nan)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _x(field: str, title: str) -> dict[str, Any]:
@@ -280,18 +236,5 @@ def _y(field: str, title: str, low: float | None, high: float | None) -> dict[st
     scale: dict[str, Any] = {"zero": False}
     if low is not None and high is not None and low < high:
         scale |= {"domain": [low, high], "nice": True}
-    return {"field": field, "type": "quantitative", "title": _short(title),
+    return {"field": field, "type": "quantitative", "title": shortened(title),
             "scale": scale, "axis": {"tickCount": 5}}  # fmt: skip
-
-
-def _data(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([f"{one:.6g}" if isinstance(one, float) else one for one in row])
-    return {"values": text.getvalue(), "format": {"type": "csv"}}
-
-
-def _short(text: str, length: int = 28) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

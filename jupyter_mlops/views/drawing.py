@@ -1,8 +1,8 @@
 """Pictures of charts for places that run no script, drawn from the charts' own specs.
 
-Only what `jupyter_mlops.views.curves` writes is understood: points, lines and bars over data
-as CSV, one above the other or side by side. A picture is drawn when it is asked for, which a
-panel never does.
+Only what `jupyter_mlops.views.curves` and `parallel` write is understood: points, lines and bars
+over data as CSV, one above the other or side by side, and lines over parallel axes. A
+picture is drawn when it is asked for, which a panel never does.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ def _picture(spec: str) -> str:
     FigureCanvasAgg(figure)
     for place, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, place + 1)
+        if _folds(panel):
+            _parallel(axes, panel)
+            continue
         for layer in panel.get("layer") or [panel]:
             _draw(axes, layer)
         axes.spines[["top", "right"]].set_visible(False)
@@ -66,6 +69,43 @@ def _picture(spec: str) -> str:
     # A few colours are enough, and take a quarter of the room.
     Image.open(raw).convert("RGB").quantize(_COLOURS).save(small, "PNG", optimize=True)
     return base64.b64encode(small.getvalue()).decode()
+
+
+def _folds(panel: dict[str, Any]) -> bool:
+    """Whether it has an axis for each column, as `jupyter_mlops.views.parallel` draws them."""
+    return any("transform" in layer for layer in panel.get("layer", ()))
+
+
+def _parallel(axes: Axes, panel: dict[str, Any]) -> None:
+    from matplotlib.collections import LineCollection
+
+    keys: list[str] = []
+    for layer in panel["layer"]:
+        mark, rows = layer["mark"], _rows(layer)
+        if mark["type"] == "line":
+            keys = layer["transform"][0]["fold"]
+            paths = [[(n, float(row[key])) for n, key in enumerate(keys)] for row in rows]
+            colour, alpha = mark.get("color", "#2f80c4"), mark.get("opacity", 1.0)
+            wide = 0.7 * mark["strokeWidth"]
+            axes.add_collection(LineCollection(paths, colors=colour, alpha=alpha, linewidths=wide))
+            continue
+        if mark.get("style") == "halo":
+            continue
+        head = mark.get("align") == "center"
+        ground = None if head else {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.6}
+        for row in rows:
+            at = keys.index(row["axis"]), float(row["place"])
+            axes.annotate(
+                _plain(row["text"]), at, (0 if head else 2, 0), textcoords="offset points",
+                ha="center" if head else "left", va="bottom" if head else "center",
+                fontsize=7 if head else 6, fontweight="bold" if head else "normal", color=_INK,
+                bbox=ground, zorder=5,
+            )  # fmt: skip
+    for number in range(len(keys)):
+        axes.axvline(number, color=_INK, lw=0.5, zorder=0)
+    axes.set_xlim(-0.45, len(keys) - 0.55)
+    axes.set_ylim(panel["layer"][0]["encoding"]["y"]["scale"]["domain"])
+    axes.set_axis_off()
 
 
 def _height(panel: dict[str, Any]) -> float:

@@ -99,7 +99,7 @@ def environments_view(result: NamedEnvironments) -> View:
         Column(key="kernel", label="Kernel"),
         Column(key="lock", label="Lock"),
     ]
-    empty = "No environments yet: %mlops env create NAME --from this."
+    empty = "No environments yet: `%mlops env create NAME --from this` makes one."
     return View(
         kind="environments",
         title="Environments",

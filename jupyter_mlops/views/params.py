@@ -33,55 +33,82 @@ def param_text(value: Any) -> str:
 
 
 def workers_table(workers: tuple[dict[str, Any], ...]) -> Table:
-    """Who works on which trial, and how busy they are."""
-    columns = [
-        Column(key="name", label="Worker"),
-        Column(key="trial", label="Trial"),
-    ]
-    known = (
-        Column(key="cpu", label="CPU", kind="percent"),
-        Column(key="memory", label="Memory"),
-        Column(key="gpu", label="GPU"),
-    )
-    columns += [
-        column for column in known if any(one.get(column.key) is not None for one in workers)
-    ]
+    """Who works on which trial, and how hard."""
+    columns = [Column(key="name", label="Worker"), Column(key="trial", label="Trial")]
     rows = [
         {
             "name": str(one.get("name", "")),
             "trial": None if one.get("trial") is None else str(one["trial"]),
-            "cpu": one.get("cpu"),
-            "memory": bytes_text(one.get("memory")),
-            "gpu": _gpu_text(one.get("gpu")),
+            **_load(one),
         }
         for one in workers[:_WORKERS]
     ]
-    return Table(title="Workers", columns=columns, rows=rows, total=len(workers))
+    return Table(
+        title="Workers", columns=[*columns, *_loads(workers)], rows=rows, total=len(workers)
+    )
+
+
+def _loads(workers: tuple[dict[str, Any], ...]) -> list[Column]:
+    """Columns for what at least one of the workers tells."""
+    known = (
+        Column(key="cpu", label="CPU", kind="percent"),
+        Column(key="memory", label="Memory", kind="bar"),
+        Column(key="gpu", label="GPU", kind="percent"),
+        Column(key="gpu_memory", label="GPU memory", kind="bar"),
+    )
+    return [one for one in known if any(told.get(one.key) is not None for told in workers)]
+
+
+def _load(told: dict[str, Any]) -> dict[str, Any]:
+    """How hard a worker works, as cells of a table."""
+    return {
+        "cpu": told.get("cpu"),
+        "memory": _share(told.get("memory"), told.get("limit")),
+        "gpu": told.get("gpu"),
+        "gpu_memory": _share(told.get("gpu_memory"), told.get("gpu_limit")),
+    }
+
+
+def _share(used: float | None, limit: float | None) -> dict[str, Any] | None:
+    """An amount of memory, out of what there may be where that is known."""
+    if used is None:
+        return None
+    if not limit:
+        return {"share": 0.0, "text": bytes_text(used)}
+    text = f"{bytes_text(used)} of {bytes_text(limit)}"
+    return {"share": min(1.0, used / limit), "text": text}
 
 
 def occupancy_table(experiment: Experiment) -> Table | None:
-    """How many trials each worker did, and how busy it was with them; None before there are any.
+    """How many trials each worker did, and how busy it is; None before there are any.
 
-    A worker is busy for the seconds of its trials, out of those since the first of them began.
+    A worker was busy for the seconds of its trials, out of those since the first of them began.
     """
     now = utcnow()
-    done: dict[str, list[Trial]] = {}
+    done: dict[str, list[Trial]] = {str(one["name"]): [] for one in experiment.workers}
     for one in experiment.trials:
         if one.worker:
             done.setdefault(one.worker, []).append(one)
     if not done:
         return None
+    loads = {str(one["name"]): one for one in experiment.workers}
+    if loads:
+        # Those that are gone are no news while others work.
+        done = {name: trials for name, trials in done.items() if name in loads}
     rows = []
     for name, trials in done.items():
         ended = [one for one in trials if one.seconds is not None]
-        began = min(one.started_at for one in trials)
+        began = min((one.started_at for one in trials), default=now)
         elapsed = max(1e-3, (now - began).total_seconds())
         seconds = sum(one.seconds or 0.0 for one in ended)
-        running = [str(one.number) for one in trials if one.status == "running"]
+        told = loads.get(name, {})
+        running = {one.number for one in trials if one.status == "running"}
+        running |= {told["trial"]} if told.get("trial") is not None and not running else set()
         rows.append(
             {
                 "name": name,
-                "trial": ", ".join(running) or None,
+                "trial": ", ".join(map(str, sorted(running))) or None,
+                **_load(told),
                 "done": len(ended),
                 "mean": float(f"{seconds / len(ended):.3g}") if ended else None,
                 "busy": min(1.0, seconds / elapsed),
@@ -90,10 +117,14 @@ def occupancy_table(experiment: Experiment) -> Table | None:
     rows.sort(key=lambda row: str(row["name"]))
     columns = [
         Column(key="name", label="Worker"),
+        *_loads(experiment.workers),
         Column(key="done", label="Trials done", kind="number"),
         Column(key="mean", label="Seconds a trial", kind="number"),
         Column(key="busy", label="Busy", kind="bar"),
     ]
+    if loads:
+        # How hard they work now tells more than how long a trial takes; both don't fit.
+        columns = [column for column in columns if column.key != "mean"]
     if any(row["trial"] for row in rows):
         columns.insert(1, Column(key="trial", label="Trial"))
     return Table(title="Workers", columns=columns, rows=rows[:_WORKERS], total=len(rows))
@@ -114,10 +145,3 @@ def bytes_text(count: float | None) -> str | None:
             many = count / size
             return f"{many:.0f} {unit}" if many >= 10 else f"{many:.2g} {unit}"
     return f"{count:.0f} B"
-
-
-def _gpu_text(value: Any) -> str | None:
-    """A share of a device, or whatever the cluster calls it."""
-    if value is None:
-        return None
-    return f"{100 * value:.0f} %" if isinstance(value, float) else str(value)

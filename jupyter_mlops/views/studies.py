@@ -11,6 +11,7 @@ from jupyter_mlops.experiments.studies import Experiment, Experiments
 from jupyter_mlops.views.blocks import Block, Column, Fact, Facts, Progress, Table, View
 from jupyter_mlops.views.browsing import page_view
 from jupyter_mlops.views.cells import number_text, progress_text
+from jupyter_mlops.views.clusters import dashboard_fact
 from jupyter_mlops.views.experiments import duration
 from jupyter_mlops.views.params import params_facts, workers_table
 from jupyter_mlops.views.registry import look
@@ -98,6 +99,8 @@ def _so_far(step: SearchStep) -> list[Fact]:
     if step.pruned:
         facts.append(Fact(label="Pruned", value=f"{step.pruned:,}"))
     facts.append(Fact(label="Failed", value=f"{step.failures:,}"))
+    if step.cluster.get("dashboard"):
+        facts.append(dashboard_fact(step.cluster["kind"], step.cluster["dashboard"]))
     return facts
 
 
@@ -118,11 +121,15 @@ def experiments_view(result: Experiments) -> View:
         Column(key="failed", label="Failed", kind="number"),
         Column(key="metric", label="Metric"),
         Column(key="best", label="Best", kind="number"),
-        Column(key="took", label="Took"),
         Column(key="started", label="Started", kind="time"),
+        Column(key="took", label="Took"),
         Column(key="actor", label="By"),
     ]
     rows = [_row(result, one) for one in result[:ROWS]]
+    # What says the same in each row takes room from what doesn't.
+    said = {"failed": any(row["failed"] for row in rows)}
+    said["actor"] = len({row["actor"] for row in rows}) > 1
+    columns = [one for one in columns if said.get(one.key, True)]
     many = "experiment" if result.total == 1 else "experiments"
     empty = (
         "No experiments yet: write `%%mlops experiment NAME --metric METRIC` above a cell that "

@@ -5,12 +5,22 @@
 export type Level = 'info' | 'good' | 'warn' | 'bad';
 
 export type CellKind =
-  'text' | 'number' | 'percent' | 'time' | 'ref' | 'bar' | 'spark' | 'badge';
+  | 'text'
+  | 'number'
+  | 'percent'
+  | 'time'
+  | 'ref'
+  | 'bar'
+  | 'spark'
+  | 'badge'
+  | 'link';
 
 export interface IFact {
   label: string;
   value: string;
   hint?: string;
+  /** Leads on from the server's own address. */
+  path?: string;
 }
 
 export interface IFacts {

@@ -74,7 +74,12 @@ def test_the_sidebar_says_what_runs_and_how_far_it_is(page):
 def test_the_cell_shows_what_was_found(page, axe, shots):
     cell = page.locator(".jp-Cell .jp-mlops-View[data-kind=experiment]")
     cell.get_by_text("Best auc").wait_for()
-    cell.locator(".jp-mlops-Chart svg").nth(3).wait_for()
+    cell.locator(".jp-mlops-Chart svg").nth(4).wait_for()
+    lines = cell.get_by_role("img", name=re.compile("51 trials as lines over lr, depth, kind"))
+    # One path for each trial, the ten best of them in their own colour.
+    assert lines.locator("svg .mark-line path").count() == 51
+    assert lines.locator("svg .mark-line path[stroke='#d55e00']").count() == 10
+    assert lines.get_by_text("0.001", exact=True).count() > 0
     assert axe(page, ".jp-Cell:last-child .jp-mlops-Output") == []
     shots(page, "experiment-cell")
 
@@ -152,6 +157,19 @@ def test_a_running_experiment_is_followed_without_a_flood(page, ws, ids, shots):
     assert 1 <= len(asked) <= spent + 2
     # What was being filled in is still there.
     assert shown.get_by_label("Parameters").input_value() == "lr=0.02"
+
+
+def test_the_sidebar_leads_to_what_experiments_run_on(page, axe, shots):
+    compute = page.get_by_role("group", name="Compute")
+    for name, told in (
+        ("Clusters", "No cluster was started here yet"),
+        ("GPUs", re.compile("GPU")),
+        ("Environments", "No environments yet"),
+    ):
+        compute.get_by_role("button", name=name).click()
+        panel(page, name).get_by_text(told).first.wait_for()
+        assert axe(page, PANEL) == []
+    assert axe(page, ".jp-mlops-Section[data-section=experiments]") == []
 
 
 def test_the_list_follows_too(page, axe, shots):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from jupyter_mlops.experiments.losses import MEAN_OF
+from jupyter_mlops.experiments.losses import LOSSES, MEAN_OF
 from jupyter_mlops.experiments.studies import Experiment, find_experiment
 from jupyter_mlops.workspace import Workspace
 
 if TYPE_CHECKING:
     from jupyter_mlops.experiments.driver.loop import State
     from jupyter_mlops.experiments.search import Search
+    from jupyter_mlops.experiments.search.nesting import Kept
 
 __all__ = ["conclude"]
 
@@ -28,7 +29,8 @@ def conclude(
     dict
         ``why``; ``best``, the numbers of the best trials; ``value`` and ``number`` of the best by
         the first metric; ``importance`` by parameter; and where rows' losses are known
-        ``corrected``, ``low``, ``high`` and ``optimism``.
+        ``corrected``, ``low``, ``high`` and ``optimism``; with nested folds ``nested``, which
+        has ``value``, ``low``, ``high`` and the ``winners`` by outer fold.
     """
     found: dict[str, Any] = {"why": state.why}
     told = find_experiment(ws, experiment)
@@ -40,6 +42,9 @@ def conclude(
     found["best"] = search.front() if len(told.goals) > 1 else [best.number]
     found["importance"] = search.importance() or {}
     found |= _corrected(ws, told, plan)
+    if plan.get("nested") and "nested" not in found:
+        state.notes["nothing is validated by --nested: no two trials set the metric to what "
+                    "`evaluate(...)` returns"] += 1  # fmt: skip
     return found
 
 
@@ -47,35 +52,68 @@ def _corrected(ws: Workspace, told: Experiment, plan: dict[str, Any]) -> dict[st
     """The winner's value without the luck of being the best of many, where it can be told."""
     import numpy as np
 
+    from jupyter_mlops.experiments.search.nesting import FILE, Kept, unkept
     from jupyter_mlops.experiments.search.optimism import FEWEST, corrected
 
-    rows = []
     of = _measured_by(ws, told)
-    if of is None:
+    if of is None or told.best is None:
         return {}
+    numbers, rows, folds = [], [], []
     for trial in told.finished:
-        key = losses_key(trial.id, of)
+        key, beside = losses_key(trial.id, of), f"runs/{trial.id}/{FILE}"
         if ws.artifacts.exists(key):
+            numbers.append(trial.number)
             rows.append(np.frombuffer(ws.artifacts.read_bytes(key), dtype=np.float32))
-    if len(rows) < 2 or len({len(one) for one in rows}) > 1 or len(rows[0]) < FEWEST:
+            there = ws.artifacts.exists(beside)
+            folds.append(unkept(ws.artifacts.read_bytes(beside)) if there else Kept())
+    if len(rows) < 2 or len({len(one) for one in rows}) > 1:
         return {}
-    if len(rows) * len(rows[0]) > _LOSSES:
-        rows = [one[: _LOSSES // len(rows)] for one in rows]
-    metric, loss = told.goal.metric, MEAN_OF[of]
-    found = corrected(np.stack(rows).astype(np.float64), seed=plan["seed"])
+    wide = min(len(rows[0]), _LOSSES // len(rows))
+    losses = np.stack([one[:wide] for one in rows]).astype(np.float64)
+    groups = _same([one.groups for one in folds], wide)
+    best = told.best.metrics[told.goal.metric]
+    found: dict[str, Any] = {}
+    if (wide if groups is None else len(np.unique(groups))) >= FEWEST:
+        fair = corrected(losses, groups=groups, seed=plan["seed"])
+        found = _in_unit(of, "corrected", fair.value, fair.low, fair.high)
+        found["optimism"] = abs(found["corrected"] - best)
+    nested = _nested(of, losses, folds, groups, numbers)
+    return found | ({"nested": nested} if nested else {})
 
-    def shown(value: float) -> float:
-        if loss == "error_rate":
-            return 1 - value
-        return float(np.sqrt(max(value, 0.0))) if loss == "squared_error" else value
 
-    low, high = sorted((shown(found.low), shown(found.high)))
-    return {
-        "corrected": shown(found.value),
-        "low": low,
-        "high": high,
-        "optimism": abs(shown(found.value) - told.best.metrics[metric]) if told.best else 0.0,
-    }
+def _nested(
+    of: str, losses: Any, folds: list[Kept], groups: Any, numbers: list[int]
+) -> dict[str, Any] | None:
+    """What nested folds tell of the search; None where trials had none, or others."""
+    import numpy as np
+
+    from jupyter_mlops.experiments.search.nesting import nested
+
+    outer = _same([one.outer for one in folds], losses.shape[1])
+    inner = [one.inner for one in folds if one.inner is not None]
+    if outer is None or len({len(one) for one in inner}) != 1:
+        return None
+    found = nested(losses, np.stack(inner), outer, groups)
+    told = _in_unit(of, "value", found.value, found.low, found.high)
+    return {**told, "winners": [numbers[place] for place in found.winners]}
+
+
+def _in_unit(of: str, name: str, value: float, low: float, high: float) -> dict[str, Any]:
+    """A mean loss and its interval as the metric that people read."""
+    from jupyter_mlops.experiments.search.folds import in_unit_of
+
+    ends = sorted((in_unit_of(of, low), in_unit_of(of, high)))
+    return {name: in_unit_of(of, value), "low": ends[0], "high": ends[1]}
+
+
+def _same(arrays: list[Any], wide: int) -> Any:
+    """What all trials have in common; None where it isn't the same or some lack it."""
+    import numpy as np
+
+    first, *others = arrays
+    if first is None or not all(np.array_equal(first, one) for one in others):
+        return None
+    return first[:wide]
 
 
 def losses_key(trial: str, of: str) -> str:
@@ -88,4 +126,6 @@ def _measured_by(ws: Workspace, told: Experiment) -> str | None:
     if told.best is None:
         return None
     trial = told.best.id
-    return next((one for one in MEAN_OF if ws.artifacts.exists(losses_key(trial, one))), None)
+    # Each mean loss is a metric, too.
+    known = dict.fromkeys([*MEAN_OF, *(one for several in LOSSES.values() for one in several)])
+    return next((one for one in known if ws.artifacts.exists(losses_key(trial, one))), None)

@@ -117,6 +117,7 @@ def template(row: ExperimentRecord, folder: str, freeze: Any) -> Given:
         wanted=None if plan["wanted"] is None else tuple(plan["wanted"]),
         keep=tuple(plan["keep_columns"]),
         constraints=tuple(plan["constraints"]),
+        nested=plan.get("nested"),
         freeze=freeze if plan["keep"] and plan["variable"] else None,
     )
 

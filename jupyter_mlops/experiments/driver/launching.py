@@ -43,6 +43,8 @@ class Asked:
         Wall time, and CPU seconds of all trials: ``90s``, ``10m``, ``2h``.
     patience : int or None
         Trials without a better value after which it ends.
+    nested : int or None
+        Outer folds of each `evaluate(...)`, by which the search as a whole is validated.
     keep : int
         How many of the best models are kept.
     """
@@ -61,6 +63,7 @@ class Asked:
     budget: str | None = None
     patience: int | None = None
     constraints: list[str] | None = None
+    nested: int | None = None
     seed: int | None = None
     keep: int = 1
     cluster: str = "auto"
@@ -141,6 +144,9 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
     if asked.seed is not None and not 0 <= asked.seed < 2**32:
         raise Invalid(f"--seed can't be {asked.seed}", "it takes 0 to 4294967295",
                       code="E-EXPERIMENT-034")  # fmt: skip
+    if asked.nested is not None and asked.nested < 2:
+        raise Invalid(f"--nested can't be {asked.nested}", "it takes 2 outer folds or more",
+                      code="E-EXPERIMENT-044")  # fmt: skip
     seed = secrets.randbelow(2**32) if asked.seed is None else asked.seed
     timeout = seconds_of(asked.timeout, "--timeout")
     budget = seconds_of(asked.budget, "--budget")
@@ -183,6 +189,7 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         "budget": budget,
         "patience": asked.patience,
         "constraints": asked.constraints or [],
+        "nested": asked.nested,
         "seed": seed,
         "keep": asked.keep,
         "cluster": asked.cluster,

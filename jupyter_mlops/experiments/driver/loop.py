@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jupyter_mlops.experiments.driver.flight import ATTEMPTS, Ended, Flight
 from jupyter_mlops.experiments.driver.journal import Journal, Started
 from jupyter_mlops.experiments.driver.keeping import Best
+from jupyter_mlops.experiments.driver.occupancy import Occupancy
 from jupyter_mlops.experiments.driver.signals import topic
 from jupyter_mlops.experiments.driver.trial import Given, Outcome
 from jupyter_mlops.experiments.progress import SearchStep
@@ -110,6 +111,7 @@ class Loop:
         self._flight: Flight
         self._seconds: list[float] = []
         self._workers = max(1, cluster.workers)
+        self._occupancy = Occupancy(journal.ws, journal.row.id, cluster)
         self._before = state.seconds
         self._started = time.monotonic()
         self._looked = self._checked = time.monotonic()
@@ -233,7 +235,10 @@ class Loop:
         if now - self._checked < 2.0:
             return
         self._checked = now
-        self._workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        workers = client.scheduler_info(n_workers=-1)["workers"]
+        self._workers = max(1, len(workers))
+        self._occupancy.heard(workers)
+        self._occupancy.keep(self._busy(), self._flight.where)
         if not self.cluster.alive():
             raise self._lost()
 
@@ -318,6 +323,12 @@ class Loop:
             self._take(begun, outcome)
         self._record()
 
+    def _busy(self) -> dict[str, int]:
+        """Numbers of the trials that run, by the worker that each was heard to begin on."""
+        where = self._flight.where
+        return {where[one]: begun.number for one, begun in self._flight.running.items()
+                if one in where}  # fmt: skip
+
     def _tell(self) -> None:
         if self.progress is None:
             return
@@ -326,8 +337,7 @@ class Loop:
         total: int | None = self.plan["trials"]
         rate = ended / seconds if seconds else 0.0
         value, number, params = self.state.top or (None, None, {})
-        where = self._flight.where
-        busy = {where[one]: begun for one, begun in self._flight.running.items() if one in where}
+        busy = self._busy()
         self.progress(
             SearchStep(
                 experiment=self.told,
@@ -341,8 +351,7 @@ class Loop:
                 remaining=(total - ended) / rate if rate and total is not None else None,
                 failures=counts["failed"],
                 pruned=counts["pruned"],
-                workers=tuple(
-                    {"name": worker, "trial": begun.number} for worker, begun in busy.items()
-                ),
+                workers=self._occupancy.workers(busy),
+                cluster=self._occupancy.cluster,
             )
         )

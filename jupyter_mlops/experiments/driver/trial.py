@@ -33,8 +33,6 @@ VALID: Final = "validation rows"
 CALL: Final = "trial_function"
 #: Bytes of an outcome that travels as a message.
 _SMALL: Final = 1 << 15
-#: Rows whose losses are kept of every trial, to correct the winner's value.
-_LOSSES: Final = 5_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ class Given:
     wanted: tuple[str, ...] | None = None
     keep: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    nested: int | None = None
     keep_below: float | None = None
     freeze: Any = None
     only_given: bool = False
@@ -253,6 +252,7 @@ def _evaluate(given: Given) -> Any:
         from jupyter_mlops.experiments.search.folds import evaluate as folds
 
         kwargs.setdefault("seed", given.seed)
+        kwargs.setdefault("nested", given.nested)
         return folds(*args, **kwargs)
 
     return evaluate
@@ -284,7 +284,7 @@ def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> None:
         value = names.get(metric)
         if metric in outcome.metrics and not isinstance(value, int | float):
             continue
-        outcome.metrics[metric] = _number(metric, value, outcome)
+        outcome.metrics[metric] = _number(metric, value, outcome, metric == given.goals[0])
     loss = outcome.metrics[given.goals[0]] * (-1 if given.maximize else 1)
     if given.keep_below is None or loss >= given.keep_below:
         # Rows are kept beside the model alone: they are large, and compare what was kept.
@@ -293,11 +293,15 @@ def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> None:
         _keep(given, names, model, outcome)
 
 
-def _number(metric: str, value: Any, outcome: Outcome) -> float:
+def _number(metric: str, value: Any, outcome: Outcome, first: bool) -> float:
     rows = getattr(value, "rows", None)
     if rows is not None and hasattr(value, "mean"):
         # A cross-validation: its mean, and each row's loss.
-        outcome.losses, outcome.losses_of = _packed(rows), str(value.metric)
+        if first:
+            from jupyter_mlops.experiments.search.nesting import kept
+
+            outcome.losses, outcome.losses_of = _packed(rows), str(value.metric)
+            outcome.files |= kept(value)
         value = value.mean
     if value is None:
         raise ValueError(f"the cell never set `{metric}`; end it with `{metric} = …`")
@@ -338,11 +342,10 @@ def _score(given: Given, names: dict[str, Any], model: Any, outcome: Outcome) ->
 def _packed(losses: Any) -> bytes:
     import numpy as np
 
-    values = np.asarray(losses, dtype=np.float32).ravel()
-    if len(values) > _LOSSES:
-        # The same rows of every trial: they are compared row by row.
-        values = values[np.random.default_rng(0).permutation(len(values))[:_LOSSES]]
-    return values.tobytes()
+    from jupyter_mlops.experiments.losses import sampled
+
+    # The same rows of every trial: they are compared row by row.
+    return bytes(sampled(np.asarray(losses, dtype=np.float32).ravel()).tobytes())
 
 
 def _keep(given: Given, names: dict[str, Any], model: Any, outcome: Outcome) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from jupyter_mlops.experiments.losses import LOSSES, MEAN_OF, Numbers, losses_by_row
 from jupyter_mlops.workspace import Invalid, closest
 
-__all__ = ["Evaluated", "evaluate", "splits"]
+__all__ = ["Evaluated", "error_of_mean", "evaluate", "in_unit_of", "interval", "splits"]
 
 Places = np.ndarray[Any, np.dtype[np.intp]]
 _KNOWN = tuple(dict.fromkeys([*MEAN_OF, *(one for group in LOSSES.values() for one in group)]))
@@ -35,6 +35,13 @@ class Evaluated:
         Which rows of the data they are.
     folds : list of float
         The metric by fold.
+    groups : ndarray, shape (rows,), or None
+        Numbers of what each row belongs to: rows of one group or, by time, of one stretch of it
+        aren't independent of each other.
+    inner : list of float
+        With `nested`, the mean loss within each outer fold's training rows.
+    outer : ndarray, shape (rows,), or None
+        With `nested`, the outer fold that held each row out.
     """
 
     metric: str
@@ -44,6 +51,9 @@ class Evaluated:
     rows: Numbers
     places: Places
     folds: list[float]
+    groups: Places | None = None
+    inner: list[float] = field(default_factory=list)
+    outer: Places | None = None
 
     def __float__(self) -> float:
         return self.mean
@@ -64,6 +74,7 @@ def evaluate(
     metric: str = "log_loss",
     seed: int = 0,
     split_seed: int = 0,
+    nested: int | None = None,
     on_fold: Callable[[int, float], None] | None = None,
 ) -> Evaluated:
     """Cross-validate an estimator.
@@ -88,6 +99,11 @@ def evaluate(
         Seeds whatever in the estimator is random and has no seed.
     split_seed : int
         Seeds the folds. The same for all trials, so that they are compared on equal terms.
+    nested : int, optional
+        Validate the whole search: split into that many outer folds, which give the metric, and
+        within the training rows of each into `folds` inner ones, by which the search's winner
+        without the outer rows is known at the end (`jupyter_mlops.experiments.search.nesting`).
+        It fits ``nested * (folds + 1)`` models.
     on_fold : callable, optional
         Told the fold and the metric so far; ``on_fold=report`` lets a search end the trial early.
 
@@ -108,36 +124,103 @@ def evaluate(
     truth = np.asarray(y)
     classify = loss in LOSSES["classification"]
     classes = np.unique(truth) if classify else np.empty(0)
+    if nested is not None and repeats > 1:
+        raise Invalid("nested folds aren't repeated",
+                      "each row is held out by one outer fold",
+                      "leave out nested or repeats",
+                      code="E-SEARCH-065")  # fmt: skip
     total, times = np.zeros(len(truth)), np.zeros(len(truth))
+    outer = np.zeros(len(truth), dtype=np.intp)
     by_fold: list[float] = []
+    inner: list[float] = []
     sizes: list[tuple[int, int]] = []
-    for train, test in splits(truth, folds, repeats, groups, time, classify, split_seed):
+    many = folds if nested is None else nested
+    for train, test in splits(truth, many, repeats, groups, time, classify, split_seed):
+        if nested is not None:
+            inner.append(
+                _inner_loss(estimator, X, y, train, folds, groups, time, metric, seed, split_seed)
+            )
         model = clone(estimator)
         _seed(model, seed)
         model.fit(_safe_indexing(X, train), _safe_indexing(y, train))
         rows = _losses(model, _safe_indexing(X, test), truth[test], loss, classes)
         total[test] += rows
         times[test] += 1
+        outer[test] = len(by_fold)
         by_fold.append(float(rows.mean()))
         sizes.append((len(train), len(test)))
         if on_fold is not None:
-            on_fold(len(by_fold), _shown(metric, float(total.sum() / times.sum())))
+            on_fold(len(by_fold), in_unit_of(metric, float(total.sum() / times.sum())))
     held = times > 0
     rows = total[held] / times[held]
-    blocks = None if groups is None else np.asarray(groups)[held]
-    error, freedom = _error(rows, by_fold, sizes, blocks, repeats > 1 or time is not None)
+    units = _units(groups, time, held)
+    error, freedom = _error(
+        rows,
+        by_fold,
+        sizes,
+        units if time is None else None,
+        repeats > 1 or time is not None,
+    )
     mean = float(rows.mean())
-    ends = _interval(mean, error, freedom)
-    low, high = sorted(_shown(metric, one) for one in ends)
+    ends = interval(mean, error, freedom)
+    low, high = sorted(in_unit_of(metric, one) for one in ends)
     return Evaluated(
         metric,
-        _shown(metric, mean),
+        in_unit_of(metric, mean),
         low,
         high,
         rows,
         np.flatnonzero(held),
-        [_shown(metric, one) for one in by_fold],
+        [in_unit_of(metric, one) for one in by_fold],
+        units,
+        inner,
+        outer[held] if nested is not None else None,
     )
+
+
+def _inner_loss(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    train: Places,
+    folds: int,
+    groups: Any,
+    time: Any,
+    metric: str,
+    seed: int,
+    split_seed: int,
+) -> float:
+    """The mean loss by cross-validation within the training rows of an outer fold."""
+    from sklearn.utils import _safe_indexing
+
+    within = evaluate(
+        estimator,
+        _safe_indexing(X, train),
+        _safe_indexing(y, train),
+        folds=folds,
+        groups=None if groups is None else np.asarray(groups)[train],
+        time=None if time is None else np.asarray(time)[train],
+        metric=metric,
+        seed=seed,
+        split_seed=split_seed,
+    )
+    return float(within.rows.mean())
+
+
+def _units(groups: Any, time: Any, held: Any) -> Places | None:
+    """What the rows that were held out belong to, numbered; None where each is for itself.
+
+    By time it is a stretch of the cube root of the rows, the length at which the error of a
+    block bootstrap of a mean is least but for a factor (Hall, Horowitz & Jing 1995).
+    """
+    if groups is not None:
+        return np.asarray(np.unique(np.asarray(groups)[held], return_inverse=True)[1]).ravel()
+    if time is None:
+        return None
+    count = int(held.sum())
+    ranks = np.empty(count, dtype=np.intp)
+    ranks[np.argsort(np.asarray(time)[held], kind="stable")] = np.arange(count)
+    return np.asarray(ranks // max(1, round(count ** (1 / 3))))
 
 
 def splits(
@@ -200,7 +283,7 @@ def _loss(metric: str) -> str:
     return MEAN_OF.get(metric, metric)
 
 
-def _shown(metric: str, loss: float) -> float:
+def in_unit_of(metric: str, loss: float) -> float:
     """The metric that a mean loss stands for."""
     if metric == "accuracy":
         return 1 - loss
@@ -253,14 +336,26 @@ def _error(
         ratio = float(np.mean([test / train for train, test in sizes]))
         return float(np.sqrt(np.var(by_fold, ddof=1) * (1 / count + ratio))), count - 1
     if groups is not None:
-        _, places = np.unique(groups, return_inverse=True)
-        sums = np.bincount(places, rows - rows.mean())
-        count = len(sums)
-        return float(np.sqrt((sums**2).sum() * count / (count - 1)) / len(rows)), count - 1
+        return error_of_mean(rows, groups)
     return float(rows.std(ddof=1) / np.sqrt(len(rows))), len(rows) - 1
 
 
-def _interval(mean: float, error: float, freedom: int) -> tuple[float, float]:
+def error_of_mean(rows: Numbers, units: Places) -> tuple[float, int]:
+    """The standard error of a mean over rows of which those of one unit go together.
+
+    Returns
+    -------
+    error, freedom : float, int
+        And its degrees of freedom, one fewer than there are units.
+    """
+    _, places = np.unique(units, return_inverse=True)
+    sums = np.bincount(np.ravel(places), rows - rows.mean())
+    count = len(sums)
+    return float(np.sqrt((sums**2).sum() * count / (count - 1)) / len(rows)), count - 1
+
+
+def interval(mean: float, error: float, freedom: int) -> tuple[float, float]:
+    """The 95 % interval by Student's t."""
     from scipy import stats
 
     width = float(stats.t.ppf(0.975, freedom)) * error

@@ -217,3 +217,57 @@ it('has no accessibility violations', async () => {
   expect(violations.map(one => one.id)).toEqual([]);
   expect(within(container).getByRole('heading', { level: 2 })).toBeTruthy();
 });
+
+describe('ways out', () => {
+  const facts = (path: string): Block => ({
+    type: 'facts',
+    items: [{ label: 'Dashboard', value: 'http://127.0.0.1:8787', path }]
+  });
+  const urlOf = (path: string): string => `/user/ada/${path}`;
+
+  it('lead to pages that the server shows', () => {
+    show(
+      [
+        facts('proxy/8787/status'),
+        {
+          type: 'table',
+          columns: [{ key: 'name', label: 'Name' }, LINK],
+          rows: [
+            {
+              name: 'one',
+              at: { text: 'Open', path: 'proxy/8787/status' }
+            },
+            { name: 'two', at: { text: 'elsewhere', path: '' } },
+            { name: 'three', at: null }
+          ]
+        }
+      ],
+      { urlOf }
+    );
+    const links = screen.getAllByRole('link');
+    expect(links.map(one => one.textContent)).toEqual([
+      'http://127.0.0.1:8787',
+      'Open'
+    ]);
+    for (const one of links) {
+      expect(one.getAttribute('href')).toBe('/user/ada/proxy/8787/status');
+      expect(one.getAttribute('rel')).toBe('noopener noreferrer');
+    }
+    expect(screen.getByText('elsewhere').tagName).toBe('TD');
+  });
+
+  it('never lead off the server, and nowhere without one', () => {
+    for (const path of [
+      'https://evil.example',
+      '//evil.example',
+      '../../etc',
+      'javascript:alert(1)'
+    ]) {
+      show([facts(path)], { urlOf });
+    }
+    show([facts('proxy/8787/status')]);
+    expect(screen.queryAllByRole('link')).toEqual([]);
+  });
+});
+
+const LINK = { key: 'at', label: 'Dashboard', kind: 'link' as const };

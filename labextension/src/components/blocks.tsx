@@ -10,6 +10,7 @@ import type {
   IProgress
 } from '../views';
 import { levelOf } from '../views';
+import { Outside } from './cells';
 import { CopyButton } from './copy';
 import { useHost } from './host';
 import { ProgressBlock } from './progress';
@@ -27,9 +28,13 @@ export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
         >
           <dt>{fact.label}</dt>
           <dd title={isDigest(fact.hint) ? fact.hint : undefined}>
-            {fact.value.replace(IDS, id => id.slice(0, 8))}
+            {fact.path ? (
+              <Outside text={fact.value} path={fact.path} />
+            ) : (
+              fact.value.replace(IDS, id => id.slice(0, 8))
+            )}
           </dd>
-          {fact.hint && !isDigest(fact.hint) ? (
+          {fact.hint && !fact.path && !isDigest(fact.hint) ? (
             <dd className="jp-mlops-Fact-hint">
               <Prose text={fact.hint} />
             </dd>

@@ -38,6 +38,13 @@ export function Cell(props: {
       return <BadgeCell value={value} />;
     case 'ref':
       return <Reference reference={scalarText(value)} />;
+    case 'link':
+      return (
+        <Outside
+          text={scalarText(valueOf(value as Row, 'text'))}
+          path={scalarText(valueOf(value as Row, 'path'))}
+        />
+      );
     case 'time':
       return <Time iso={scalarText(value)} />;
     default:
@@ -81,6 +88,28 @@ export function Reference(props: {
     >
       {label}
     </button>
+  );
+}
+
+/** A page that the server shows at a path below its own address; opens beside this one. */
+export function Outside(props: {
+  text: string;
+  path: string;
+}): React.JSX.Element {
+  const { urlOf } = useHost();
+  // Whatever sent the view: a link never leaves the server.
+  if (!urlOf || !/^[\w-]+(\/[\w-]+)*$/.test(props.path)) {
+    return <>{props.text}</>;
+  }
+  return (
+    <a
+      className="jp-mlops-Link"
+      href={urlOf(props.path)}
+      target="_blank"
+      rel="noopener noreferrer"
+    >
+      {props.text}
+    </a>
   );
 }
 

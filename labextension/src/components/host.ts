@@ -21,6 +21,8 @@ export interface IHost {
   readonly canOpen: (ref: string) => boolean;
   /** Open a record's panel. */
   readonly open: ((ref: string) => void) | null;
+  /** The address of what the server shows at a path below its own. */
+  readonly urlOf: ((path: string) => string) | null;
   /** Set off a verb, asking the person first when the action wants that. */
   readonly act:
     | ((
@@ -43,6 +45,7 @@ export const PLAIN_HOST: IHost = {
   pageSize: 10,
   canOpen: () => false,
   open: null,
+  urlOf: null,
   act: null,
   ask: null,
   copy: null,

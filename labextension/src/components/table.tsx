@@ -85,7 +85,12 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
                     />
                   );
                   return which === 0 ? (
-                    <th key={column.key} scope="row" data-align={column.align}>
+                    <th
+                      key={column.key}
+                      scope="row"
+                      data-align={column.align}
+                      data-kind={column.kind}
+                    >
                       {content}
                     </th>
                   ) : (

@@ -28,6 +28,15 @@ export function themed(spec: Spec, place: HTMLElement): Spec {
     header: { labelColor: text, titleColor: text },
     title: { color: text, font, fontWeight: 500, anchor: 'start' },
     view: { stroke: null },
+    text: { color: text, font },
+    // Behind words that lie on lines.
+    style: {
+      halo: {
+        stroke: colour('--jp-layout-color1'),
+        strokeWidth: 4,
+        strokeJoin: 'round'
+      }
+    },
     mark: { color: colour('--jp-brand-color1') },
     range: {
       category: [

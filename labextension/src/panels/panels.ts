@@ -8,6 +8,7 @@ import {
   showDialog,
   WidgetTracker
 } from '@jupyterlab/apputils';
+import { URLExt } from '@jupyterlab/coreutils';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Toolbar } from '@jupyterlab/ui-components';
@@ -63,6 +64,8 @@ export class Panels implements IPanels {
       open: ref => {
         this.openReference(ref);
       },
+      urlOf: path =>
+        URLExt.join(_app.serviceManager.serverSettings.baseUrl, path),
       act: (action, onProgress) => this.perform(action, onProgress),
       ask: query => this._workspace.ask(query),
       copy: text => {

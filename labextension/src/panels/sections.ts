@@ -26,6 +26,11 @@ export const CONTRACTS: IQuery = { verb: 'contract-ls', args: {} };
 /** Cells that were run once: a list beside that of experiments. */
 export const RUNS: IQuery = { verb: 'runs', args: {} };
 
+/** What experiments run on: lists beside that of experiments. */
+export const CLUSTERS: IQuery = { verb: 'cluster-ls', args: {} };
+export const GPUS: IQuery = { verb: 'gpu', args: {} };
+export const ENVIRONMENTS: IQuery = { verb: 'env-ls', args: {} };
+
 /** The sections, in the order of a model's life. */
 export function sections(trans: TranslationBundle): readonly ISection[] {
   return [

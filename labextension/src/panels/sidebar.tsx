@@ -7,6 +7,7 @@ import { CommandIDs } from '../commands';
 import { HostContext, useHost } from '../components/host';
 import { mlopsIcon } from '../icons';
 import type { IPanels, IWorkspace } from '../tokens';
+import { Compute } from './compute';
 import { Overview } from './overview';
 import { SectionView } from './section';
 import { OVERVIEW, recordsOf, sections } from './sections';
@@ -111,31 +112,16 @@ function Content(props: {
             section.id === 'data' ? (
               <Ways commands={commands} />
             ) : section.id === 'experiments' ? (
-              <Runs commands={commands} />
+              <Compute
+                workspace={workspace}
+                commands={commands}
+                isVisible={isVisible}
+              />
             ) : undefined
           }
         />
       ))}
     </>
-  );
-}
-
-/** From experiments to the runs that belong to none. */
-function Runs(props: { commands: CommandRegistry }): React.JSX.Element {
-  const { commands } = props;
-  const { trans } = useHost();
-  return (
-    <div className="jp-mlops-Ways">
-      <button
-        type="button"
-        className="jp-mlops-Link jp-mlops-Section-all"
-        onClick={() => {
-          void commands.execute(CommandIDs.openList, { list: 'runs' });
-        }}
-      >
-        {trans.__('Runs')}
-      </button>
-    </div>
   );
 }
 

@@ -13,7 +13,15 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { CommandIDs, describe, textArgument } from '../commands';
 import { mlopsIcon } from '../icons';
 import { Panels } from '../panels/panels';
-import { CONTRACTS, OVERVIEW, RUNS, sections } from '../panels/sections';
+import {
+  CLUSTERS,
+  CONTRACTS,
+  ENVIRONMENTS,
+  GPUS,
+  OVERVIEW,
+  RUNS,
+  sections
+} from '../panels/sections';
 import type { IQuery } from '../references';
 import { keyOf } from '../references';
 import { IPanels, IWorkspace } from '../tokens';
@@ -52,7 +60,14 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
     const lists = [
       ...sections(trans),
       { id: 'contracts', title: trans.__('Contracts'), query: CONTRACTS },
-      { id: 'runs', title: trans.__('Runs'), query: RUNS }
+      { id: 'runs', title: trans.__('Runs'), query: RUNS },
+      { id: 'clusters', title: trans.__('Clusters'), query: CLUSTERS },
+      { id: 'gpus', title: trans.__('GPUs'), query: GPUS },
+      {
+        id: 'environments',
+        title: trans.__('Environments'),
+        query: ENVIRONMENTS
+      }
     ];
 
     commands.addCommand(CommandIDs.openList, {
@@ -63,7 +78,7 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
       icon: mlopsIcon,
       describedBy: describe(
         {
-          list: 'data, contracts, labels, experiments, runs, models, endpoints or overview'
+          list: 'data, contracts, labels, experiments, runs, clusters, gpus, environments, models, endpoints or overview'
         },
         []
       ),
