@@ -149,7 +149,7 @@ class GpuLeaseRecord(Base):
     __table_args__ = (Index("ix_gpu_lease_open", "host", "status"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    #: ``waiting``, ``held``, ``released``, ``reclaimed`` or ``withdrawn``.
+    #: ``waiting``, ``held``, ``released``, ``reclaimed``, ``stopped`` or ``withdrawn``.
     status: Mapped[str] = mapped_column(String(16))
     holder: Mapped[str] = mapped_column(String(255))
     team: Mapped[str] = mapped_column(String(255), index=True)
@@ -168,6 +168,9 @@ class GpuLeaseRecord(Base):
     reserved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     granted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     beat_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    #: Since when its holder uses more than it may, and since when it uses nothing.
+    warned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    idle_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str] = mapped_column(Text, default="")
 

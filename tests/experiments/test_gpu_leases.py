@@ -43,7 +43,8 @@ def test_parts_are_packed_and_a_whole_one_stays_free(place: Workspace) -> None:
         assert a.devices == b.devices
         with ask(place, gpus=1, **who) as c:
             assert c.devices != a.devices
-            assert c.environment() == {"CUDA_VISIBLE_DEVICES": c.devices[0]}
+            told = {"CUDA_VISIBLE_DEVICES": c.devices[0], "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+            assert c.environment() == told
             with pytest.raises(Unavailable, match="within 0 s"), ask(place, memory=1, **who):
                 pass
     with ask(place, gpus=2, **who) as whole:

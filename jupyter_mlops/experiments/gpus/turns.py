@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from jupyter_mlops.experiments.gpus.devices import Device
+from jupyter_mlops.experiments.gpus.occupants import little
 from jupyter_mlops.experiments.records import GpuLeaseRecord
 
 __all__ = ["HALF_LIFE", "in_order", "past_use", "place"]
@@ -21,9 +22,23 @@ HALF_LIFE = 3600.0
 
 
 def place(
-    lease: GpuLeaseRecord, held: Sequence[GpuLeaseRecord], devices: Sequence[Device]
+    lease: GpuLeaseRecord,
+    held: Sequence[GpuLeaseRecord],
+    devices: Sequence[Device],
+    strange: Mapping[str, int] | None = None,
 ) -> list[str] | None:
-    """Choose devices for a lease; None when it doesn't fit beside those that are held."""
+    """Choose devices for a lease; None when it doesn't fit beside those that are held.
+
+    Parameters
+    ----------
+    lease, held
+        Who asks, and who holds what.
+    devices : sequence of Device
+    strange : mapping, optional
+        Bytes that processes without a lease hold, by uuid. That much less of a GPU is shared,
+        and none is handed out whole on which it is more than a little.
+    """
+    strange = strange or {}
     taken: dict[str, int] = {}
     whole: set[str] = set()
     for one in held:
@@ -32,12 +47,18 @@ def place(
             if one.gpus:
                 whole.add(uuid)
     if lease.gpus:
-        free = [one for one in devices if one.uuid not in taken]
+        free = [
+            one
+            for one in devices
+            if one.uuid not in taken and strange.get(one.uuid, 0) <= little(one)
+        ]
         if lease.gpus > 1:
             # CUDA shows a process one MIG instance at most.
             free = [one for one in free if one.parent is None]
         return [one.uuid for one in free[: lease.gpus]] if len(free) >= lease.gpus else None
-    rest = {one.uuid: one.total - taken.get(one.uuid, 0) for one in devices}
+    rest = {
+        one.uuid: one.total - taken.get(one.uuid, 0) - strange.get(one.uuid, 0) for one in devices
+    }
     fitting = [uuid for uuid, n in rest.items() if uuid not in whole and n >= lease.memory]
     # Best fit: what stays free stays in large pieces.
     return [min(fitting, key=lambda uuid: rest[uuid])] if fitting else None
