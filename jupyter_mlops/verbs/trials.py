@@ -42,6 +42,7 @@ def experiment(
     workers: int | None = None,
     env: str | None = None,
     gpus: int = 0,
+    gpu_memory: str | None = None,
     warm_start: str | None = None,
     call: Data | None = None,
     detach: bool = False,
@@ -99,7 +100,10 @@ def experiment(
     env : str
         The environment that trials run in, as `env create` made it.
     gpus : int
-        GPUs that each trial needs.
+        GPUs that each trial needs. They are asked for in turn with others, and held by the
+        cluster as long as it runs.
+    gpu_memory : str
+        Instead, memory of one GPU that each trial needs, such as 8GB; several share a GPU.
     warm_start : str
         An earlier experiment whose trials the search learns from.
     call : Data
@@ -143,6 +147,7 @@ def experiment(
         workers=workers,
         environment=env,
         gpus=gpus,
+        gpu_memory=gpu_memory,
         warm_start=warm_start,
         call=call,
         detached=detach,

@@ -73,11 +73,10 @@ def cap_on_import() -> None:
 
     Does nothing in a process without a lease of a part of a GPU.
     """
-    if not os.environ.get(MEMORY):
+    if not os.environ.get(MEMORY) or any(isinstance(one, _Finder) for one in sys.meta_path):
         return
     cap_memory()
-    if not any(isinstance(one, _Finder) for one in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    sys.meta_path.insert(0, _Finder())
 
 
 def _imported(name: str) -> ModuleType:

@@ -16,6 +16,7 @@ from jupyter_mlops.experiments.gpus import pulse
 from jupyter_mlops.experiments.gpus.amounts import bytes_of
 from jupyter_mlops.experiments.gpus.devices import devices
 from jupyter_mlops.experiments.gpus.granting import BEAT_SECONDS, OPEN, end, look, serve
+from jupyter_mlops.experiments.gpus.occupants import Occupants, little
 from jupyter_mlops.experiments.gpus.refusals import too_late, too_much
 from jupyter_mlops.experiments.gpus.variables import variables
 from jupyter_mlops.experiments.records import GpuLeaseRecord, GpuQuotaRecord
@@ -23,7 +24,7 @@ from jupyter_mlops.experiments.trials import may_live, process_name
 from jupyter_mlops.workspace import Invalid, Unavailable, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
 
-__all__ = ["Lease", "acquire", "ask", "expire", "in_use", "set_quota"]
+__all__ = ["Lease", "acquire", "ask", "expire", "free", "in_use", "set_quota"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 #: Seconds between two looks of who is first in line: what is in the way may be no lease.
@@ -190,6 +191,24 @@ def expire(ws: Workspace) -> int:
         return 0
     with ws.write() as tx:
         return look(tx, devices())
+
+
+def free(ws: Workspace) -> int:
+    """How many GPUs of this machine a whole one could be had of at once."""
+    found = devices()
+    with ws.read() as session:
+        query = select(GpuLeaseRecord).where(
+            GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == socket.gethostname()
+        )
+        rows = [row for row in session.scalars(query) if may_live(row.process)]
+        if any(row.status == "waiting" for row in rows):
+            return 0
+        strangers = Occupants(found).strangers(rows)
+        taken = {uuid for row in rows for uuid in row.devices}
+    return sum(
+        one.uuid not in taken and sum(strangers.get(one.uuid, {}).values()) <= little(one)
+        for one in found
+    )
 
 
 def in_use(ws: Workspace) -> bool:
