@@ -186,6 +186,18 @@ class GpuQuotaRecord(Base):
     set_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class GpuUseRecord(Base):
+    """What a team used of the GPUs, the older the less it counts."""
+
+    __tablename__ = "gpu_use"
+
+    team: Mapped[str] = mapped_column(String(255), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255), primary_key=True)
+    #: GPU seconds as they counted at that time.
+    seconds: Mapped[float] = mapped_column(Float)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class TrialRecord(Base):
     """One run of a sealed cell, and where its copy in MLflow is.
 

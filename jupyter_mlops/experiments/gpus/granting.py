@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 from sqlalchemy import select
 
 from jupyter_mlops.experiments.gpus.devices import Device
 from jupyter_mlops.experiments.gpus.occupants import Occupants
-from jupyter_mlops.experiments.gpus.turns import HALF_LIFE, in_order, past_use, place
-from jupyter_mlops.experiments.records import GpuLeaseRecord, GpuQuotaRecord
+from jupyter_mlops.experiments.gpus.turns import faded, in_order, place
+from jupyter_mlops.experiments.records import GpuLeaseRecord, GpuQuotaRecord, GpuUseRecord
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.workspace import Transaction
 from jupyter_mlops.workspace.records import utcnow
@@ -23,6 +22,17 @@ BEAT_SECONDS = 20.0
 SILENT_SECONDS = 90.0
 """After so long without a heartbeat, another machine's lease has ended."""
 OPEN: Final = ("waiting", "held")
+_WANTS: Final = (
+    GpuLeaseRecord.id,
+    GpuLeaseRecord.team,
+    GpuLeaseRecord.priority,
+    GpuLeaseRecord.gpus,
+    GpuLeaseRecord.memory,
+    GpuLeaseRecord.weight,
+    GpuLeaseRecord.process,
+    GpuLeaseRecord.asked_at,
+    GpuLeaseRecord.reserved_at,
+)
 
 
 def look(tx: Transaction, found: Sequence[Device]) -> int:
@@ -30,9 +40,12 @@ def look(tx: Transaction, found: Sequence[Device]) -> int:
     now = utcnow()
     here, ended = socket.gethostname(), 0
     query = select(GpuLeaseRecord).where(GpuLeaseRecord.status.in_(OPEN))
-    for row in tx.session.scalars(query).all():
+    rows = tx.session.scalars(query).all()
+    # Many wait in one process, and asking the system for each takes long.
+    lives = {name: may_live(name) for name in {row.process for row in rows if row.host == here}}
+    for row in rows:
         silent = (now - row.beat_at).total_seconds()
-        if row.host == here and may_live(row.process):
+        if lives.get(row.process):
             if silent > BEAT_SECONDS:
                 row.beat_at = now
         elif row.host == here or silent > SILENT_SECONDS:
@@ -48,35 +61,47 @@ def look(tx: Transaction, found: Sequence[Device]) -> int:
 def serve(tx: Transaction, found: Sequence[Device]) -> None:
     """Give what is free to those whose turn it is."""
     tx.session.flush()
-    now = utcnow()
-    query = select(GpuLeaseRecord).where(
-        GpuLeaseRecord.host == socket.gethostname(), GpuLeaseRecord.status.in_(OPEN)
-    )
-    rows = tx.session.scalars(query).all()
-    waiting = [one for one in rows if one.status == "waiting"]
+    now, here = utcnow(), socket.gethostname()
+    columns = select(*_WANTS).where(GpuLeaseRecord.host == here, GpuLeaseRecord.status == "waiting")
+    # Hundreds may wait, of whom one or two are served: their columns are enough.
+    waiting = cast("list[GpuLeaseRecord]", tx.session.execute(columns).all())
     if not waiting:
         return
-    held = [one for one in rows if one.status == "held"]
+    holding = select(GpuLeaseRecord).where(
+        GpuLeaseRecord.host == here, GpuLeaseRecord.status == "held"
+    )
+    held = list(tx.session.scalars(holding))
     quotas = {one.team: one.share for one in tx.session.scalars(select(GpuQuotaRecord))}
-    since = now - timedelta(seconds=10 * HALF_LIFE)
-    ended = select(GpuLeaseRecord).where(GpuLeaseRecord.ended_at > since)
-    used = past_use(tx.session.scalars(ended).all(), now)
+    past = tx.session.scalars(select(GpuUseRecord).where(GpuUseRecord.host == here))
+    used = {one.team: faded(one.seconds, (now - one.at).total_seconds()) for one in past}
     occupants = Occupants(found)
     while waiting:
         first = in_order(waiting, held, quotas, used, len(found))[0]
         strangers = occupants.strangers(held, first)
         strange = {uuid: sum(ones.values()) for uuid, ones in strangers.items()}
         chosen = place(first, held, found, strange)
-        if chosen is None:
-            first.reserved_at = first.reserved_at or now
+        if chosen is None and first.reserved_at is not None:
             return
-        first.status, first.devices, first.granted_at = "held", chosen, now
-        tx.emit("gpu.leased", f"gpu:{first.id}", payload={"devices": chosen, "team": first.team})
+        row = tx.session.get_one(GpuLeaseRecord, first.id)
+        if chosen is None:
+            row.reserved_at = now
+            return
+        row.status, row.devices, row.granted_at = "held", chosen, now
+        tx.emit("gpu.leased", f"gpu:{row.id}", payload={"devices": chosen, "team": row.team})
         waiting.remove(first)
-        held.append(first)
+        held.append(row)
 
 
 def end(tx: Transaction, row: GpuLeaseRecord, status: str, reason: str) -> None:
     """End a lease as released, reclaimed, stopped or withdrawn."""
-    row.status, row.reason, row.ended_at = status, reason, utcnow()
+    now = utcnow()
+    row.status, row.reason, row.ended_at = status, reason, now
+    if row.granted_at is not None:
+        held = row.weight * (now - row.granted_at).total_seconds()
+        use = tx.session.get(GpuUseRecord, (row.team, row.host))
+        if use is None:
+            use = GpuUseRecord(team=row.team, host=row.host, seconds=0.0, at=now)
+            tx.session.add(use)
+        use.seconds = faded(use.seconds, (now - use.at).total_seconds()) + held
+        use.at = now
     tx.emit(f"gpu.{status}", f"gpu:{row.id}", payload={"reason": reason, "team": row.team})

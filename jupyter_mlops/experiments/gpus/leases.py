@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from jupyter_mlops.experiments.gpus import pulse
 from jupyter_mlops.experiments.gpus.amounts import bytes_of
@@ -26,7 +27,9 @@ from jupyter_mlops.workspace.records import new_id, utcnow
 
 __all__ = ["Lease", "acquire", "ask", "expire", "free", "in_use", "set_quota"]
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+FIRST_PAUSE, NEXT_PAUSE, LONGEST_PAUSE = 0.05, 0.1, 2.0
+#: Seconds between two looks whether somebody died with a GPU.
+DEAD_SECONDS = 1.0
 #: Seconds between two looks of who is first in line: what is in the way may be no lease.
 FIRST_IN_LINE = 2.0
 
@@ -170,8 +173,7 @@ def acquire(
     key = row.id
     with ws.write() as tx:
         tx.session.add(row)
-        tx.session.flush()
-        look(tx, found)
+        serve(tx, found)
     pulse.keep(ws, key)
     try:
         return _wait(ws, key, timeout, stop)
@@ -232,9 +234,12 @@ def set_quota(ws: Workspace, team: str, share: float) -> None:
 
 def _wait(ws: Workspace, key: str, timeout: float | None, stop: threading.Event | None) -> Lease:
     started = looked = time.monotonic()
+    checked = -DEAD_SECONDS
     pause = FIRST_PAUSE
     stop = stop or threading.Event()
     while True:
+        now = time.monotonic()
+        dead = False
         # Reading disturbs nobody; who gives something back serves those who wait.
         with ws.read() as session:
             row = session.get(GpuLeaseRecord, key)
@@ -242,20 +247,35 @@ def _wait(ws: Workspace, key: str, timeout: float | None, stop: threading.Event 
                 return Lease(key, tuple(row.devices), row.memory, ws)
             if row is None or row.status != "waiting" or stop.is_set():
                 raise Unavailable("the wait for a GPU was ended by somebody", code="E-GPU-005")
-            query = select(GpuLeaseRecord.process).where(
-                GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == row.host
-            )
-            dead = any(not may_live(one) for one in session.scalars(query))
             often = row.reserved_at is not None
-        now = time.monotonic()
-        if timeout is not None and now - started >= timeout:
-            raise too_late(ws, key, timeout)
+            before = _before(session, row)
+            if now - checked > DEAD_SECONDS:
+                checked = now
+                query = select(GpuLeaseRecord.process).where(
+                    GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == row.host
+                )
+                dead = any(not may_live(one) for one in session.scalars(query.distinct()))
         if dead or now - looked > (FIRST_IN_LINE if often else BEAT_SECONDS):
             expire(ws)
             looked = now
             continue
+        if timeout is not None and now - started >= timeout:
+            raise too_late(ws, key, timeout)
         wait = pause * random.uniform(0.7, 1.3)  # noqa: S311
         if timeout is not None:
             wait = min(wait, max(started + timeout - now, 0.0))
         stop.wait(wait)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+        # Who is near the front looks often, however many wait: it is served next.
+        pause = min(pause * 1.5, (before + 1) * NEXT_PAUSE, LONGEST_PAUSE)
+
+
+def _before(session: Session, row: GpuLeaseRecord) -> int:
+    """How many of its team wait longer."""
+    query = select(func.count()).where(
+        GpuLeaseRecord.host == row.host,
+        GpuLeaseRecord.status == "waiting",
+        GpuLeaseRecord.team == row.team,
+        GpuLeaseRecord.priority >= row.priority,
+        GpuLeaseRecord.asked_at < row.asked_at,
+    )
+    return session.scalar(query) or 0

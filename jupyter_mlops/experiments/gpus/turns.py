@@ -9,13 +9,12 @@ lately (half of it forgotten each hour), then who came first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from jupyter_mlops.experiments.gpus.devices import Device
 from jupyter_mlops.experiments.gpus.occupants import little
 from jupyter_mlops.experiments.records import GpuLeaseRecord
 
-__all__ = ["HALF_LIFE", "in_order", "past_use", "place"]
+__all__ = ["HALF_LIFE", "faded", "in_order", "place"]
 
 HALF_LIFE = 3600.0
 """Seconds after which past use counts half."""
@@ -92,13 +91,12 @@ def in_order(
     return sorted(waiting, key=key)
 
 
-def past_use(ended: Sequence[GpuLeaseRecord], now: datetime) -> dict[str, float]:
-    """GPU seconds by team, the older the less they count."""
-    used: dict[str, float] = {}
-    for one in ended:
-        if one.granted_at is None or one.ended_at is None:
-            continue
-        seconds = (one.ended_at - one.granted_at).total_seconds()
-        age = (now - one.ended_at).total_seconds()
-        used[one.team] = used.get(one.team, 0.0) + one.weight * seconds * 0.5 ** (age / HALF_LIFE)
-    return used
+def faded(seconds: float, age: float) -> float:
+    """GPU seconds as they count some seconds later.
+
+    Examples
+    --------
+    >>> faded(100.0, HALF_LIFE)
+    50.0
+    """
+    return float(seconds * 0.5 ** (max(age, 0.0) / HALF_LIFE))

@@ -228,6 +228,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team"),
     )
     op.create_table(
+        "gpu_use",
+        sa.Column("team", sa.String(length=255), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("team", "host"),
+    )
+    op.create_table(
         "label_task",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -573,6 +581,7 @@ def downgrade() -> None:
 
     op.drop_table("model_version")
     op.drop_table("label_task")
+    op.drop_table("gpu_use")
     op.drop_table("gpu_quota")
     with op.batch_alter_table("gpu_lease", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_gpu_lease_team"))
