@@ -1,15 +1,18 @@
 """Eight GPUs and two hundred who want them: never twice, none lost, by quota, in order, how fast.
 
-Usage: ``python benchmarks/gpus.py [storm|shares|alone] … [--seconds 30]``, all when none is named. The
-GPUs are told of by a file, the store is SQLite, the requesters are ten processes of twenty threads.
+Usage: ``python benchmarks/gpus.py [storm|shares|alone] … [--seconds 30]``, all of them when none
+is named. The GPUs are told of by a file, the store is SQLite, the requesters are ten processes of
+twenty threads.
 
 - ``storm``: whole GPUs and parts are asked for; processes are killed at random while they hold and
   wait, and replaced. A look every few milliseconds and, afterwards, the log of all events say
   whether any GPU was ever held twice; in the end all eight must be had by one.
 - ``shares``: three teams, whose quotas are 50, 30 and 20 %, want more than there is all the time.
   Shares are of GPU seconds. Order: of all pairs of requests of one team that waited at the same
-  time, how many were served in the order in which they were asked. The peer, in the same run: a
-  ``filelock`` a GPU that whoever comes first takes, which knows no teams and no order.
+  time, how many were served in the order in which they were asked. The first 30 % of the time
+  don't count. The peer, in the same run: a ``filelock`` a GPU that whoever comes first takes,
+  which knows no teams, no order, no parts and not who holds what.
+- ``alone``: one grant and its end, when nobody else asks.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ class GpuLeaseRecord(Base):
     host: Mapped[str] = mapped_column(String(255))
     process: Mapped[str] = mapped_column(String(255))
     asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    #: When it came first and didn't fit: since then nobody of its priority goes before it.
+    #: When it came first and only another fitted: since then nobody of its priority goes before it.
     reserved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     granted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     beat_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -86,11 +86,11 @@ def test_a_team_beyond_its_quota_waits_for_one_within(place: Workspace) -> None:
             threads.append(threading.Thread(target=want, args=(team,)))
             threads[-1].start()
             time.sleep(0.1)
-        # Blue came first and has its reservation; then green, who holds nothing, before red.
+        # Green has used nothing so far, and blue has; red, who holds its share, comes last.
         second.release()
         for one in threads:
             one.join()
-    assert order == ["blue", "green", "red"]
+    assert order == ["green", "blue", "red"]
 
 
 def test_the_agent_takes_back_what_the_dead_held(place: Workspace) -> None:

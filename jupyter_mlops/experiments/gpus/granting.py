@@ -74,17 +74,21 @@ def serve(tx: Transaction, found: Sequence[Device]) -> None:
     quotas = {one.team: one.share for one in tx.session.scalars(select(GpuQuotaRecord))}
     past = tx.session.scalars(select(GpuUseRecord).where(GpuUseRecord.host == here))
     used = {one.team: faded(one.seconds, (now - one.at).total_seconds()) for one in past}
+    for row in held:
+        seconds = (now - (row.granted_at or now)).total_seconds()
+        used[row.team] = used.get(row.team, 0.0) + row.weight * seconds
     occupants = Occupants(found)
     while waiting:
         first = in_order(waiting, held, quotas, used, len(found))[0]
         strangers = occupants.strangers(held, first)
         strange = {uuid: sum(ones.values()) for uuid, ones in strangers.items()}
         chosen = place(first, held, found, strange)
-        if chosen is None and first.reserved_at is not None:
-            return
         row = tx.session.get_one(GpuLeaseRecord, first.id)
         if chosen is None:
-            row.reserved_at = now
+            sizes = {(one.gpus, one.memory): one for one in waiting}
+            if any(place(one, held, found, strange) for one in sizes.values()):
+                # It would lose its place to one that needs less.
+                row.reserved_at = row.reserved_at or now
             return
         row.status, row.devices, row.granted_at = "held", chosen, now
         tx.emit("gpu.leased", f"gpu:{row.id}", payload={"devices": chosen, "team": row.team})

@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import aliased
 
 from jupyter_mlops.experiments.gpus import pulse
 from jupyter_mlops.experiments.gpus.amounts import bytes_of
@@ -237,24 +238,25 @@ def _wait(ws: Workspace, key: str, timeout: float | None, stop: threading.Event 
     checked = -DEAD_SECONDS
     pause = FIRST_PAUSE
     stop = stop or threading.Event()
+    state = _state(key)
     while True:
         now = time.monotonic()
         dead = False
         # Reading disturbs nobody; who gives something back serves those who wait.
         with ws.read() as session:
-            row = session.get(GpuLeaseRecord, key)
-            if row is not None and row.status == "held":
-                return Lease(key, tuple(row.devices), row.memory, ws)
-            if row is None or row.status != "waiting" or stop.is_set():
+            found = session.execute(state).one_or_none()
+            if found is not None and found.status == "held":
+                return Lease(key, tuple(found.devices), found.memory, ws)
+            if found is None or found.status != "waiting" or stop.is_set():
                 raise Unavailable("the wait for a GPU was ended by somebody", code="E-GPU-005")
-            often = row.reserved_at is not None
-            before = _before(session, row)
-            if now - checked > DEAD_SECONDS:
+            # Of many who wait, the first of each team look after the dead.
+            if checked < 0 or (not found.before and now - checked > DEAD_SECONDS):
                 checked = now
                 query = select(GpuLeaseRecord.process).where(
-                    GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == row.host
+                    GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == found.host
                 )
                 dead = any(not may_live(one) for one in session.scalars(query.distinct()))
+        often = found.reserved_at is not None
         if dead or now - looked > (FIRST_IN_LINE if often else BEAT_SECONDS):
             expire(ws)
             looked = now
@@ -266,16 +268,24 @@ def _wait(ws: Workspace, key: str, timeout: float | None, stop: threading.Event 
             wait = min(wait, max(started + timeout - now, 0.0))
         stop.wait(wait)
         # Who is near the front looks often, however many wait: it is served next.
-        pause = min(pause * 1.5, (before + 1) * NEXT_PAUSE, LONGEST_PAUSE)
+        pause = min(pause * 1.5, (found.before + 1) * NEXT_PAUSE, LONGEST_PAUSE)
 
 
-def _before(session: Session, row: GpuLeaseRecord) -> int:
-    """How many of its team wait longer."""
-    query = select(func.count()).where(
-        GpuLeaseRecord.host == row.host,
-        GpuLeaseRecord.status == "waiting",
-        GpuLeaseRecord.team == row.team,
-        GpuLeaseRecord.priority >= row.priority,
-        GpuLeaseRecord.asked_at < row.asked_at,
+def _state(key: str) -> Select[tuple[str, str, list[str], int, datetime | None, int]]:
+    """A query for how a lease is, and how many of its team wait longer."""
+    mine, other = GpuLeaseRecord, aliased(GpuLeaseRecord)
+    before = (
+        select(func.count())
+        .where(
+            other.host == mine.host,
+            other.status == "waiting",
+            other.team == mine.team,
+            other.priority >= mine.priority,
+            other.asked_at < mine.asked_at,
+        )
+        .correlate(mine)
+        .scalar_subquery()
     )
-    return session.scalar(query) or 0
+    return select(
+        mine.status, mine.host, mine.devices, mine.memory, mine.reserved_at, before.label("before")
+    ).where(mine.id == key)

@@ -1,9 +1,13 @@
 """Whose turn it is, and on which devices: a plan over the open leases of one machine.
 
-Priority goes first. Among equals: who was first in line before and didn't fit (its place is
-reserved, and nobody behind it is served until it is, so that small requests can't starve a big
-one), then teams within their quota, then who holds least for its share, then who used least
-lately (half of it forgotten each hour), then who came first.
+Priority goes first. Among equals: who was first in line before and didn't fit where another would
+have (its place is reserved, and nobody behind it is served until it is, so that small requests
+can't starve a big one), then teams within their quota, then who holds least for its share, then
+who used least lately (half of it forgotten each hour), then who came first.
+
+A quota of 2.4 GPUs is two and, some of the time, a third: among teams that hold less than their
+quota but would be beyond it, who used least for its share goes first, so that it comes out right
+over time.
 """
 
 from __future__ import annotations
@@ -77,12 +81,13 @@ def in_order(
 
     def key(one: GpuLeaseRecord) -> tuple[object, ...]:
         share = quotas.get(one.team, 1.0)
-        has = holds.get(one.team, 0.0)
+        has, own = holds.get(one.team, 0.0), share * total
+        partly = has < own - 1e-9 and has + one.weight > own + 1e-9
         return (
             -one.priority,
             one.reserved_at is None,
-            has + one.weight > share * total + 1e-9,
-            has / share,
+            0 if has + one.weight <= own + 1e-9 else 1 if partly else 2,
+            0.0 if partly else has / share,
             used.get(one.team, 0.0) / share,
             one.asked_at,
             one.id,
