@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,11 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     from jupyter_mlops.magics import register
 
     register(shell)
+    if os.environ.get("JUPYTER_MLOPS_GPU_MEMORY"):
+        # The kernel has a lease of a part of a GPU.
+        from jupyter_mlops.experiments.gpus.caps import cap_on_import
+
+        cap_on_import()
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

@@ -14,7 +14,8 @@ from jupyter_mlops.agent.experiments import Detached
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
 from jupyter_mlops.agent.streams import DetachedStreams
-from jupyter_mlops.experiments.gpus.leases import expire
+from jupyter_mlops.experiments.gpus.leases import expire, in_use
+from jupyter_mlops.experiments.gpus.watching import watch
 from jupyter_mlops.serving import zygote
 from jupyter_mlops.serving.config import FRESH
 from jupyter_mlops.serving.places import traffic_root
@@ -110,14 +111,17 @@ def _work(
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)
-            break
+            if not in_use(ws):
+                break
+            # Somebody has to watch those who hold GPUs.
+            busy = now
         stopping.wait(LOOK_SECONDS)
     return True
 
 
 def _keep_house(ws: Workspace) -> int:
-    # One small query while nobody holds or waits for a GPU.
-    taken_back = expire(ws)
+    # Two small queries while nobody holds or waits for a GPU.
+    taken_back = expire(ws) + watch(ws)
     if not any(traffic_root(ws).glob(f"*/{FRESH}/*")):
         return taken_back
     # Arrow is loaded when there is something to do, and beside the loop.

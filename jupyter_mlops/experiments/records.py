@@ -149,7 +149,7 @@ class GpuLeaseRecord(Base):
     __table_args__ = (Index("ix_gpu_lease_open", "host", "status"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    #: ``waiting``, ``held``, ``released``, ``reclaimed`` or ``withdrawn``.
+    #: ``waiting``, ``held``, ``released``, ``reclaimed``, ``stopped`` or ``withdrawn``.
     status: Mapped[str] = mapped_column(String(16))
     holder: Mapped[str] = mapped_column(String(255))
     team: Mapped[str] = mapped_column(String(255), index=True)
@@ -164,10 +164,13 @@ class GpuLeaseRecord(Base):
     host: Mapped[str] = mapped_column(String(255))
     process: Mapped[str] = mapped_column(String(255))
     asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    #: When it came first and didn't fit: since then nobody of its priority goes before it.
+    #: When it came first and only another fitted: since then nobody of its priority goes before it.
     reserved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     granted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     beat_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    #: Since when its holder uses more than it may, and since when it uses nothing.
+    warned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    idle_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str] = mapped_column(Text, default="")
 
@@ -181,6 +184,18 @@ class GpuQuotaRecord(Base):
     share: Mapped[float] = mapped_column(Float)
     actor: Mapped[str] = mapped_column(String(255))
     set_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class GpuUseRecord(Base):
+    """What a team used of the GPUs, the older the less it counts."""
+
+    __tablename__ = "gpu_use"
+
+    team: Mapped[str] = mapped_column(String(255), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255), primary_key=True)
+    #: GPU seconds as they counted at that time.
+    seconds: Mapped[float] = mapped_column(Float)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class TrialRecord(Base):

@@ -32,6 +32,8 @@ def start(
     workers: int | None = None,
     env: str | None = None,
     memory: str | None = None,
+    gpus: int | None = None,
+    gpu_memory: str | None = None,
 ) -> Held:
     """Start a cluster, so that the first experiment needn't wait for it.
 
@@ -48,6 +50,10 @@ def start(
         The environment its workers run in, as `env create` made it.
     memory : str
         The most memory of a worker, such as 4GB.
+    gpus : int
+        GPUs that each worker holds; 0 for none.
+    gpu_memory : str
+        Instead, memory of one GPU that each worker holds, such as 8GB.
 
     Examples
     --------
@@ -62,6 +68,8 @@ def start(
         interpreter=None if env is None else environments.interpreter(ws, env),
         environment=env or "",
         memory_limit=memory,
+        gpus=gpus,
+        gpu_memory=gpu_memory,
     )
     return clusters.held(ws, found.name)
 

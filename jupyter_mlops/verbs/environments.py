@@ -29,6 +29,8 @@ def env_create(
     python: str | None = None,
     add: list[str] | None = None,
     bare: bool = False,
+    gpus: int = 0,
+    gpu_memory: str | None = None,
     offline: bool = False,
 ) -> NamedEnvironment:
     """Make an environment with a lock, in which notebooks and trials can run.
@@ -53,6 +55,10 @@ def env_create(
         Packages besides, such as six,pandas>=2.
     bare : bool
         Leave jupyter-mlops out.
+    gpus : int
+        GPUs that each of its kernels holds; a kernel starts when it is given them.
+    gpu_memory : str
+        Instead, memory of one GPU, such as 8GB.
     offline : bool
         Take packages from uv's cache alone.
 
@@ -75,6 +81,8 @@ def env_create(
         python=python,
         add=add or (),
         bare=bare,
+        gpus=gpus,
+        gpu_memory=gpu_memory,
         offline=offline,
         near=(*beside, Path.cwd(), ws.root),
         tell=drawer(),

@@ -44,3 +44,27 @@ def quota(ws: Workspace, team: str, share: float) -> Gpus:
 
     set_quota(ws, team, share)
     return gpus(ws)
+
+
+@verb("gpu release", writes=True)
+def release(ws: Workspace, lease: str, *, force: bool = False) -> Gpus:
+    """End a lease of a GPU, or the wait for one.
+
+    Its process goes on. What it still has on the GPU isn't given to others.
+
+    Parameters
+    ----------
+    lease : str
+        The digits that `gpu` shows.
+    force : bool
+        Also when it is somebody else's.
+
+    Examples
+    --------
+    >>> %mlops gpu release 1f3c09ab
+    """
+    from jupyter_mlops.experiments.gpus.holders import gpus
+    from jupyter_mlops.experiments.gpus.returning import give_back
+
+    give_back(ws, lease, force=force)
+    return gpus(ws)

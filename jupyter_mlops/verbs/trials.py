@@ -43,6 +43,7 @@ def experiment(
     workers: int | None = None,
     env: str | None = None,
     gpus: int = 0,
+    gpu_memory: str | None = None,
     warm_start: str | None = None,
     call: Data | None = None,
     detach: bool = False,
@@ -103,7 +104,10 @@ def experiment(
     env : str
         The environment that trials run in, as `env create` made it.
     gpus : int
-        GPUs that each trial needs.
+        GPUs that each trial needs. They are asked for in turn with others, and held by the
+        cluster as long as it runs.
+    gpu_memory : str
+        Instead, memory of one GPU that each trial needs, such as 8GB; several share a GPU.
     warm_start : str
         An earlier experiment whose trials the search learns from.
     call : Data
@@ -148,6 +152,7 @@ def experiment(
         workers=workers,
         environment=env,
         gpus=gpus,
+        gpu_memory=gpu_memory,
         warm_start=warm_start,
         call=call,
         detached=detach,

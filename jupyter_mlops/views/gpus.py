@@ -77,6 +77,7 @@ def _claims(result: Gpus, names: dict[str, str]) -> Table:
             Column(key="purpose", label="For"),
             Column(key="what", label="What"),
             Column(key="since", label="Since", kind="time"),
+            Column(key="lease", label="Lease"),
         ],
         rows=[_row(one, names) for one in result.claims],
     )
@@ -92,4 +93,5 @@ def _row(one: Claim, names: dict[str, str]) -> dict[str, Any]:
         "purpose": one.purpose,
         "what": f"{asked} of {where}" if one.memory and where else where or asked,
         "since": one.since.isoformat(),
+        "lease": one.short,
     }

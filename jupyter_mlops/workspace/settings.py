@@ -72,6 +72,17 @@ class Settings(HasTraits):
     cluster_idle = Float(
         900.0, min=1.0, help="Seconds after which a cluster that nobody uses ends."
     ).tag(env="JUPYTER_MLOPS_CLUSTER_IDLE")
+    gpu_wait = Float(
+        600.0, min=0.0, help="Seconds a cluster or a kernel waits for a GPU before it gives up."
+    ).tag(env="JUPYTER_MLOPS_GPU_WAIT")
+    gpu_grace = Float(
+        30.0,
+        min=0.0,
+        help="Seconds that who uses more GPU memory than its lease has before it is stopped.",
+    ).tag(env="JUPYTER_MLOPS_GPU_GRACE")
+    gpu_idle = Float(
+        0.0, min=0.0, help="Seconds after which a lease of an unused GPU is taken back. 0: never."
+    ).tag(env="JUPYTER_MLOPS_GPU_IDLE")
     body_limit = Int(32 << 20, min=1024, help="Bytes an endpoint accepts in one request.").tag(
         env="JUPYTER_MLOPS_BODY_LIMIT"
     )

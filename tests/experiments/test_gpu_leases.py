@@ -43,7 +43,8 @@ def test_parts_are_packed_and_a_whole_one_stays_free(place: Workspace) -> None:
         assert a.devices == b.devices
         with ask(place, gpus=1, **who) as c:
             assert c.devices != a.devices
-            assert c.environment() == {"CUDA_VISIBLE_DEVICES": c.devices[0]}
+            told = {"CUDA_VISIBLE_DEVICES": c.devices[0], "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+            assert c.environment() == told
             with pytest.raises(Unavailable, match="within 0 s"), ask(place, memory=1, **who):
                 pass
     with ask(place, gpus=2, **who) as whole:
@@ -85,11 +86,11 @@ def test_a_team_beyond_its_quota_waits_for_one_within(place: Workspace) -> None:
             threads.append(threading.Thread(target=want, args=(team,)))
             threads[-1].start()
             time.sleep(0.1)
-        # Blue came first and has its reservation; then green, who holds nothing, before red.
+        # Green has used nothing so far, and blue has; red, who holds its share, comes last.
         second.release()
         for one in threads:
             one.join()
-    assert order == ["blue", "green", "red"]
+    assert order == ["green", "blue", "red"]
 
 
 def test_the_agent_takes_back_what_the_dead_held(place: Workspace) -> None:

@@ -205,6 +205,12 @@ def scale(ws: Workspace, name: str, workers: int) -> Held:
         if row.status != "running":
             raise Conflict(f"cluster {name!r} isn't running", f"it is {row.status}",
                            code="E-CLUSTER-011")  # fmt: skip
+        if workers > int(row.plan.get("leases") or workers):
+            raise Conflict(
+                f"cluster {name!r} holds GPUs for {row.plan['leases']} workers",
+                fix="stop it, and start one with more; GPUs that are free then are its",
+                code="E-CLUSTER-015",
+            )
         row.plan = {**row.plan, "workers": workers}
         tx.emit("cluster.told", f"cluster:{name}", payload={"to": "scale", "workers": workers})
         tx.session.flush()

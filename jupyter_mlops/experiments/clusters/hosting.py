@@ -11,17 +11,22 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_mlops.experiments.clusters.ending import sweep
+from jupyter_mlops.experiments.clusters.leasing import YIELD, give, others_wait, take, whole
 from jupyter_mlops.experiments.clusters.making import credentials, make
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import process_name
 from jupyter_mlops.workspace import MLOpsError, Workspace
 from jupyter_mlops.workspace.records import utcnow
+
+if TYPE_CHECKING:
+    from jupyter_mlops.experiments.gpus.leases import Lease
 
 __all__ = ["main"]
 
@@ -47,20 +52,31 @@ def main(root: str, name: str) -> int:
         return 1
     plan = found
     folder = ws.home / "clusters" / plan["mark"]
+    leases: list[Lease] = []
     try:
-        cluster = make(plan, folder)
+        leases = take(ws, name, plan, stopping)
+        if leases:
+            plan["workers"] = len(leases)
+        cluster = make(plan, folder, leases)
     except Exception as error:
+        give(leases)
+        if stopping.is_set():
+            _record(ws, name, "stopped", "")
+            return 0
         parts = [error.what, error.why, error.fix] if isinstance(error, MLOpsError) else [error]
         reason = "; ".join(str(one) for one in parts if str(one)) or type(error).__name__
         _record(ws, name, "failed", reason)
         return 1
     try:
         with contextlib.closing(cluster):
-            _tell(ws, name, cluster, folder)
-            why = _hold(ws, name, cluster, plan, stopping)
+            _tell(ws, name, cluster, folder, len(leases))
+            why = _hold(ws, name, cluster, plan, stopping, leases)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         sweep(plan["mark"])
+        # Not before its workers are gone, which use them.
+        if ws.home.is_dir():
+            give(leases)
     _record(ws, name, "stopped", why)
     return 0
 
@@ -83,7 +99,7 @@ def _ours(row: ClusterRecord) -> bool:
     return row.process.rsplit(":", 1)[0] == process_name().rsplit(":", 1)[0]
 
 
-def _tell(ws: Workspace, name: str, cluster: Any, folder: Path) -> None:
+def _tell(ws: Workspace, name: str, cluster: Any, folder: Path, leases: int) -> None:
     workers = getattr(cluster, "workers", {})
     secure = credentials(cluster, folder)
     with ws.write() as tx:
@@ -93,6 +109,8 @@ def _tell(ws: Workspace, name: str, cluster: Any, folder: Path) -> None:
         row.status, row.address = "running", cluster.scheduler_address
         row.dashboard = _dashboard(cluster)
         row.plan = {**row.plan, "workers": len(workers) or row.plan.get("workers") or 1}
+        if leases:
+            row.plan = {**row.plan, "workers": leases, "leases": leases}
         if secure:
             row.plan = {**row.plan, "security": secure}
         if row.kind == "gateway":
@@ -112,7 +130,12 @@ def _dashboard(cluster: Any) -> str:
 
 
 def _hold(
-    ws: Workspace, name: str, cluster: Any, plan: dict[str, Any], stopping: threading.Event
+    ws: Workspace,
+    name: str,
+    cluster: Any,
+    plan: dict[str, Any],
+    stopping: threading.Event,
+    leases: Sequence[Lease] = (),
 ) -> str:
     """Wait for a reason to end, and return it."""
     limit = float(plan.get("idle_timeout") or ws.settings.cluster_idle)
@@ -136,6 +159,10 @@ def _hold(
                 if not _ours(row):
                     return "another process took its name"
                 wanted = int(row.plan.get("workers") or workers)
+            if not whole(ws, leases):
+                return "its lease of a GPU was ended"
+            if leases and now - busy > YIELD and others_wait(ws):
+                return "others waited for its GPUs, and nobody used them"
             if wanted != workers:
                 cluster.scale(wanted)
                 workers = wanted

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_mlops.experiments.clusters.planning import cores
 from jupyter_mlops.workspace import Invalid, Unavailable, closest
+
+if TYPE_CHECKING:
+    from jupyter_mlops.experiments.gpus.leases import Lease
 
 __all__ = ["credentials", "make"]
 
@@ -16,7 +20,7 @@ __all__ = ["credentials", "make"]
 _THREADS: Final = ("OMP", "MKL", "OPENBLAS", "BLIS", "NUMEXPR")
 
 
-def make(plan: dict[str, Any], folder: Path) -> Any:
+def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> Any:
     """Start scheduler and workers.
 
     Parameters
@@ -26,6 +30,8 @@ def make(plan: dict[str, Any], folder: Path) -> Any:
         ``system`` and ``address`` where the kind has them.
     folder : Path
         For what its workers have to read, on a disk that they share.
+    leases : sequence of Lease
+        The GPUs of a worker each, where the kind has GPUs on this machine.
 
     Raises
     ------
@@ -77,8 +83,13 @@ def make(plan: dict[str, Any], folder: Path) -> Any:
     if kind == "cuda":
         from dask_cuda import LocalCUDACluster
 
-        options = _cut_devices() | options
-        return LocalCUDACluster(n_workers=workers, host="127.0.0.1", **common, **options)
+        options = {"CUDA_VISIBLE_DEVICES": ",".join(one.devices[0] for one in leases)} | options
+        return LocalCUDACluster(n_workers=len(leases), host="127.0.0.1", **common, **options)
+    if kind == "gpu":
+        from jupyter_mlops.experiments.clusters.leased import LeasedCluster
+
+        shares = [one.environment() for one in leases]
+        return LeasedCluster(shares, host="127.0.0.1", **common, **options)
     if kind == "jobqueue":
         made = _jobqueue(plan, options, folder, dashboard is not None)
     elif kind == "gateway":
@@ -88,16 +99,6 @@ def make(plan: dict[str, Any], folder: Path) -> Any:
         made = _library("dask_kubernetes.operator", "kubernetes").KubeCluster(**options)
     made.scale(workers or 1)
     return made
-
-
-def _cut_devices() -> dict[str, str]:
-    """GPUs that are cut into MIG instances have to be named; others Dask finds by itself."""
-    from jupyter_mlops.experiments.gpus import devices
-
-    found = devices()
-    if "CUDA_VISIBLE_DEVICES" in os.environ or not any(one.parent for one in found):
-        return {}
-    return {"CUDA_VISIBLE_DEVICES": ",".join(one.uuid for one in found)}
 
 
 def _jobqueue(plan: dict[str, Any], options: dict[str, Any], folder: Path, dashboard: bool) -> Any:

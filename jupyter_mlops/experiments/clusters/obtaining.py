@@ -19,6 +19,7 @@ from jupyter_mlops.experiments.clusters.holding import log_of, settle
 from jupyter_mlops.experiments.clusters.planning import (
     check_gpus,
     cores,
+    gpu_workers,
     gpus_here,
     has_dask_cuda,
     profile,
@@ -47,7 +48,8 @@ def obtain(
     workers: int | None = None,
     interpreter: Path | None = None,
     environment: str = "",
-    gpus: bool | None = None,
+    gpus: int | None = None,
+    gpu_memory: str | None = None,
     memory_limit: str | None = None,
     announce: Announce | None = None,
 ) -> Cluster:
@@ -65,8 +67,10 @@ def obtain(
         The Python of the workers; this process's own when left out.
     environment : str
         The name of the environment that is the interpreter's, to be shown.
-    gpus : bool, optional
-        Whether its workers hold a GPU each; None: where there are any.
+    gpus : int, optional
+        GPUs that each worker holds; None: one each, where there are any that are free.
+    gpu_memory : str, optional
+        Instead, memory of one GPU that each worker holds, such as ``8GB``.
     memory_limit : str, optional
         Of a worker, such as ``4GB``.
     announce : callable, optional
@@ -81,6 +85,13 @@ def obtain(
     NotFound
         Nothing is called so.
     """
+    if gpu_memory is not None and cluster != "auto":
+        raise Invalid(
+            f"--gpu-memory doesn't go with --cluster {cluster}",
+            "only for this machine's own GPUs it is known who holds what",
+            "leave one of them out",
+            code="E-CLUSTER-032",
+        )
     if cluster.startswith(_ADDRESSES):
         return _at(cluster)
     settle(ws)
@@ -92,10 +103,10 @@ def obtain(
         )
     plan: dict[str, Any] = {"kind": "local", "workers": workers, "memory_limit": memory_limit}
     if cluster == "auto":
-        if gpus or (gpus is None and gpus_here() and has_dask_cuda(interpreter)):
-            check_gpus(interpreter)
-            plan["kind"] = "cuda"
-        plan["workers"] = workers or (gpus_here() if plan["kind"] == "cuda" else cores())
+        plan |= _gpus(ws, interpreter, gpus, gpu_memory)
+        plan["workers"] = workers or (
+            cores() if plan["kind"] == "local" else gpu_workers(plan.get("gpus", 1), gpu_memory)
+        )
         name = _name_of(ws, plan, interpreter)
     else:
         name = check_name(cluster, "cluster")
@@ -110,6 +121,27 @@ def obtain(
         with found.client() as client:
             check_versions(client, found.address)
     return found
+
+
+def _gpus(
+    ws: Workspace, interpreter: Path | None, gpus: int | None, memory: str | None
+) -> dict[str, Any]:
+    """What the plan of a cluster on this machine says of GPUs; nothing where it has no part."""
+    if gpus is None and memory is None:
+        # Nobody asked for them: who doesn't need any shall not wait for one.
+        wanted = gpus_here() and has_dask_cuda(interpreter)
+        if not wanted:
+            return {}
+        from jupyter_mlops.experiments.gpus.leases import free
+
+        return {"kind": "cuda", "gpus": 1} if free(ws) else {}
+    if not gpus and memory is None:
+        return {}
+    check_gpus(gpus, memory)
+    if memory is not None:
+        return {"kind": "gpu", "gpu_memory": memory}
+    usual = gpus == 1 and has_dask_cuda(interpreter)
+    return {"kind": "cuda" if usual else "gpu", "gpus": int(gpus or 1)}
 
 
 def start(
@@ -147,7 +179,7 @@ def start(
         raise
     if child is not None and announce is not None:
         announce(f"Starting {plan['workers'] or 'the'} workers; this takes a few seconds.")
-    return _wait(ws, name, child)
+    return _wait(ws, name, child, announce)
 
 
 def _launch(ws: Workspace, name: str, python: str, mark: str) -> subprocess.Popen[bytes]:
@@ -183,8 +215,26 @@ def _record_failure(ws: Workspace, name: str, reason: str) -> None:
         tx.emit("cluster.failed", f"cluster:{name}", payload={"reason": reason[:500]})
 
 
-def _wait(ws: Workspace, name: str, child: subprocess.Popen[bytes] | None) -> Cluster:
+def _wait(
+    ws: Workspace,
+    name: str,
+    child: subprocess.Popen[bytes] | None,
+    announce: Announce | None = None,
+) -> Cluster:
+    try:
+        return _started(ws, name, child, announce)
+    except KeyboardInterrupt:
+        if child is not None:
+            # It may wait for a GPU, which nobody wants any more.
+            child.terminate()
+        raise
+
+
+def _started(
+    ws: Workspace, name: str, child: subprocess.Popen[bytes] | None, announce: Announce | None
+) -> Cluster:
     until = time.monotonic() + _START
+    waited = False
     while time.monotonic() < until:
         found = _running(ws, name)
         if found is not None:
@@ -194,11 +244,18 @@ def _wait(ws: Workspace, name: str, child: subprocess.Popen[bytes] | None) -> Cl
         with ws.read() as session:
             row = session.get_one(ClusterRecord, name)
             reason, status, lives = row.reason, row.status, may_live(row.process)
+            waits = bool(row.plan.get("waits"))
         if status not in _OPEN:
             break
         if not lives:
             settle(ws)
-        time.sleep(_STEP)
+        if waits:
+            # It has its own limit for that.
+            until = time.monotonic() + _START
+            if announce is not None and not waited:
+                announce("Waiting for a GPU; `%mlops gpu` shows who holds them.")
+            waited = True
+        time.sleep(10 * _STEP if waits else _STEP)
     else:
         reason = f"it didn't start within {_START:.0f} seconds"
         _record_failure(ws, name, reason)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jupyter_mlops.workspace import Invalid, NotFound, Unavailable, Workspace, closest
 
-__all__ = ["check_gpus", "cores", "gpus_here", "has_dask_cuda", "profile"]
+__all__ = ["check_gpus", "cores", "gpu_workers", "gpus_here", "has_dask_cuda", "profile"]
 
 _KINDS: Final = ("local", "cuda", "jobqueue", "gateway", "kubernetes")
 
@@ -61,6 +61,17 @@ def gpus_here() -> int:
     return count() if told is None else min(count(), len([one for one in told.split(",") if one]))
 
 
+def gpu_workers(gpus: int, memory: str | None) -> int:
+    """How many workers fit on this machine's GPUs, with some each or a part of one."""
+    from jupyter_mlops.experiments.gpus import devices
+    from jupyter_mlops.experiments.gpus.amounts import bytes_of
+
+    size = bytes_of(memory)
+    if size:
+        return min(max(sum(one.total // size for one in devices()), 1), cores())
+    return max(gpus_here() // gpus, 1)
+
+
 def has_dask_cuda(interpreter: Path | None) -> bool:
     """Whether that Python, or this one, can make a cluster of GPUs."""
     if interpreter is None:
@@ -69,16 +80,25 @@ def has_dask_cuda(interpreter: Path | None) -> bool:
     return subprocess.run([interpreter, "-c", code], check=False).returncode == 0
 
 
-def check_gpus(interpreter: Path | None) -> None:
+def check_gpus(gpus: int | None, memory: str | None) -> None:
+    """Refuse a demand that makes no sense, or that this machine can't meet."""
+    from jupyter_mlops.experiments.gpus.amounts import bytes_of
+
+    if memory is not None and (gpus or bytes_of(memory) <= 0):
+        raise Invalid(
+            f"--gpu-memory can't be {memory!r}"
+            if not gpus
+            else "--gpus and --gpu-memory exclude each other",
+            "it is a part of one GPU",
+            "give --gpus 1 for whole ones, or --gpu-memory 8GB alone",
+            code="E-CLUSTER-026",
+        )
+    if gpus is not None and gpus < 0:
+        raise Invalid(f"--gpus can't be {gpus}", fix="0 or more", code="E-CLUSTER-029")
     if not gpus_here():
         raise Unavailable(
             "GPUs were asked for, and this machine has none",
-            fix="leave --gpus out, or name a cluster that has some",
+            fix=f"leave --gpu{'s' if memory is None else '-memory'} out, or name a cluster that "
+            "has some",
             code="E-CLUSTER-025",
-        )
-    if not has_dask_cuda(interpreter):
-        raise Unavailable(
-            "there are GPUs, and dask-cuda isn't installed",
-            fix="pip install dask-cuda, or use --cluster with a profile of kind local",
-            code="E-CLUSTER-026",
         )

@@ -19,6 +19,10 @@ _PR_SET_PDEATHSIG: Final = 1
 def dask_setup(_worker: Any) -> None:
     """Called by Dask in a worker's process before it takes work."""
     os.environ[WORKER] = str(os.getpid())
+    if os.environ.get("JUPYTER_MLOPS_GPU_MEMORY"):
+        from jupyter_mlops.experiments.gpus.caps import cap_on_import
+
+        cap_on_import()
     # A thread of Dask's would end it, but not while a trial keeps Python's lock for itself.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

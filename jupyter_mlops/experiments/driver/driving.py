@@ -174,7 +174,8 @@ def cluster_for(ws: Workspace, plan: dict[str, Any], watch: Watch) -> Cluster:
         workers=plan["workers"],
         interpreter=interpreter,
         environment=plan["environment"] or "",
-        gpus=True if plan["gpus"] else None,
+        gpus=plan["gpus"] or None,
+        gpu_memory=plan.get("gpu_memory"),
         announce=watch.announce,
     )
 

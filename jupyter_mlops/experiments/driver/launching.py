@@ -47,6 +47,8 @@ class Asked:
         Outer folds of each `evaluate(...)`, by which the search as a whole is validated.
     keep : int
         How many of the best models are kept.
+    gpus, gpu_memory : int, str or None
+        Whole GPUs of each trial, or memory of one, such as ``8GB``.
     """
 
     metric: list[str]
@@ -70,6 +72,7 @@ class Asked:
     workers: int | None = None
     environment: str | None = None
     gpus: int = 0
+    gpu_memory: str | None = None
     warm_start: str | None = None
     call: Callable[..., Any] | None = None
     detached: bool = False
@@ -198,6 +201,7 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         # Whoever goes on with it gives the workers the same packages.
         "python": None if os.environ.get(SERVED) else sys.executable,
         "gpus": asked.gpus,
+        "gpu_memory": asked.gpu_memory,
         "warm_start": asked.warm_start,
     }
     row = ExperimentRecord(

@@ -49,6 +49,7 @@ def train_on_cluster(
         "workers": asked.workers,
         "environment": asked.environment,
         "gpus": asked.gpus,
+        "gpu_memory": asked.gpu_memory,
     }
     cluster = cluster_for(ws, plan, watch or Watch())
     before = {"client": namespace["client"]} if "client" in namespace else {}

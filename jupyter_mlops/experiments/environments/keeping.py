@@ -59,6 +59,8 @@ def create(
     python: str | None = None,
     add: Iterable[str] = (),
     bare: bool = False,
+    gpus: int = 0,
+    gpu_memory: str | None = None,
     offline: bool = False,
     near: Sequence[Path] = (),
     tell: Callable[[Stage], None] | None = None,
@@ -83,6 +85,8 @@ def create(
         Requirements besides.
     bare : bool
         Leave jupyter-mlops out.
+    gpus, gpu_memory : int, str
+        What its kernels hold while they run: whole GPUs, or memory of one, such as ``8GB``.
     offline : bool
         Take packages from uv's cache alone.
     near : sequence of Path
@@ -105,7 +109,10 @@ def create(
     if asked:
         chosen: Source = source or ("requirements" if file else "packages")
         folders = near or (Path.cwd(), ws.root)
-        wish = wish_for(chosen, folders, file=file, python=python, add=add, bare=bare)
+        wish = wish_for(
+            chosen, folders, file=file, python=python, add=add, bare=bare,
+            gpus=gpus, gpu_memory=gpu_memory,
+        )  # fmt: skip
     stages = Stages(name, tell)
     stages.begin(0, "finding versions that go together")
     with turn(ws, name) as held:
@@ -124,6 +131,8 @@ def create(
             locked = resolve(uv, name, wish, _wheels(ws))
         elif before is not None:
             wish = Wish.of(before.plan)
+            if gpus or gpu_memory:
+                wish = replace(wish, gpus=gpus, gpu_memory=gpu_memory or "")
             locked = replace(_kept(ws, uv, before), notes=tuple(before.notes))
         else:
             raise Invalid(
@@ -239,7 +248,10 @@ def _establish(
         ws.artifacts.write_bytes(f"environments/{locked.sha256}.txt", locked.text.encode())
         if any(one.startswith("ipykernel=") for one in found.packages):
             stages.begin(3, "offering it as a kernel")
-            kernel = str(install_kernel(ws, name, python_of(folder)))
+            python = python_of(folder)
+            kernel = str(
+                install_kernel(ws, name, python, gpus=wish.gpus, gpu_memory=wish.gpu_memory)
+            )
         elif _NO_KERNEL not in notes:
             notes.append(_NO_KERNEL)
     except BaseException:

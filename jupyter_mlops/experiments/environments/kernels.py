@@ -17,6 +17,8 @@ from jupyter_mlops.workspace import Unavailable, Workspace
 
 __all__ = ["install_kernel", "kernel_name", "remove_kernel"]
 
+#: By which Jupyter finds `jupyter_mlops.provisioning`.
+PROVISIONER: Final = "mlops-gpu"
 _SECONDS: Final = 60.0
 #: ipykernel's own command, which then tells where it wrote the kernel.
 _SAID: Final = " in "
@@ -28,11 +30,19 @@ def kernel_name(ws: Workspace, name: str) -> str:
     return f"mlops-{name.lower()}-{mark}"
 
 
-def install_kernel(ws: Workspace, name: str, python: Path) -> Path:
+def install_kernel(
+    ws: Workspace, name: str, python: Path, *, gpus: int = 0, gpu_memory: str = ""
+) -> Path:
     """Have the environment's own ipykernel register itself.
 
     It goes where the Jupyter server that runs from our interpreter looks, or, where we may not
     write there, among the kernels of this user. Its kernels find this workspace.
+
+    Parameters
+    ----------
+    gpus, gpu_memory : int, str
+        What its kernels hold: whole GPUs, or memory of one. A kernel starts when it is given
+        that.
 
     Returns
     -------
@@ -61,6 +71,15 @@ def install_kernel(ws: Workspace, name: str, python: Path) -> Path:
     if done.returncode != 0 or not (folder / "kernel.json").is_file():
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise _refused(name, lines[-1] if lines else f"it ended with status {done.returncode}")
+    if gpus or gpu_memory:
+        asked = {"gpu_memory": gpu_memory} if gpu_memory else {"gpus": gpus}
+        file = folder / "kernel.json"
+        spec = json.loads(file.read_text("utf-8"))
+        spec.setdefault("metadata", {})["kernel_provisioner"] = {
+            "provisioner_name": PROVISIONER,
+            "config": asked,
+        }
+        file.write_text(json.dumps(spec, indent=1), "utf-8")
     return folder
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from jupyter_mlops.experiments.environments.refusals import masked
+from jupyter_mlops.experiments.gpus.amounts import bytes_of
 from jupyter_mlops.experiments.surroundings import environment
 from jupyter_mlops.workspace import Invalid, NotFound
 
@@ -48,6 +49,8 @@ class Wish:
         Whether jupyter-mlops is left out.
     notes : tuple of str
         What can't be had exactly so elsewhere, in sentences.
+    gpus, gpu_memory : int, str
+        What its kernels hold while they run: whole GPUs, or memory of one.
     """
 
     source: Source
@@ -57,6 +60,8 @@ class Wish:
     add: tuple[str, ...] = ()
     bare: bool = False
     notes: tuple[str, ...] = ()
+    gpus: int = 0
+    gpu_memory: str = ""
 
     def plan(self) -> dict[str, Any]:
         """The wish as JSON, without the passwords that URLs may hold."""
@@ -96,6 +101,8 @@ def wish_for(
     python: str | None = None,
     add: Iterable[str] = (),
     bare: bool = False,
+    gpus: int = 0,
+    gpu_memory: str | None = None,
 ) -> Wish:
     """Check what is asked for and read it.
 
@@ -106,7 +113,7 @@ def wish_for(
         Folders in which the source's file is looked for, the first first.
     file : str, optional
         The file itself; a relative path is taken from the first of these folders that has it.
-    python, add, bare
+    python, add, bare, gpus, gpu_memory
         See `Wish`.
 
     Raises
@@ -123,7 +130,14 @@ def wish_for(
             fix="write a version such as 3.11, or an interpreter's path",
             code="E-ENV-010",
         )
-    rest: dict[str, Any] = {"python": python or "", "add": more, "bare": bare}
+    _check_gpus(gpus, gpu_memory)
+    rest: dict[str, Any] = {
+        "python": python or "",
+        "add": more,
+        "bare": bare,
+        "gpus": gpus,
+        "gpu_memory": gpu_memory or "",
+    }
     if source not in FILES:
         if file is not None:
             raise Invalid("--file needs --from requirements or --from pyproject", code="E-ENV-011")
@@ -140,6 +154,16 @@ def wish_for(
         "name it with --file",
         code="E-ENV-012",
     )
+
+
+def _check_gpus(gpus: int, memory: str | None) -> None:
+    if gpus < 0 or (memory is not None and (gpus or bytes_of(memory) <= 0)):
+        raise Invalid(
+            "a kernel can't have these GPUs",
+            f"--gpus is {gpus}" + (f" and --gpu-memory {memory!r}" if memory is not None else ""),
+            "give --gpus 1, or --gpu-memory 8GB",
+            code="E-ENV-028",
+        )
 
 
 def added(requirements: Iterable[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from jupyter_mlops.experiments.gpus.devices import Device, devices
 from jupyter_mlops.experiments.gpus.leases import expire
+from jupyter_mlops.experiments.gpus.returning import SHORT
 from jupyter_mlops.experiments.records import GpuLeaseRecord, GpuQuotaRecord
 from jupyter_mlops.workspace import Result, Workspace
 
@@ -22,6 +23,8 @@ class Claim:
 
     Attributes
     ----------
+    id : str
+        32 hexadecimal digits; the last eight are `short`.
     status : str
         ``held`` or ``waiting``.
     gpus, memory : int
@@ -41,6 +44,11 @@ class Claim:
     memory: int
     devices: tuple[str, ...]
     since: datetime
+
+    @property
+    def short(self) -> str:
+        """The last digits of the id, by which it can be given back."""
+        return self.id[-SHORT:]
 
 
 @dataclass(frozen=True)

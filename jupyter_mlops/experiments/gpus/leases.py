@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import random
-import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import aliased
 
-from jupyter_mlops.experiments.gpus.devices import Device, devices
-from jupyter_mlops.experiments.gpus.turns import HALF_LIFE, in_order, past_use, place
+from jupyter_mlops.experiments.gpus import pulse
+from jupyter_mlops.experiments.gpus.amounts import bytes_of
+from jupyter_mlops.experiments.gpus.devices import devices
+from jupyter_mlops.experiments.gpus.granting import BEAT_SECONDS, OPEN, end, look, serve
+from jupyter_mlops.experiments.gpus.occupants import Occupants, little
+from jupyter_mlops.experiments.gpus.refusals import too_late, too_much
+from jupyter_mlops.experiments.gpus.variables import variables
 from jupyter_mlops.experiments.records import GpuLeaseRecord, GpuQuotaRecord
 from jupyter_mlops.experiments.trials import may_live, process_name
-from jupyter_mlops.workspace import Invalid, Transaction, Unavailable, Workspace
+from jupyter_mlops.workspace import Invalid, Unavailable, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
 
-__all__ = ["Lease", "ask", "expire", "set_quota"]
+__all__ = ["Lease", "acquire", "ask", "expire", "free", "in_use", "set_quota"]
 
-BEAT_SECONDS = 20.0
-SILENT_SECONDS = 90.0
-"""After so long without a heartbeat, another machine's lease has ended."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+FIRST_PAUSE, NEXT_PAUSE, LONGEST_PAUSE = 0.05, 0.1, 2.0
+#: Seconds between two looks whether somebody died with a GPU.
+DEAD_SECONDS = 1.0
+#: Seconds between two looks of who is first in line: what is in the way may be no lease.
+FIRST_IN_LINE = 2.0
 
 
 @dataclass(frozen=True)
@@ -40,18 +46,39 @@ class Lease:
 
     def release(self, reason: str = "") -> None:
         """Give them back; doing so twice is harmless."""
+        pulse.drop(self.id)
         with self.ws.write() as tx:
             row = tx.session.get(GpuLeaseRecord, self.id)
             if row is not None and row.status == "held":
-                _end(tx, row, "released", reason)
-                _serve(tx, devices())
+                end(tx, row, "released", reason)
+                serve(tx, devices())
+
+    def bind(self, pid: int | None = None) -> bool:
+        """Let another process of this machine hold them: the lease ends when that one dies.
+
+        Parameters
+        ----------
+        pid : int, optional
+            This process when not given.
+
+        Returns
+        -------
+        bool
+            False when the lease has ended meanwhile.
+        """
+        process = process_name(pid)
+        with self.ws.write() as tx:
+            row = tx.session.get(GpuLeaseRecord, self.id)
+            if row is None or row.status != "held":
+                return False
+            if row.process != process:
+                row.process = process
+                tx.emit("gpu.bound", f"gpu:{self.id}", payload={"process": process})
+        return True
 
     def environment(self) -> dict[str, str]:
         """Environment variables for a child process that may use them."""
-        told = {"CUDA_VISIBLE_DEVICES": ",".join(self.devices)}
-        if self.memory:
-            told["JUPYTER_MLOPS_GPU_MEMORY"] = told["CUPY_GPU_MEMORY_LIMIT"] = str(self.memory)
-        return told
+        return variables(self.devices, self.memory, devices() if self.memory else ())
 
 
 @contextlib.contextmanager
@@ -70,12 +97,54 @@ def ask(
 
     Parameters
     ----------
+    gpus, memory, holder, purpose, priority, team, timeout
+        See `acquire`.
+
+    Examples
+    --------
+    >>> with ask(ws, memory="8GB", holder="ana", purpose="trial 3") as lease:
+    ...     subprocess.run(command, env=os.environ | lease.environment())
+    """
+    lease = acquire(
+        ws, gpus=gpus, memory=memory, holder=holder, purpose=purpose,
+        priority=priority, team=team, timeout=timeout,
+    )  # fmt: skip
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def acquire(
+    ws: Workspace,
+    *,
+    gpus: int = 0,
+    memory: int | str | None = None,
+    holder: str,
+    purpose: str,
+    priority: int = 0,
+    team: str | None = None,
+    timeout: float | None = None,
+    stop: threading.Event | None = None,
+) -> Lease:
+    """Wait for GPUs and hold them until the lease is released, or this process ends.
+
+    Parameters
+    ----------
     gpus : int
         Whole GPUs; or, instead,
     memory : int or str
         bytes on one GPU: ``8GB``.
+    holder, purpose : str
+        Who has it, and what for, as others see it.
+    priority : int
+        The higher goes first.
+    team : str, optional
+        Whose quota it counts to; the holder's own when not given.
     timeout : float, optional
         Seconds to wait; None waits for as long as it takes.
+    stop : threading.Event, optional
+        Ends the wait when it is set.
 
     Raises
     ------
@@ -83,13 +152,8 @@ def ask(
         Not exactly one of `gpus` and `memory` was given, or it makes no sense.
     Unavailable
         This machine hasn't that much, or it didn't become free in time.
-
-    Examples
-    --------
-    >>> with ask(ws, memory="8GB", holder="ana", purpose="trial 3") as lease:
-    ...     subprocess.run(command, env=os.environ | lease.environment())
     """
-    size = _bytes(memory)
+    size = bytes_of(memory)
     if gpus < 0 or size < 0 or bool(gpus) == bool(size):
         raise Invalid(
             "a lease is of whole GPUs or of memory on one",
@@ -98,15 +162,9 @@ def ask(
         )
     found = devices()
     largest = max((one.total for one in found), default=0)
-    # Of MIG instances a process sees one at most.
-    most = max(sum(one.parent is None for one in found), 1)
-    if not found or gpus > most or size > largest:
-        plural = "" if most == 1 else "s"
-        has = f"{most} GPU{plural} for one process, the largest of {largest:,} bytes"
-        has = has if found else "no GPU"
-        raise Unavailable(
-            "so much GPU can't be had here", f"this machine has {has}", code="E-GPU-003"
-        )
+    refusal = too_much(found, gpus, size)
+    if refusal is not None:
+        raise refusal
     now = utcnow()
     row = GpuLeaseRecord(
         id=new_id(), status="waiting", holder=holder, team=team or holder, purpose=purpose,
@@ -116,31 +174,51 @@ def ask(
     key = row.id
     with ws.write() as tx:
         tx.session.add(row)
-        tx.session.flush()
-        _look(tx, found)
+        serve(tx, found)
+    pulse.keep(ws, key)
     try:
-        lease = _wait(ws, key, timeout)
+        return _wait(ws, key, timeout, stop)
     except BaseException:
+        pulse.drop(key)
         with ws.write() as tx:
             left = tx.session.get(GpuLeaseRecord, key)
-            if left is not None and left.status in {"waiting", "held"}:
-                _end(tx, left, "withdrawn", "it was no longer waited for")
-                _serve(tx, found)
+            if left is not None and left.status in OPEN:
+                end(tx, left, "withdrawn", "it was no longer waited for")
+                serve(tx, found)
         raise
-    try:
-        yield lease
-    finally:
-        lease.release()
 
 
 def expire(ws: Workspace) -> int:
     """Take back what dead processes held, serve who waits; return how many were taken back."""
-    with ws.read() as session:
-        query = select(GpuLeaseRecord.id).where(GpuLeaseRecord.status.in_(["waiting", "held"]))
-        if session.execute(query.limit(1)).first() is None:
-            return 0
+    if not in_use(ws):
+        return 0
     with ws.write() as tx:
-        return _look(tx, devices())
+        return look(tx, devices())
+
+
+def free(ws: Workspace) -> int:
+    """How many GPUs of this machine a whole one could be had of at once."""
+    found = devices()
+    with ws.read() as session:
+        query = select(GpuLeaseRecord).where(
+            GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == socket.gethostname()
+        )
+        rows = [row for row in session.scalars(query) if may_live(row.process)]
+        if any(row.status == "waiting" for row in rows):
+            return 0
+        strangers = Occupants(found).strangers(rows)
+        taken = {uuid for row in rows for uuid in row.devices}
+    return sum(
+        one.uuid not in taken and sum(strangers.get(one.uuid, {}).values()) <= little(one)
+        for one in found
+    )
+
+
+def in_use(ws: Workspace) -> bool:
+    """Whether anybody holds a GPU or waits for one."""
+    with ws.read() as session:
+        query = select(GpuLeaseRecord.id).where(GpuLeaseRecord.status.in_(OPEN))
+        return session.execute(query.limit(1)).first() is not None
 
 
 def set_quota(ws: Workspace, team: str, share: float) -> None:
@@ -155,89 +233,59 @@ def set_quota(ws: Workspace, team: str, share: float) -> None:
         tx.emit("gpu.quota_set", f"gpu:{team}", payload={"share": share})
 
 
-def _wait(ws: Workspace, key: str, timeout: float | None) -> Lease:
+def _wait(ws: Workspace, key: str, timeout: float | None, stop: threading.Event | None) -> Lease:
     started = looked = time.monotonic()
+    checked = -DEAD_SECONDS
     pause = FIRST_PAUSE
+    stop = stop or threading.Event()
+    state = _state(key)
     while True:
+        now = time.monotonic()
+        dead = False
         # Reading disturbs nobody; who gives something back serves those who wait.
         with ws.read() as session:
-            row = session.get(GpuLeaseRecord, key)
-            if row is not None and row.status == "held":
-                return Lease(key, tuple(row.devices), row.memory, ws)
-            if row is None or row.status != "waiting":
+            found = session.execute(state).one_or_none()
+            if found is not None and found.status == "held":
+                return Lease(key, tuple(found.devices), found.memory, ws)
+            if found is None or found.status != "waiting" or stop.is_set():
                 raise Unavailable("the wait for a GPU was ended by somebody", code="E-GPU-005")
-            query = select(GpuLeaseRecord.process).where(
-                GpuLeaseRecord.status.in_(["waiting", "held"]), GpuLeaseRecord.host == row.host
-            )
-            dead = any(not may_live(one) for one in session.scalars(query))
-        now = time.monotonic()
-        if timeout is not None and now - started >= timeout:
-            raise Unavailable(f"no GPU became free within {timeout:g} s", code="E-GPU-006")
-        if dead or now - looked > BEAT_SECONDS:
+            # Of many who wait, the first of each team look after the dead.
+            if checked < 0 or (not found.before and now - checked > DEAD_SECONDS):
+                checked = now
+                query = select(GpuLeaseRecord.process).where(
+                    GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == found.host
+                )
+                dead = any(not may_live(one) for one in session.scalars(query.distinct()))
+        often = found.reserved_at is not None
+        if dead or now - looked > (FIRST_IN_LINE if often else BEAT_SECONDS):
             expire(ws)
             looked = now
             continue
-        time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+        if timeout is not None and now - started >= timeout:
+            raise too_late(ws, key, timeout)
+        wait = pause * random.uniform(0.7, 1.3)  # noqa: S311
+        if timeout is not None:
+            wait = min(wait, max(started + timeout - now, 0.0))
+        stop.wait(wait)
+        # Who is near the front looks often, however many wait: it is served next.
+        pause = min(pause * 1.5, (found.before + 1) * NEXT_PAUSE, LONGEST_PAUSE)
 
 
-def _look(tx: Transaction, found: list[Device]) -> int:
-    """End the leases of the dead, keep those of this machine's living fresh, serve who waits."""
-    now = utcnow()
-    here, ended = socket.gethostname(), 0
-    query = select(GpuLeaseRecord).where(GpuLeaseRecord.status.in_(["waiting", "held"]))
-    for row in tx.session.scalars(query).all():
-        silent = (now - row.beat_at).total_seconds()
-        if row.host == here and may_live(row.process):
-            if silent > BEAT_SECONDS:
-                row.beat_at = now
-        elif row.host == here or silent > SILENT_SECONDS:
-            _end(tx, row, "reclaimed", "its process is gone")
-            ended += 1
-    _serve(tx, found)
-    return ended
-
-
-def _serve(tx: Transaction, found: list[Device]) -> None:
-    tx.session.flush()
-    now = utcnow()
-    query = select(GpuLeaseRecord).where(
-        GpuLeaseRecord.host == socket.gethostname(), GpuLeaseRecord.status.in_(["waiting", "held"])
+def _state(key: str) -> Select[tuple[str, str, list[str], int, datetime | None, int]]:
+    """A query for how a lease is, and how many of its team wait longer."""
+    mine, other = GpuLeaseRecord, aliased(GpuLeaseRecord)
+    before = (
+        select(func.count())
+        .where(
+            other.host == mine.host,
+            other.status == "waiting",
+            other.team == mine.team,
+            other.priority >= mine.priority,
+            other.asked_at < mine.asked_at,
+        )
+        .correlate(mine)
+        .scalar_subquery()
     )
-    rows = tx.session.scalars(query).all()
-    waiting = [one for one in rows if one.status == "waiting"]
-    if not waiting:
-        return
-    held = [one for one in rows if one.status == "held"]
-    quotas = {one.team: one.share for one in tx.session.scalars(select(GpuQuotaRecord))}
-    since = now - timedelta(seconds=10 * HALF_LIFE)
-    ended = select(GpuLeaseRecord).where(GpuLeaseRecord.ended_at > since)
-    used = past_use(tx.session.scalars(ended).all(), now)
-    while waiting:
-        first = in_order(waiting, held, quotas, used, len(found))[0]
-        chosen = place(first, held, found)
-        if chosen is None:
-            first.reserved_at = first.reserved_at or now
-            return
-        first.status, first.devices, first.granted_at = "held", chosen, now
-        tx.emit("gpu.leased", f"gpu:{first.id}", payload={"devices": chosen, "team": first.team})
-        waiting.remove(first)
-        held.append(first)
-
-
-def _end(tx: Transaction, row: GpuLeaseRecord, status: str, reason: str) -> None:
-    row.status, row.reason, row.ended_at = status, reason, utcnow()
-    tx.emit(f"gpu.{status}", f"gpu:{row.id}", payload={"reason": reason, "team": row.team})
-
-
-def _bytes(text: int | str | None) -> int:
-    if text is None or isinstance(text, int):
-        return text or 0
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
-    if found is None:
-        raise Invalid(f"{text!r} is no amount of memory", fix="write 8GB", code="E-GPU-007")
-    number, unit, binary = found.groups()
-    factor = _UNITS[unit.upper()]
-    if binary:
-        factor = 1024 ** "KMGT".index(unit.upper()) * 1024 if unit else 1
-    return int(float(number) * factor)
+    return select(
+        mine.status, mine.host, mine.devices, mine.memory, mine.reserved_at, before.label("before")
+    ).where(mine.id == key)

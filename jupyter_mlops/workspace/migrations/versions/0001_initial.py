@@ -233,6 +233,8 @@ def upgrade() -> None:
         sa.Column("reserved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("granted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("warned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("idle_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -248,6 +250,14 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(length=255), nullable=False),
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("team"),
+    )
+    op.create_table(
+        "gpu_use",
+        sa.Column("team", sa.String(length=255), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("team", "host"),
     )
     op.create_table(
         "label_task",
@@ -654,6 +664,7 @@ def downgrade() -> None:
     op.drop_table("model_card")
     op.drop_table("model_alias")
     op.drop_table("label_task")
+    op.drop_table("gpu_use")
     op.drop_table("gpu_quota")
     with op.batch_alter_table("gpu_lease", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_gpu_lease_team"))

@@ -1,0 +1,173 @@
+"""Clusters hold the GPUs of their workers: seen by all, never twice, and given back."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+
+import cloudpickle
+import psutil
+import pytest
+
+from jupyter_mlops import models
+from jupyter_mlops.experiments import clusters, driver
+from jupyter_mlops.experiments.gpus.holders import gpus
+from jupyter_mlops.experiments.gpus.leases import ask, expire
+from jupyter_mlops.workspace import Conflict, Invalid, Unavailable
+
+# Workers can't import the tests.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+GB = 10**9
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
+@pytest.fixture
+def two(ws, monkeypatch, tmp_path):
+    """Two GPUs, and no cluster left afterwards."""
+    told = [{"uuid": f"GPU-{n}", "name": "H100", "total": 80 * GB} for n in "ab"]
+    (tmp_path / "gpus.json").write_text(json.dumps(told))
+    monkeypatch.setenv("JUPYTER_MLOPS_FAKE_GPUS", str(tmp_path / "gpus.json"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    yield ws
+    for one in clusters.clusters(ws):
+        if one.status in {"running", "starting"}:
+            clusters.stop(ws, one.name)
+
+
+def _visible():
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def _limit():
+    return os.environ.get("JUPYTER_MLOPS_GPU_MEMORY")
+
+
+def _pids(client):
+    """The workers' processes; a worker that dies at that moment has none."""
+    return client.run(os.getpid, on_error="ignore").values()
+
+
+def _host(ws, name):
+    return int(clusters.held(ws, name).process.split(":")[1])
+
+
+def test_each_worker_has_its_own_gpu_and_the_leases_end_with_the_cluster(two):
+    found = clusters.obtain(two, gpus=1)
+    assert (found.kind, found.workers) == ("gpu", 2)
+    with found.client() as client:
+        assert sorted(client.run(_visible).values()) == ["GPU-a", "GPU-b"]
+        worker = client.submit(os.getpid).result()
+        mine = client.submit(lambda: _visible()).result()
+        # What replaces a worker has the same GPU.
+        psutil.Process(worker).kill()
+        end = time.monotonic() + 20
+        while len(pids := _pids(client)) < 2 or worker in pids:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert sorted(client.run(_visible).values()) == ["GPU-a", "GPU-b"]
+        assert mine in {"GPU-a", "GPU-b"}
+    claims = gpus(two).claims
+    assert {one.purpose for one in claims} == {f"cluster {found.name}"}
+    with pytest.raises(Unavailable), ask(two, gpus=1, holder="bo", purpose="t", timeout=0):
+        pass
+    with pytest.raises(Conflict, match="GPUs for 2 workers"):
+        clusters.scale(two, found.name, 3)
+    clusters.stop(two, found.name)
+    with ask(two, gpus=2, holder="bo", purpose="test", timeout=0):
+        pass
+
+
+def test_parts_are_leases_too_and_workers_are_told_their_limit(two):
+    with ask(two, gpus=1, holder="bo", purpose="test", timeout=0) as other:
+        found = clusters.obtain(two, gpu_memory="30GB")
+        # Four would fit on two GPUs if nobody held one of them; and there are two cores here.
+        assert found.workers == min(2, clusters.planning.cores())
+        with found.client() as client:
+            assert other.devices[0] not in client.run(_visible).values()
+            assert set(client.run(_limit).values()) == {str(30 * GB)}
+    assert {one.memory for one in gpus(two).claims} == {30 * GB}
+
+
+def test_a_killed_clusters_gpus_come_back(two):
+    found = clusters.obtain(two, gpus=2)
+    assert found.workers == 1
+    with found.client() as client:
+        assert set(client.run(_visible).values()) == {"GPU-a,GPU-b"}
+    psutil.Process(_host(two, found.name)).kill()
+    end = time.monotonic() + 10
+    while not expire(two):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert gpus(two).claims == ()
+    clusters.settle(two)
+
+
+def test_a_cluster_waits_for_its_turn_and_gives_up_in_time(two, monkeypatch):
+    monkeypatch.setenv("JUPYTER_MLOPS_GPU_WAIT", "0.5")
+    said = []
+    with ask(two, gpus=2, holder="bo", purpose="test", timeout=0):
+        with pytest.raises(Unavailable, match=r"no GPU became free within 0\.5 s; held by bo"):
+            clusters.obtain(two, gpus=1, workers=1, announce=said.append)
+    assert any("Waiting for a GPU" in one for one in said)
+    monkeypatch.setenv("JUPYTER_MLOPS_GPU_WAIT", "60")
+    with ask(two, gpus=2, holder="bo", purpose="test", timeout=0) as other:
+        threading.Timer(1.0, other.release).start()
+        assert clusters.obtain(two, gpus=1, workers=1).workers == 1
+
+
+def test_a_cluster_that_nobody_uses_makes_room_for_who_waits(two):
+    found = clusters.obtain(two, gpus=1)
+    with ask(two, gpus=2, holder="bo", purpose="test", timeout=30):
+        pass
+    end = time.monotonic() + 10
+    while clusters.held(two, found.name).status == "running":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert "others waited" in clusters.held(two, found.name).reason
+
+
+def test_a_cluster_ends_when_its_lease_was_taken_away(two):
+    from jupyter_mlops.experiments.gpus.returning import give_back
+
+    found = clusters.obtain(two, gpus=1, workers=1)
+    give_back(two, gpus(two).claims[0].short)
+    end = time.monotonic() + 10
+    while clusters.held(two, found.name).status == "running":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert "lease" in clusters.held(two, found.name).reason
+
+
+def test_trials_run_on_the_gpus_that_were_asked_for(two):
+    body = "x = suggest.float('x', 0, 1)\nimport os\nloss = x + len(os.environ['%s'])"
+    asked = driver.Asked(metric=["loss"], trials=4, seed=1, gpu_memory="40GB", workers=2, keep=0)
+    names = {"__name__": "__main__"}
+    begun = driver.launch(two, "parts", body % "CUPY_GPU_MEMORY_LIMIT", asked, names)
+    done = driver.drive(two, begun, models.freeze)
+    assert done.status == "finished"
+    assert {one.status for one in done.trials} == {"finished"}
+
+
+def test_demands_that_cant_be_met_are_one_sentence(two, monkeypatch, tmp_path):
+    with pytest.raises(Invalid, match="exclude each other"):
+        clusters.obtain(two, gpus=1, gpu_memory="8GB")
+    with pytest.raises(Invalid, match="no amount of memory"):
+        clusters.obtain(two, gpu_memory="much")
+    with pytest.raises(Invalid, match="doesn't go with --cluster"):
+        clusters.obtain(two, "tcp://127.0.0.1:1", gpu_memory="8GB")
+    with pytest.raises(Unavailable, match="2 GPUs for one process"):
+        clusters.obtain(two, gpus=3)
+    (tmp_path / "gpus.json").write_text("[]")
+    for demand in ({"gpus": 1}, {"gpu_memory": "8GB"}):
+        with pytest.raises(Unavailable, match="this machine has none"):
+            clusters.obtain(two, **demand)
