@@ -124,10 +124,11 @@ def _answers() -> bool:
 
 def _address() -> Path:
     """Where the zygote of this interpreter, its packages and this code listens."""
-    told = [sys.executable, *sys.path, __file__]
+    # Not the rest of the path: it holds the folder that a process was started in.
+    packages = [one for one in sys.path if one.endswith("-packages")]
+    told = [sys.executable, __file__, os.environ.get("PYTHONPATH", ""), *packages]
     # Installing a package touches the folder it goes to; editing ours touches the file.
-    watched = [Path(one) for one in sys.path if one.endswith("-packages")]
-    watched += sorted(Path(__file__).parent.glob("*.py"))
+    watched = [Path(one) for one in packages] + sorted(Path(__file__).parent.glob("*.py"))
     told += [str(one.stat().st_mtime_ns) for one in watched if one.exists()]
     name = hashlib.sha256("|".join(told).encode()).hexdigest()[:16]
     return _folder() / f"{name}.sock"
