@@ -23,6 +23,7 @@ from jupyter_mlops.serving.door import Door, refusal_response
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.invocations import read_invocation
 from jupyter_mlops.serving.jsonbody import read_json, write_json
+from jupyter_mlops.serving.lines import LINES, read_lines, write_lines
 from jupyter_mlops.serving.refusals import Refusal, quoted
 from jupyter_mlops.serving.switchboard import Switchboard
 
@@ -94,6 +95,9 @@ class Endpoint:
 
         def encode(one: Deployed, rows: Rows, outcome: Outcome, request_id: str) -> Response:
             answer = outcome.answer
+            if kind == LINES:
+                headers = {**one.headers, "x-request-id": request_id}
+                return Response(write_lines(outcome), headers=headers, media_type=LINES)
             prediction = answer.prediction
             plain = prediction.dtype.kind in "biuf" and prediction.flags.c_contiguous
             body: dict[str, Any] = {"predictions": prediction if plain else prediction.tolist()}
@@ -113,13 +117,15 @@ class Endpoint:
             )
 
         def decode(body: bytes) -> Rows:
-            if table:
-                return read_csv(body, self.board.primary.intake)
-            return read_invocation(read_json(body), self.board.primary.intake)
+            intake = self.board.primary.intake
+            if kind == "text/csv":
+                return read_csv(body, intake)
+            if kind == LINES:
+                return read_lines(body, intake)
+            return read_invocation(read_json(body), intake)
 
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        table = kind == "text/csv"
-        if not table:
+        if kind not in ("text/csv", LINES):
             _want_json(request, missing_is_fine=False)
         return await self._answer(request, "invocations", decode, encode)
 
@@ -257,7 +263,9 @@ def _want_json(request: Request, *, missing_is_fine: bool) -> None:
         return
     if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
         raise HTTPException(
-            415, "send Content-Type: application/json (or text/csv to /invocations), in UTF-8"
+            415,
+            "send Content-Type: application/json, in UTF-8; /invocations takes text/csv and "
+            f"{LINES}, too",
         )
 
 

@@ -262,3 +262,23 @@ def test_a_wrong_csv_table_is_told_where(
     assert answer.status_code == status, answer.text
     assert told in answer.json()["message"]
     assert "far" not in answer.text
+
+
+def test_lines_of_json_are_answered_line_by_line(client: served.Client) -> None:
+    table = served.flights(6, seed=4)
+    records = table.to_dict(orient="records")
+    body = "\n".join(json.dumps(one) for one in records)
+    headers = {"content-type": "application/x-ndjson"}
+    answer = client.post("/invocations", content=body, headers=headers)
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert answer.headers["x-mlops-version"] == "3"
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    as_json = post(client, {"dataframe_records": records}).json()
+    assert [one["prediction"] for one in lines] == as_json["predictions"]
+    assert [one["probability"] for one in lines] == as_json["probabilities"]
+    assert len({one["prediction_id"] for one in lines}) == 6
+    broken = body.splitlines()
+    broken[2] = broken[2][:-3]
+    refused = client.post("/invocations", content="\n".join(broken), headers=headers)
+    assert refused.status_code == 400
+    assert refused.json()["message"].startswith("row 2: the line is not JSON")
