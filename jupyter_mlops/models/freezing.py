@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import skops.io
@@ -14,7 +14,10 @@ from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundExc
 from jupyter_mlops.models import boosters, onnx
 from jupyter_mlops.models.files import FILES, Format
 from jupyter_mlops.models.skops_policy import check_contents, refused
-from jupyter_mlops.workspace import Denied, Unavailable, Workspace
+from jupyter_mlops.workspace.errors import Denied, Unavailable
+
+if TYPE_CHECKING:
+    from jupyter_mlops.workspace import Workspace
 
 __all__ = ["FrozenModel", "freeze", "freezer", "thaw"]
 

@@ -58,6 +58,12 @@ def bundle(version: Registered, tmp_path_factory: pytest.TempPathFactory) -> Exp
     return exporting.export(Workspace.open(folder / "project"), version, "kserve", folder / "out")
 
 
+@pytest.fixture(autouse=True)
+def _bundles_stay_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs from a bundle here leaves no compiled files in it."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
 @contextmanager
 def serving(folder: Path, scratch: Path, **environment: str) -> Iterator[str]:
     """Run the bundle's own start command, outside of a container."""

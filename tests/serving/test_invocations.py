@@ -207,9 +207,9 @@ def test_limits_of_bytes_and_rows(client: served.Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "E-SERVE-102")
 
 
-def test_only_json_is_taken(client: served.Client) -> None:
+def test_other_media_types_are_refused(client: served.Client) -> None:
     body = json.dumps({"dataframe_records": [ROW]})
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "text/csv", ""):
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "text/html", ""):
         assert (
             client.post("/invocations", content=body, headers={"content-type": kind}).status_code
             == 415

@@ -256,7 +256,8 @@ def _wait(ws: Workspace, key: str, timeout: float | None, stop: threading.Event 
                     GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == found.host
                 )
                 dead = any(not may_live(one) for one in session.scalars(query.distinct()))
-        often = found.reserved_at is not None
+        # Strangers tell nobody when they leave: the first of each team look for that.
+        often = found.reserved_at is not None or not found.before
         if dead or now - looked > (FIRST_IN_LINE if often else BEAT_SECONDS):
             expire(ws)
             looked = now
