@@ -14,7 +14,7 @@ from typing import Any
 from jupyter_mlops.agent.processes import Known, fork, launch
 from jupyter_mlops.serving import places, zygote
 from jupyter_mlops.serving.config import Deployment, EndpointConfig
-from jupyter_mlops.serving.endpoints import contract_mode
+from jupyter_mlops.serving.declaring import contract_mode
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Workspace
 

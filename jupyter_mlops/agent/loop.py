@@ -122,7 +122,7 @@ def _work(
 def _keep_house(ws: Workspace) -> int:
     # Two small queries while nobody holds or waits for a GPU.
     taken_back = expire(ws) + watch(ws)
-    if not any(traffic_root(ws).glob(f"*/{FRESH}/*")):
+    if not any(traffic_root(ws).glob(f"**/{FRESH}/*")):
         return taken_back
     # Arrow is loaded when there is something to do, and beside the loop.
     from jupyter_mlops.serving.compaction import compact_all

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jupyter_mlops.serving import feedback, traffic
     from jupyter_mlops.serving.calling import Predictions, call
+    from jupyter_mlops.serving.declaring import contract_mode, declare
     from jupyter_mlops.serving.endpoints import (
         Endpoint,
         Endpoints,
-        contract_mode,
-        declare,
         get,
         list_endpoints,
         retire,
@@ -28,8 +27,8 @@ _WHERE = {
     "Feedback": "feedback",
     "Predictions": "calling",
     "call": "calling",
-    "contract_mode": "endpoints",
-    "declare": "endpoints",
+    "contract_mode": "declaring",
+    "declare": "declaring",
     "get": "endpoints",
     "list_endpoints": "endpoints",
     "retire": "endpoints",

@@ -175,6 +175,8 @@ class Endpoint:
             # A large body is decoded beside the loop, so that small ones need not wait for it.
             large = len(body) > _LARGE
             one, checked = await asyncio.to_thread(take, body) if large else take(body)
+            if one.batcher.closed:
+                one = self.board.primary  # another took over while a large body was read
             version = one.config.version
             outcome = await one.answer(request_id, checked)
             rows = checked.count

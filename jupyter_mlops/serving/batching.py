@@ -118,6 +118,8 @@ class Batcher:
         self.seconds = seconds
         self.observe = observe
         self.failed: MLOpsError | None = None
+        #: Whether nothing is answered here any more: another version has taken over.
+        self.closed = False
         self.restarts = 0
         self._lanes = [_Lane(worker) for worker in workers]
         self._tasks: list[asyncio.Task[None]] = []
@@ -215,16 +217,16 @@ class Batcher:
     async def _ask(self, lane: _Lane, worker: Worker, batch: Batch) -> None:
         counts = [waiting.rows.count for waiting in batch]
         parts = [waiting.rows for waiting in batch]
-        block = merge_blocks(parts)
-        message = {
-            "counts": counts,
-            "requests": [waiting.request_id for waiting in batch],
-            **({"columns": merge(parts)} if block is None else {"block": block}),
-        }
         try:
+            block = merge_blocks(parts)
+            message = {
+                "counts": counts,
+                "requests": [waiting.request_id for waiting in batch],
+                **({"columns": merge(parts)} if block is None else {"block": block}),
+            }
             told = await worker.ask(message, self.seconds)
             results = _results(batch, told)
-        except (WorkerLost, TimeoutError, ValueError, KeyError, TypeError) as error:
+        except (WorkerLost, TimeoutError, ValueError, KeyError, TypeError, OverflowError) as error:
             worker.kill()
             self._blame(batch, error)
             return
@@ -261,6 +263,7 @@ class Batcher:
         try:
             lane.worker = await asyncio.to_thread(start, self.task)
         except MLOpsError as error:
+            print(error, file=sys.stderr, flush=True)
             if lane.crashes >= CRASHES:
                 self._fail(error)
         except OSError as error:
@@ -337,6 +340,7 @@ class Batcher:
 
     def close(self) -> None:
         """Let go of the log and end the model's processes."""
+        self.closed = True
         for task in self._tasks:
             if not task.get_loop().is_closed():
                 task.cancel()

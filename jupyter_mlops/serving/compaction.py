@@ -8,7 +8,7 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jupyter_mlops.serving.config import FRESH
+from jupyter_mlops.serving.config import FRESH, SHADOW
 from jupyter_mlops.serving.journal import SUFFIX, abandoned, read_segment
 from jupyter_mlops.serving.places import traffic_folder, traffic_root
 from jupyter_mlops.workspace import Workspace
@@ -20,8 +20,10 @@ COLD = "log"
 
 def compact_all(ws: Workspace) -> int:
     """Compact what every endpoint of the workspace has finished; return how many segments."""
-    names = [path.parent.name for path in traffic_root(ws).glob(f"*/{FRESH}")]
-    return sum(compact(ws, name) for name in names)
+    root = traffic_root(ws)
+    # A shadow logs below its endpoint, apart from what was answered.
+    folders = [*root.glob(f"*/{FRESH}"), *root.glob(f"*/{SHADOW}/{FRESH}")]
+    return sum(compact(ws, path.parent.relative_to(root).as_posix()) for path in folders)
 
 
 def compact(ws: Workspace, name: str) -> int:
@@ -31,7 +33,7 @@ def compact(ws: Workspace, name: str) -> int:
     ----------
     ws : Workspace
     name : str
-        The endpoint.
+        The endpoint, or ``NAME/shadow`` for its shadow.
 
     Returns
     -------

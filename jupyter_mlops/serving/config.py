@@ -11,6 +11,7 @@ from typing import Literal
 from jupyter_mlops.workspace.errors import Invalid
 
 FRESH = "hot"  # the folder of segments within an endpoint's traffic folder
+SHADOW = "shadow"  # the folder of a shadow's traffic within it
 
 
 Role = Literal["primary", "canary", "shadow"]

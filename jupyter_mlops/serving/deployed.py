@@ -13,7 +13,7 @@ import numpy as np
 
 from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.batching import Batcher, Outcome, new_request_id
-from jupyter_mlops.serving.config import Deployment, EndpointConfig
+from jupyter_mlops.serving.config import SHADOW, Deployment, EndpointConfig
 from jupyter_mlops.serving.expectations import Expectations
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.metrics import Metrics
@@ -232,7 +232,7 @@ def deploy(
     portrait = workers[0].portrait
     folder = Path(endpoint.traffic)
     log = TrafficLog(
-        folder / "shadow" if config.role == "shadow" else folder,
+        folder / SHADOW if config.role == "shadow" else folder,
         file.fields,
         labels=portrait.labels,
         many=portrait.task == "multiclass",

@@ -194,8 +194,8 @@ def unexpected(error: Exception) -> dict[str, str]:
 
 async def serve(
     endpoint: Endpoint, listener: socket.socket, state: StateFile, declared: Declared
-) -> None:
-    """Listen until the process is told to stop, then finish what is under way."""
+) -> int:
+    """Listen until the process is told to stop or can't go on; return its exit status."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -238,6 +238,8 @@ async def serve(
     while not running.done():
         if server.started:
             endpoint.board.watch()
+            if endpoint.board.primary.batcher.failed is not None:
+                server.should_exit = True  # the agent records why, and shows it
             if following is None or following.done():
                 following = asyncio.create_task(declared.follow())
                 # Once it is served, say so at once.
@@ -251,7 +253,9 @@ async def serve(
     await running
     await endpoint.board.drain(20.0)
     endpoint.board.close()
-    tell(ready=False, stopped=True)
+    failed = endpoint.board.primary.batcher.failed
+    tell(ready=False, stopped=True, **({"error": failed.as_dict()} if failed else {}))
+    return WRONG if failed else 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -291,9 +295,9 @@ def main(arguments: list[str] | None = None) -> int:
         run: Any = uvloop.run
     except ImportError:  # Windows
         run = asyncio.run
-    run(serve(endpoint, listener, state, Declared(given.config, endpoint)))
+    status: int = run(serve(endpoint, listener, state, Declared(given.config, endpoint)))
     os.close(lock)
-    return 0
+    return status
 
 
 if __name__ == "__main__":
