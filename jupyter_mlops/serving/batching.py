@@ -194,12 +194,14 @@ class Batcher:
                 lane.busy = False
                 lane.wake.clear()
                 lane.worker.on_lost = lane.wake.set
+                await lane.worker.attach()
                 await lane.wake.wait()
                 continue
             lane.busy = True
             if self._waiting:
                 self._wake()  # there is more than this process takes
             await self._ask(lane, lane.worker, batch)
+        lane.busy = False
 
     def _next(self) -> Batch:
         if self._alone:

@@ -75,6 +75,14 @@ class Worker(asyncio.Protocol):
         #: Called when the process is gone.
         self.on_lost: Callable[[], None] = lambda: None
 
+    async def attach(self) -> None:
+        """Listen to the process in this event loop: from now on its end is noticed."""
+        if self._transport is None and not self.lost:
+            self._loop = asyncio.get_running_loop()
+            self._transport, _ = await self._loop.create_connection(
+                lambda: self, sock=self._connection
+            )
+
     async def ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Send a message and wait for its answer.
 
@@ -85,12 +93,8 @@ class Worker(asyncio.Protocol):
         TimeoutError
             It didn't answer within `seconds`, and was ended.
         """
-        if self._transport is None:
-            self._loop = asyncio.get_running_loop()
-            self._transport, _ = await self._loop.create_connection(
-                lambda: self, sock=self._connection
-            )
-        if self.lost:
+        await self.attach()
+        if self.lost or self._transport is None:
             raise WorkerLost
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(pack(message))

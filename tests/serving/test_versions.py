@@ -292,3 +292,19 @@ def test_a_canary_of_other_columns_is_refused_and_nothing_changes(
         assert "they differ in hour" in told["error"]["why"]
         assert ask(endpoint).json()["model"]["version"] == "3"
         assert state(endpoint)["generation"] == 1
+
+
+def test_a_model_that_never_stays_up_ends_its_endpoint_with_the_reason(
+    model: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    copy = tmp_path / "model"
+    shutil.copytree(model, copy)
+    with served.running(served.config(copy, tmp_path), tmp_path) as endpoint:
+        (copy / "model.skops").write_bytes(b"something else")
+        os.kill(state(endpoint)["versions"][0]["processes"][0], signal.SIGKILL)
+        assert endpoint.process.wait(60) == 78
+        told = state(endpoint)
+        assert not told["ready"]
+        assert told["error"]["code"] == "E-SERVE-010"
