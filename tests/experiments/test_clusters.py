@@ -269,3 +269,35 @@ def test_trials_run_in_an_environment_of_their_own(ws):
     finally:
         for one in clusters.clusters(ws):
             clusters.stop(ws, one.name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker is started anew")
+def test_workers_are_forked_from_one_process_that_imported_what_trials_need(ws, cluster):
+    host = _host(ws, cluster.name)
+    with cluster.client() as client:
+        clusters.scale(ws, cluster.name, 2)
+        _until(lambda: len(client.ncores()) == 2)
+        found = client.run(lambda: (os.getppid(), _loaded()))
+    parents = {parent for parent, _ in found.values()}
+    assert len(parents) == 1
+    assert psutil.Process(parents.pop()).ppid() == host.pid
+    # Before the first trial, and without what drives it.
+    assert {loaded for _, loaded in found.values()} == {(True, False, False)}
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import jupyter_mlops.experiments.driver.trial", {"pandas", "polars", "sqlalchemy"}),
+        ("from jupyter_mlops.models import freeze", {"skops", "sklearn", "pandas"}),
+    ],
+)
+def test_what_travels_with_a_trial_loads_little(code, heavy):
+    told = f"import sys\n{code}\nprint(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def _loaded():
+    names = ("jupyter_mlops.experiments.driver.trial", "sqlalchemy", "optuna")
+    return tuple(name in sys.modules for name in names)

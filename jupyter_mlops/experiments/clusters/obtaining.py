@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -168,7 +169,7 @@ def start(
                 row.address = row.dashboard = ""
                 # It waits for this row. So the row never names another process than the
                 # cluster's own, which whoever stops it may kill.
-                child = _launch(ws, name, python, row.plan["mark"])
+                child = _launch(ws, name, python, row.plan)
                 row.process = process_name(child.pid)
                 tx.session.add(row)
                 tx.emit("cluster.started", f"cluster:{name}", payload={"kind": plan["kind"]})
@@ -179,22 +180,27 @@ def start(
         raise
     if child is not None and announce is not None:
         announce(f"Starting {plan['workers'] or 'the'} workers; this takes a few seconds.")
+    if child is not None:
+        # Whoever waits needs it next; its process loads it at the same time.
+        import_module("distributed")
     return _wait(ws, name, child, announce)
 
 
-def _launch(ws: Workspace, name: str, python: str, mark: str) -> subprocess.Popen[bytes]:
+def _launch(ws: Workspace, name: str, python: str, plan: dict[str, Any]) -> subprocess.Popen[bytes]:
     log = log_of(ws, name)
+    module = "jupyter_mlops.experiments.clusters.host"
+    told = [str(ws.root), name, plan["kind"], str(plan.get("workers") or 1)]
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with log.open("wb") as handle:
             log.chmod(0o600)
             return subprocess.Popen(
-                [python, "-m", "jupyter_mlops.experiments.clusters.host", str(ws.root), name],
+                [python, "-m", module, *told],
                 stdin=subprocess.DEVNULL,
                 stdout=handle,
                 stderr=handle,
                 cwd=ws.root,
-                env=marked(os.environ, mark),
+                env=marked(os.environ, plan["mark"]),
                 # It outlives this process, and an interrupt is meant for the cell.
                 start_new_session=True,
             )
