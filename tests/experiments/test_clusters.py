@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import cloudpickle
 import psutil
@@ -14,6 +15,7 @@ import pytest
 
 from jupyter_mlops import models
 from jupyter_mlops.experiments import clusters, driver, environments
+from jupyter_mlops.experiments.clusters import Cluster
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.views import mimebundle
@@ -301,3 +303,30 @@ def test_what_travels_with_a_trial_loads_little(code, heavy):
 def _loaded():
     names = ("jupyter_mlops.experiments.driver.trial", "sqlalchemy", "optuna")
     return tuple(name in sys.modules for name in names)
+
+
+def test_a_gateway_or_an_operator_that_fails_is_one_sentence(ws, monkeypatch):
+    ws.settings.clusters = {
+        "site": {"kind": "gateway", "address": "http://127.0.0.1:9"},
+        "pods": {"kind": "kubernetes"},
+    }
+    for name, library in (("site", "dask-gateway"), ("pods", "dask-kubernetes")):
+        with pytest.raises(Unavailable, match=rf"needs {library}; it isn't installed") as refused:
+            clusters.obtain(ws, name)
+        assert "\n" not in str(refused.value)
+    # As its client behaves once the cluster behind it has failed.
+    gateway = types.ModuleType("dask_gateway")
+    gateway.Gateway = _Gateway
+    monkeypatch.setitem(sys.modules, "dask_gateway", gateway)
+    place = ("http://127.0.0.1:9", "82b7")
+    found = Cluster("site", "gateway", "", "", "", 1, True, lambda: True, None, place)
+    with pytest.raises(Unavailable, match="no way to its cluster 82b7: it failed to start"):
+        found.client()
+
+
+class _Gateway:
+    def __init__(self, address):
+        self.address = address
+
+    def connect(self, name):
+        raise RuntimeError("it failed to start\nand more")

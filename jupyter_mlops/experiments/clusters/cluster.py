@@ -50,17 +50,38 @@ class Cluster:
     gateway: tuple[str, str] | None = None
 
     def client(self) -> Client:
-        """A client of its own, which its user closes."""
-        if self.gateway is not None:
-            from dask_gateway import Gateway
+        """A client of its own, which its user closes.
 
-            place, name = self.gateway
-            return Gateway(place).connect(name).get_client(set_as_default=False)
+        Raises
+        ------
+        Unavailable
+            Its scheduler, or the gateway that it is behind, doesn't answer.
+        """
+        if self.gateway is not None:
+            return _behind(*self.gateway)
         return connect(self.address, self.security)
 
     def alive(self) -> bool:
         """Whether it is still there, as far as can be told without asking it."""
         return self.lives()
+
+
+def _behind(gateway: str, name: str) -> Client:
+    """Connect to a cluster behind a Dask gateway."""
+    from dask_gateway import Gateway
+
+    try:
+        return Gateway(gateway).connect(name).get_client(set_as_default=False)
+    # What the gateway says, what its server says, and what the network does have no class in
+    # common.
+    except Exception as error:
+        raise Unavailable(
+            f"the gateway at {gateway} gives no way to its cluster {name}",
+            (str(error).strip() or type(error).__name__).splitlines()[0][:200],
+            "`%mlops cluster stop` the one here, then start another; the gateway's log says why "
+            "it failed",
+            code="E-CLUSTER-003",
+        ) from None
 
 
 def connect(address: str, security: Any = None) -> Client:

@@ -24,6 +24,8 @@ from jupyter_mlops.experiments.clusters.planning import (
     gpus_here,
     has_dask_cuda,
     profile,
+    refuse_gpus,
+    with_gpus,
 )
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live, process_name
@@ -94,6 +96,8 @@ def obtain(
             code="E-CLUSTER-032",
         )
     if cluster.startswith(_ADDRESSES):
+        if gpus:
+            raise refuse_gpus(gpus, cluster, "its workers have what they were started with")
         return _at(cluster)
     settle(ws)
     if interpreter is None and os.environ.get(SERVED):
@@ -113,8 +117,9 @@ def obtain(
         name = check_name(cluster, "cluster")
         running = _running(ws, name)
         if running is not None:
+            _check_running(ws, name, gpus)
             return running
-        plan |= profile(ws, name)
+        plan |= with_gpus(name, profile(ws, name), gpus)
     found = start(
         ws, name, plan, interpreter=interpreter, environment=environment, announce=announce
     )
@@ -122,6 +127,19 @@ def obtain(
         with found.client() as client:
             check_versions(client, found.address)
     return found
+
+
+def _check_running(ws: Workspace, name: str, gpus: int | None) -> None:
+    """Refuse GPUs that a cluster which runs already hasn't given to its workers."""
+    if not gpus:
+        return
+    with ws.read() as session:
+        plan = session.get_one(ClusterRecord, name).plan
+    held = int(plan.get("gpus") or 1) if plan.get("leases") else 0
+    if held != gpus:
+        raise refuse_gpus(
+            gpus, name, f"it runs already, and its workers hold {held or 'none'} each"
+        )
 
 
 def _gpus(
