@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -320,13 +321,15 @@ def test_a_gateway_or_an_operator_that_fails_is_one_sentence(ws, monkeypatch):
     monkeypatch.setitem(sys.modules, "dask_gateway", gateway)
     place = ("http://127.0.0.1:9", "82b7")
     found = Cluster("site", "gateway", "", "", "", 1, True, lambda: True, None, place)
-    with pytest.raises(Unavailable, match="no way to its cluster 82b7: it failed to start"):
+    with pytest.raises(Unavailable, match="no way to its cluster 82b7: it is failed"):
         found.client()
 
 
-class _Gateway:
-    def __init__(self, address):
-        self.address = address
+class _Gateway(contextlib.nullcontext):
+    def __init__(self, address, asynchronous):
+        super().__init__(self)
 
-    def connect(self, name):
-        raise RuntimeError("it failed to start\nand more")
+    async def get_cluster(self, name):
+        return types.SimpleNamespace(
+            scheduler_address=None, security=None, status=types.SimpleNamespace(name="FAILED")
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -69,9 +71,22 @@ class Cluster:
 def _behind(gateway: str, name: str) -> Client:
     """Connect to a cluster behind a Dask gateway."""
     from dask_gateway import Gateway
+    from distributed import Client
+
+    async def ask() -> Any:
+        async with Gateway(gateway, asynchronous=True) as way:
+            return await way.get_cluster(name)
 
     try:
-        return Gateway(gateway).connect(name).get_client(set_as_default=False)
+        # By hand, and in a thread whose loop is its own: a client that dask-gateway makes keeps
+        # its gateway open, and that complains when it is forgotten.
+        with ThreadPoolExecutor(1) as aside:
+            told = aside.submit(asyncio.run, ask()).result()
+        if told.scheduler_address is None:
+            raise ConnectionError(f"it is {told.status.name.lower()}")
+        return Client(
+            told.scheduler_address, security=told.security, timeout=WAIT, set_as_default=False
+        )
     # What the gateway says, what its server says, and what the network does have no class in
     # common.
     except Exception as error:
