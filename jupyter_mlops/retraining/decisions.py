@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from jupyter_mlops.retraining.policies import Policy, next_look
 from jupyter_mlops.retraining.records import DecisionRecord, PolicyRecord
 from jupyter_mlops.retraining.terms import Terms
 from jupyter_mlops.workspace import Conflict, NotFound, Reference, Result, Workspace
-from jupyter_mlops.workspace.records import new_id, utcnow
+from jupyter_mlops.workspace.records import utcnow
 
 __all__ = [
     "ACTIVE",
@@ -246,7 +247,7 @@ def _active_of(policy: str) -> Any:
 
 def _new(policy: Policy, now: datetime, actor: str, *, dry: bool) -> DecisionRecord:
     return DecisionRecord(
-        id=new_id(),
+        id=secrets.token_hex(16),
         policy=policy.name,
         model=policy.model,
         generation=policy.generation,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from jupyter_mlops import mlops
+from jupyter_mlops import mlops, serving
+from jupyter_mlops.models.aliases import pointed_to
+from jupyter_mlops.retraining import Decision
+from jupyter_mlops.retraining.records import PolicyRecord
+from jupyter_mlops.workspace import Workspace
+from jupyter_mlops.workspace.records import utcnow
 
 FEATURES = ["rain", "distance", "van"]
 MODEL = """
@@ -85,7 +92,46 @@ def training(path: Path, model: str = MODEL) -> Path:
     )
 
 
-def ask(table: pd.DataFrame) -> None:
-    """Let the endpoint answer rows, and give it their truth."""
-    mlops.call("delay", table.drop(columns="late"))
-    mlops.feedback("delay", table[["id", "late"]], truth="late")
+@dataclass(frozen=True)
+class Place:
+    """A served model in a workspace; its policy and its endpoint are called like it."""
+
+    ws: Workspace
+    name: str
+
+    def ask(self, table: pd.DataFrame) -> None:
+        """Let the endpoint answer rows, and give it their truth."""
+        mlops.call(self.name, table.drop(columns="late"))
+        mlops.feedback(self.name, table[["id", "late"]], truth="late")
+
+    def turn(self, days: int = 30) -> None:
+        """The world turns: from now on distance decides."""
+        self.ask(deliveries(days, start="2026-02-01", turned=True, seed=3))
+
+    def retrain(self, **terms: Any) -> Any:
+        """Set a policy; the agent looks at it once, and then in thirty days."""
+        return mlops.retrain(self.name, **{"notebook": "train.ipynb", "every": "30d", **terms})
+
+    def decide(self, **terms: Any) -> Decision:
+        """Set a policy that the agent leaves alone, and decide here."""
+        found = self.retrain(**terms)
+        with self.ws.write() as tx:
+            row = tx.session.get_one(PolicyRecord, found.name)
+            row.due_at = utcnow() + timedelta(days=30)
+        return self.look()
+
+    def look(self, **more: Any) -> Decision:
+        """Decide here and now."""
+        return mlops.retrain.run(self.name, **more)
+
+    @property
+    def decisions(self) -> list[Decision]:
+        return list(mlops.decisions(self.name))
+
+    @property
+    def champion(self) -> int | None:
+        return pointed_to(self.ws, self.name, "champion")
+
+    @property
+    def serves(self) -> str:
+        return serving.get(self.ws, self.name).serves
