@@ -9,6 +9,7 @@ from jupyter_mlops.verbs.table import verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.retraining import Decision, Decisions, Policies, Policy
+    from jupyter_mlops.retraining.backtesting.results import Backtest
     from jupyter_mlops.workspace import Workspace
 
 
@@ -203,6 +204,78 @@ def retrain_remove(ws: Workspace, policy: str) -> Policies:
 
     retraining.remove(ws, policy)
     return retraining.list_policies(ws)
+
+
+@verb("backtest", isolated=True)
+def backtest(
+    ws: Workspace,
+    policy: str,
+    *,
+    over: str | None = None,
+    seeds: int = 1,
+    share: float = 1.0,
+    against: list[str] | None = None,
+    cluster: str | None = None,
+    when: str | None = None,
+    every: str | None = None,
+    window: str | None = None,
+    hold: str | None = None,
+    gate: str | None = None,
+) -> Backtest:
+    """Play a policy through the traffic and the truth there are, beside others.
+
+    At each look it knows what was known then. A fresh clone of the model's estimator is fitted in
+    place of the notebook. It is held against training never, at each look with and without a
+    gate, on drift, and on a worse loss. Terms that are given here are tried in place of the
+    policy's own, which stay as they are.
+
+    Parameters
+    ----------
+    policy : str
+        Its name.
+    over : str
+        How much of the newest traffic, such as 365d; all of it if not given.
+    seeds : int
+        How often it is played, each time with other random numbers and other rows.
+    share : float
+        Of the rows that each seed draws.
+    against : list of str
+        Some of never, always, schedule, "on drift" and "on loss"; all if not given.
+    cluster : str
+        Play them at the same time on a Dask cluster: auto, a name, or an address.
+    when : str
+        Another condition.
+    every : str
+        Another time between looks.
+    window : str
+        Other rows to train on.
+    hold : str
+        Other rows to judge by.
+    gate : str
+        Another gate.
+
+    Examples
+    --------
+    >>> %mlops backtest delay --every 30d
+    >>> %mlops backtest delay --when drift --seeds 5 --share 0.4 --cluster auto
+    """
+    from dataclasses import replace
+
+    from jupyter_mlops import retraining
+    from jupyter_mlops.retraining.backtesting import backtest as playing
+    from jupyter_mlops.retraining.backtesting.spreading import on_cluster
+
+    found = retraining.policy(ws, policy)
+    terms = found.terms.but(when=when, every=every, window=window, hold=hold, gate=gate)
+    return playing.backtest(
+        ws,
+        replace(found, terms=terms),
+        over=over,
+        seeds=seeds,
+        share=share,
+        rivals=against,
+        run=on_cluster(ws, cluster) if cluster else None,
+    )
 
 
 @verb("policies")

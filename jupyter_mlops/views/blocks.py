@@ -84,6 +84,7 @@ KINDS = (
     "policies",
     "decision",
     "decisions",
+    "backtest",
     "label-task",
     "label-queue",
     "audit",

@@ -255,6 +255,7 @@ export const KINDS = [
   'policies',
   'decision',
   'decisions',
+  'backtest',
   'label-task',
   'label-queue',
   'audit',
