@@ -13,6 +13,7 @@ from types import FrameType
 from jupyter_mlops.agent.experiments import Detached
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
+from jupyter_mlops.agent.retraining import Retraining
 from jupyter_mlops.agent.streams import DetachedStreams
 from jupyter_mlops.experiments.gpus.leases import expire, in_use
 from jupyter_mlops.experiments.gpus.watching import watch
@@ -74,6 +75,7 @@ def _work(
     reconciler = Reconciler(ws)
     detached = Detached(ws)
     streams = DetachedStreams(ws)
+    retraining = Retraining(ws)
     renewed = busy = time.monotonic()
     next_house = 0.0
     house: Future[int] | None = None
@@ -93,6 +95,7 @@ def _work(
             reconciler.step()
             detached.step()
             streams.step()
+            retraining.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -107,7 +110,7 @@ def _work(
             next_house = now + HOUSE_SECONDS
             house = keeper.submit(_keep_house, ws)
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        if reconciler.busy or detached.busy or streams.busy:
+        if reconciler.busy or detached.busy or streams.busy or retraining.busy:
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)

@@ -44,7 +44,9 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'models-compare': [],
   checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
-  streams: ['stream.']
+  streams: ['stream.'],
+  policies: ['policy.', 'decision.'],
+  decisions: ['decision.', 'policy.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */
@@ -62,11 +64,13 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   endpoint: ['endpoints', 'name'],
   stream: ['streams', 'name'],
   drift: ['checks', 'name'],
+  policy: ['policies', 'name'],
+  decision: ['decisions', 'name'],
   label: ['label-status', 'task']
 };
 
 /** Kinds whose names are ids: their verbs take the whole reference. */
-const WHOLE = ['run', 'drift', 'profile'];
+const WHOLE = ['run', 'drift', 'profile', 'decision'];
 
 export function isRead(verb: string): boolean {
   return Object.hasOwn(READS, verb);
@@ -131,6 +135,8 @@ const RECORDS = [
   'endpoint',
   'stream',
   'drift',
+  'policy',
+  'decision',
   'label-task'
 ];
 
