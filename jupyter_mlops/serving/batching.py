@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from jupyter_mlops.serving.answers import Answer
+from jupyter_mlops.serving.answers import Answer, Whole
 from jupyter_mlops.serving.fields import has_missing
 from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
 from jupyter_mlops.serving.journal import JournalError
@@ -36,6 +36,8 @@ _counter = itertools.count()
 #: Times that a model's process may end in a row before nobody starts it again.
 CRASHES: Final = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+#: Requests that are passed over in the search for others with the same parameters.
+_AHEAD: Final = 500
 
 
 def _renew() -> None:
@@ -209,10 +211,19 @@ class Batcher:
         if not self._waiting:
             return []
         batch = [self._waiting.popleft()]
-        count = batch[0].rows.count
+        count, apart = batch[0].rows.count, batch[0].rows.apart
+        passed: Batch = []
         while self._waiting and count + self._waiting[0].rows.count <= self.max_rows:
-            count += self._waiting[0].rows.count
-            batch.append(self._waiting.popleft())
+            one = self._waiting.popleft()
+            if one.rows.apart != apart:
+                # With other parameters, say: it keeps its place for the next batch.
+                passed.append(one)
+                if len(passed) == _AHEAD:
+                    break
+                continue
+            count += one.rows.count
+            batch.append(one)
+        self._waiting.extendleft(reversed(passed))
         self._waiting_rows -= count
         return batch
 
@@ -220,12 +231,14 @@ class Batcher:
         counts = [waiting.rows.count for waiting in batch]
         parts = [waiting.rows for waiting in batch]
         try:
-            block = merge_blocks(parts)
-            message = {
+            block = None if self.portrait.task == "any" else merge_blocks(parts)
+            message: dict[str, Any] = {
                 "counts": counts,
                 "requests": [waiting.request_id for waiting in batch],
                 **({"columns": merge(parts)} if block is None else {"block": block}),
             }
+            if parts[0].apart:
+                message["params"], message["absent"] = parts[0].params, parts[0].absent
             told = await worker.ask(message, self.seconds)
             results = _results(batch, told)
         except (WorkerLost, TimeoutError, ValueError, KeyError, TypeError, OverflowError) as error:
@@ -360,7 +373,7 @@ def _results(batch: Batch, told: dict[str, Any]) -> list[Answer | Refusal]:
         if len(parts) != len(batch):
             raise ValueError("the model's process answered other requests")
         return [
-            _refused(waiting) if part.get("failed") else _checked(part, waiting.rows.count)
+            _refused(waiting, part) if part.get("failed") else _checked(part, waiting.rows.count)
             for waiting, part in zip(batch, parts, strict=True)
         ]
     whole = _checked(told, sum(waiting.rows.count for waiting in batch))
@@ -375,7 +388,12 @@ def _results(batch: Batch, told: dict[str, Any]) -> list[Answer | Refusal]:
 
 
 def _checked(told: dict[str, Any], count: int) -> Answer:
-    answer = Answer(told["prediction"], told.get("probability"))
+    whole = told.get("whole")
+    answer = Answer(
+        told["prediction"],
+        told.get("probability"),
+        None if whole is None else Whole(whole["value"]),
+    )
     if len(answer.prediction) != count or (
         answer.probability is not None and len(answer.probability) != count
     ):
@@ -383,8 +401,18 @@ def _checked(told: dict[str, Any], count: int) -> Answer:
     return answer
 
 
-def _refused(waiting: _Waiting) -> Refusal:
+def _refused(waiting: _Waiting, part: dict[str, Any]) -> Refusal:
     """Tell the caller what can be told without the data; the model's process logged the rest."""
+    if part.get("parameter") in (waiting.rows.params or ()):
+        return Refusal(
+            400,
+            "E-SERVE-117",
+            f"parameter {quoted(part['parameter'])} isn't of the type that the signature says",
+        )
+    if part.get("misfit"):
+        return Refusal(
+            400, "E-SERVE-118", "MLflow refuses these rows by the signature; the log says why"
+        )
     holes = [name for name, column in waiting.rows.inputs.items() if has_missing(column)]
     hint = f" (missing values in {', '.join(map(quoted, holes[:5]))})" if holes else ""
     return Refusal(

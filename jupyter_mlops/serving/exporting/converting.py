@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         file = read_model_file(Path(path))
         told: dict[str, Any] = {
-            "notes": convert(open_model(file, digest), file, name, Path(folder))
+            "notes": convert(open_model(file, digest, pickles=True), file, name, Path(folder))
         }
     except MLOpsError as error:
         told = {"error": {**error.as_dict(), "kind": type(error).__name__}}
