@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_mlops.models.adopting import adopt
     from jupyter_mlops.models.aliases import move_alias
     from jupyter_mlops.models.approvals import Approval, approve
     from jupyter_mlops.models.freezing import FrozenModel, freeze
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.models.versions import Models, ModelVersion, get, list_models, load
 
 _HOMES = {
+    "adopting": ("adopt",),
     "freezing": ("FrozenModel", "freeze"),
     "aliases": ("move_alias",),
     "approvals": ("Approval", "approve"),
@@ -32,6 +34,7 @@ __all__ = [
     "ModelVersion",
     "Models",
     "Promotion",
+    "adopt",
     "approve",
     "freeze",
     "get",
