@@ -125,9 +125,16 @@ def _packed(predictor: Predictor | Exact, asked: dict[str, Any]) -> bytes:
     told = _answered(predictor, asked)
     try:
         return pack(told)
-    except (TypeError, ValueError, OverflowError) as error:
-        # An answer that isn't numbers, texts and lists of them, such as an integer of 100 digits.
-        return pack({"parts": [_failure(error, request) for request in asked["requests"]]})
+    except (TypeError, ValueError, OverflowError):
+        # Among them is an answer that isn't numbers, texts and lists of them, such as an integer
+        # of a hundred digits.
+        parts = told.get("parts", [told])
+    for place, request in enumerate(asked["requests"]):
+        try:
+            pack(parts[place])
+        except (TypeError, ValueError, OverflowError) as error:
+            parts[place] = _failure(error, request)
+    return pack({"parts": parts})
 
 
 def _answered(predictor: Predictor | Exact, asked: dict[str, Any]) -> dict[str, Any]:
