@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from jupyter_mlops.models.aliases import move_alias
     from jupyter_mlops.models.approvals import Approval, approve
     from jupyter_mlops.models.freezing import FrozenModel, freeze
+    from jupyter_mlops.models.onnx import OnnxClassifier, OnnxModel
     from jupyter_mlops.models.promotions import Promotion, promote, rollback
+    from jupyter_mlops.models.pytorch import TorchClassifier, TorchModel
     from jupyter_mlops.models.registry import register
     from jupyter_mlops.models.versions import Models, ModelVersion, get, list_models, load
 
@@ -23,6 +25,8 @@ _HOMES = {
     "aliases": ("move_alias",),
     "approvals": ("Approval", "approve"),
     "promotions": ("Promotion", "promote", "rollback"),
+    "onnx": ("OnnxClassifier", "OnnxModel"),
+    "pytorch": ("TorchClassifier", "TorchModel"),
     "registry": ("register",),
     "versions": ("ModelVersion", "Models", "get", "list_models", "load"),
 }
@@ -33,7 +37,11 @@ __all__ = [
     "FrozenModel",
     "ModelVersion",
     "Models",
+    "OnnxClassifier",
+    "OnnxModel",
     "Promotion",
+    "TorchClassifier",
+    "TorchModel",
     "adopt",
     "approve",
     "freeze",

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import skops.io
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
-from jupyter_mlops.models import boosters, onnx
+from jupyter_mlops.models import boosters, onnx, pytorch
 from jupyter_mlops.models.files import FILES, Format
 from jupyter_mlops.models.skops_policy import check_contents, refused
 from jupyter_mlops.workspace.errors import Denied, Unavailable
@@ -40,7 +40,7 @@ def freeze(model: Any) -> FrozenModel:
     """Turn a fitted model into bytes that load safely.
 
     scikit-learn's are written by skops, those of XGBoost and LightGBM in their own formats,
-    and an `OnnxModel` is ONNX already.
+    a `TorchModel` as ONNX, and an `OnnxModel` is ONNX already.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def freeze(model: Any) -> FrozenModel:
     >>> freeze(LinearRegression().fit([[0], [1]], [0, 1])).trusted
     ()
     """
-    native = boosters.freeze(model) or onnx.freeze(model)
+    native = boosters.freeze(model) or onnx.freeze(model) or pytorch.freeze(model)
     if native is not None:
         return FrozenModel(native[1], format=native[0])
     try:

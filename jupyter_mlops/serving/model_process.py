@@ -128,7 +128,8 @@ def _packed(predictor: Predictor | Exact, asked: dict[str, Any]) -> bytes:
     except (TypeError, ValueError, OverflowError):
         # Among them is an answer that isn't numbers, texts and lists of them, such as an integer
         # of a hundred digits.
-        parts = told.get("parts", [told])
+        # Of an answer to all requests at once nobody knows whose row it is.
+        parts = told.get("parts") or [told] * len(asked["requests"])
     for place, request in enumerate(asked["requests"]):
         try:
             pack(parts[place])
