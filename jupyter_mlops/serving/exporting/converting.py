@@ -52,7 +52,8 @@ def convert(model: Any, file: ModelFile, name: str, folder: Path) -> list[str]:
     complaint = ""
     # Some operators know single precision only. What doesn't tell columns apart by their names
     # takes one input of them all.
-    alike = len({field.type.name for field in file.fields} - _WIDENED) <= 1
+    kinds = {field.type.name for field in file.fields}
+    alike = kinds <= _WIDENED or len(kinds) == 1
     for exact, whole in ((True, False), (True, True), (False, False), (False, True)):
         if whole and not alike:
             continue
@@ -114,7 +115,9 @@ def _own(file: ModelFile, name: str, folder: Path) -> list[str]:
 _WIDENED = frozenset({"double", "float", "long", "integer"})
 
 
-def _inputs(file: ModelFile, types: Any, exact: bool, whole: bool = False) -> list[tuple[str, Any]]:
+def _inputs(
+    file: ModelFile, types: Any, exact: bool, together: bool = False
+) -> list[tuple[str, Any]]:
     double = types.DoubleTensorType if exact else types.FloatTensorType
     whole = types.Int64TensorType if exact else types.FloatTensorType
     kinds = {
@@ -125,7 +128,7 @@ def _inputs(file: ModelFile, types: Any, exact: bool, whole: bool = False) -> li
         "boolean": types.BooleanTensorType,
         "string": types.StringTensorType,
     }
-    if whole and not file.tensor:
+    if together and not file.tensor:
         name = "X"
         while name in {field.name for field in file.fields}:
             name += "_"
