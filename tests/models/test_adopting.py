@@ -35,13 +35,14 @@ TRUTH = (TABLE["a"] > TABLE["b"]).astype(int)
 
 
 @pytest.fixture
-def elsewhere(tracked: Bench) -> Iterator[Bench]:
+def elsewhere(tracked: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """Somebody else's session of MLflow, at the store that the workspace uses."""
-    before = mlflow.get_tracking_uri()
+    # MLflow keeps its address in the environment, too, where the next workspace would find it.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     mlflow.set_tracking_uri(tracking_client(tracked.ws).tracking_uri)
     mlflow.set_experiment("elsewhere")
     yield tracked
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
 
 
 def logged(flavor: Any, model: Any, **more: Any) -> tuple[str, str]:
