@@ -19,12 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from jupyter_mlops.serving.answers import Answer, Whole
-from jupyter_mlops.serving.fields import has_missing
+from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
 from jupyter_mlops.serving.journal import JournalError
 from jupyter_mlops.serving.model_process import Task
-from jupyter_mlops.serving.refusals import Refusal, quoted
+from jupyter_mlops.serving.refusals import Refusal
+from jupyter_mlops.serving.replies import read_reply
 from jupyter_mlops.serving.trafficlog import Logged, TrafficLog
 from jupyter_mlops.serving.workers import Worker, WorkerLost, start
 from jupyter_mlops.workspace.errors import MLOpsError
@@ -240,7 +240,7 @@ class Batcher:
             if parts[0].apart:
                 message["params"], message["absent"] = parts[0].params, parts[0].absent
             told = await worker.ask(message, self.seconds)
-            results = _results(batch, told)
+            results = read_reply(parts, told)
         except (WorkerLost, TimeoutError, ValueError, KeyError, TypeError, OverflowError) as error:
             worker.kill()
             self._blame(batch, error)
@@ -364,60 +364,6 @@ class Batcher:
             if lane.worker is not None:
                 lane.worker.close()
         self.log.close()
-
-
-def _results(batch: Batch, told: dict[str, Any]) -> list[Answer | Refusal]:
-    """Read what a model's process answered to a batch."""
-    if "parts" in told:
-        parts = told["parts"]
-        if len(parts) != len(batch):
-            raise ValueError("the model's process answered other requests")
-        return [
-            _refused(waiting, part) if part.get("failed") else _checked(part, waiting.rows.count)
-            for waiting, part in zip(batch, parts, strict=True)
-        ]
-    whole = _checked(told, sum(waiting.rows.count for waiting in batch))
-    if len(batch) == 1:
-        return [whole]
-    results: list[Answer | Refusal] = []
-    start = 0
-    for waiting in batch:
-        results.append(whole.part(start, start + waiting.rows.count))
-        start += waiting.rows.count
-    return results
-
-
-def _checked(told: dict[str, Any], count: int) -> Answer:
-    whole = told.get("whole")
-    answer = Answer(
-        told["prediction"],
-        told.get("probability"),
-        None if whole is None else Whole(whole["value"]),
-    )
-    if len(answer.prediction) != count or (
-        answer.probability is not None and len(answer.probability) != count
-    ):
-        raise ValueError("the model's process answered other rows")
-    return answer
-
-
-def _refused(waiting: _Waiting, part: dict[str, Any]) -> Refusal:
-    """Tell the caller what can be told without the data; the model's process logged the rest."""
-    if part.get("parameter") in (waiting.rows.params or ()):
-        return Refusal(
-            400,
-            "E-SERVE-117",
-            f"parameter {quoted(part['parameter'])} isn't of the type that the signature says",
-        )
-    if part.get("misfit"):
-        return Refusal(
-            400, "E-SERVE-118", "MLflow refuses these rows by the signature; the log says why"
-        )
-    holes = [name for name, column in waiting.rows.inputs.items() if has_missing(column)]
-    hint = f" (missing values in {', '.join(map(quoted, holes[:5]))})" if holes else ""
-    return Refusal(
-        422, "E-SERVE-120", f"the model failed on these rows{hint}; the endpoint's log says why"
-    )
 
 
 def _tell(waiting: _Waiting, result: Outcome | Refusal) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import orjson
 
 from jupyter_mlops.serving.batching import Outcome
 from jupyter_mlops.serving.fields import Array, Field
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.jsonbody import read_json, write_json
 from jupyter_mlops.serving.refusals import Refusal, quoted
-from jupyter_mlops.serving.shapes import as_texts
+from jupyter_mlops.serving.shapes import as_texts, take_tensor
 from jupyter_mlops.serving.workers import Portrait
 
 BINARY_HEADER = "inference-header-content-length"
@@ -103,7 +102,7 @@ def _rows(inputs: Sequence[Any], tail: memoryview, intake: Intake) -> Rows:
             return _matrix(values, shape, datatype, intake)
         field = intake.fields[0] if intake.unnamed else fields.get(name)
         if field is not None and field.type.name in ("tensor", "nested"):
-            columns[field.name] = _composed(values, name, shape, datatype, field)
+            columns[field.name] = take_tensor(values, name, shape, datatype, field)
             continue
         if _elements(shape) != count:
             raise Refusal(
@@ -203,30 +202,6 @@ def _flat(data: Any, name: str, shape: Sequence[int]) -> list[Any]:
             f"input {quoted(name)}: shape says {_elements(shape)} values, found {len(values)}",
         )
     return values
-
-
-def _composed(
-    values: Any, name: str, shape: Sequence[int], datatype: str, field: Field
-) -> Array | list[Any]:
-    """A tensor in its shape, or the values that JSON texts hold."""
-    if datatype not in field.type.accepts:
-        raise Refusal(
-            400,
-            "E-SERVE-110",
-            f"input {quoted(name)}: expected {field.type.wire}, found {quoted(datatype)}",
-        )
-    if datatype == "BYTES" and values and type(values[0]) is bytes:
-        values = _texts(values, name, None)
-    if field.type.name == "tensor":
-        whole = np.asarray(values) if len(values) else np.empty(0)
-        shaped: Any = whole.reshape(shape)
-        return field.type.take(shaped, name)
-    try:
-        return field.type.take([orjson.loads(one) for one in values], name)
-    except orjson.JSONDecodeError:
-        raise Refusal(
-            400, "E-SERVE-112", f"column {quoted(name)}: a text in it is not JSON"
-        ) from None
 
 
 def _matrix(values: Any, shape: Sequence[int], datatype: str, intake: Intake) -> Rows:

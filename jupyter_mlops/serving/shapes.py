@@ -11,7 +11,7 @@ import orjson
 from jupyter_mlops.serving.fields import Array, Field, FieldType, field_type
 from jupyter_mlops.serving.refusals import Refusal, quoted
 
-__all__ = ["as_texts", "is_composed", "nested_type", "tensor_type"]
+__all__ = ["as_texts", "is_composed", "nested_type", "take_tensor", "tensor_type"]
 
 #: V2 (Open Inference Protocol) datatypes by NumPy's names.
 WIRE: Final = {
@@ -135,6 +135,40 @@ def _refused(column: str, expected: str, found: str) -> Refusal:
     return Refusal(
         400, "E-SERVE-115", f"input {quoted(column)}: expected {expected}, found {found}"
     )
+
+
+def take_tensor(values: Any, name: str, shape: Sequence[int], datatype: str, field: Field) -> Array:
+    """Return a tensor of the Open Inference Protocol in its shape, or values of JSON texts.
+
+    Parameters
+    ----------
+    values : list or array
+        As many as `shape` says, one after the other.
+    name : str
+        What the request calls it.
+    shape : sequence of int
+    datatype : str
+        Of the protocol.
+    field : Field
+        A tensor, or a column of lists, objects or maps.
+    """
+    if datatype not in field.type.accepts:
+        raise Refusal(
+            400,
+            "E-SERVE-110",
+            f"input {quoted(name)}: expected {field.type.wire}, found {quoted(datatype)}",
+        )
+    try:
+        if len(values) and type(values[0]) is bytes:
+            values = [one.decode() for one in values]
+        if field.type.name == "nested":
+            return field.type.take([orjson.loads(one) for one in values], name)
+    except (UnicodeDecodeError, orjson.JSONDecodeError, TypeError):
+        raise Refusal(
+            400, "E-SERVE-112", f"input {quoted(name)}: a text in it is not JSON in UTF-8"
+        ) from None
+    shaped: Any = (np.asarray(values) if len(values) else np.empty(0)).reshape(shape)
+    return field.type.take(shaped, name)
 
 
 def nested_type(spec: Mapping[str, Any]) -> FieldType | None:
