@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_mlops.agent.processes import Known, fork, launch
+from jupyter_mlops.models.waivers import waived
 from jupyter_mlops.serving import places, zygote
 from jupyter_mlops.serving.config import Deployment, EndpointConfig
 from jupyter_mlops.serving.declaring import contract_mode
@@ -113,7 +114,12 @@ def _config(ws: Workspace, row: EndpointRecord, port: int) -> EndpointConfig:
         time=row.time,
         contract=contract_mode(ws, row.name),
         generation=row.generation,
-        beside=[Deployment(**one) for one in row.beside],
+        beside=[
+            Deployment(**{**one, "pickles": waived(ws, one["model"]) is not None})
+            for one in row.beside
+        ],
+        # Looked up at each start: a waiver that was withdrawn opens nothing any more.
+        pickles=waived(ws, row.model) is not None,
         max_body=ws.settings.body_limit,
         max_rows=ws.settings.row_limit,
         replicas=row.replicas,

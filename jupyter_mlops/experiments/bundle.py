@@ -76,6 +76,8 @@ def requirements(model_class: str, packages: Sequence[str]) -> list[str]:
     own = model_class.partition(".")[0].replace("_", "-").lower()
     # The same module without what it needs for GPUs.
     wanted = {*NEEDED, own, f"{own}-cpu"}
+    if model_class.startswith("jupyter_mlops.models."):  # those are kept as ONNX
+        wanted.add("onnxruntime")
     return [line for line in packages if line.partition("==")[0].lower() in wanted]
 
 

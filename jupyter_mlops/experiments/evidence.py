@@ -83,6 +83,12 @@ class RunEvidence:
         return {}
 
     def _found(self, run_id: str) -> tuple[Run, pd.DataFrame]:
+        if not run_id:
+            raise Invalid(
+                "the model was trained elsewhere, so no validation rows are kept here",
+                fix="train it with `%%mlops train … --valid DATA`",
+                code="E-COMPARE-012",
+            )
         if run_id not in self._runs:
             run = find_run(self.ws, f"run:{run_id}")
             self._runs[run_id] = run, validation_rows(self.ws, run)
@@ -173,8 +179,8 @@ class RunEvidence:
         return found
 
     def trainer(self, run_id: str) -> str:
-        """Who trained the run."""
-        return find_run(self.ws, f"run:{run_id}").actor
+        """Who trained the run; empty for a model that was trained elsewhere."""
+        return "" if not run_id else find_run(self.ws, f"run:{run_id}").actor
 
     def disagreements(self, contract: Contract, signature: Mapping[str, Any]) -> list[str]:
         """Where a model's signature and a contract say different things, a sentence each."""
@@ -182,6 +188,8 @@ class RunEvidence:
 
     def origin(self, run_id: str) -> dict[str, str]:
         """What the run was made of: digests of data, validation rows, cell, environment."""
+        if not run_id:
+            return {}
         run = find_run(self.ws, f"run:{run_id}")
         told = {
             "data": run.data_ref or "",
@@ -202,6 +210,8 @@ class RunEvidence:
 
     def metrics(self, run_id: str) -> tuple[str, ...]:
         """The metrics that can be computed anew from the run's rows."""
+        if not run_id:
+            return ()
         return METRICS_OF_ROWS.get(find_run(self.ws, f"run:{run_id}").task or "", ())
 
 

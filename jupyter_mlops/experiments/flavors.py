@@ -35,7 +35,7 @@ def add_flavors(model: Model, file: str, told: dict[str, Any]) -> None:
     pyfunc.add_to_model(
         model,
         loader_module=_LOADERS[kind],
-        model_path=file,
+        **({"data": file} if kind == "onnx" else {"model_path": file}),
         conda_env="conda.yaml",
         python_env="python_env.yaml",
         **({"predict_fn": "predict"} if kind in {"skops", "pickle"} else {}),

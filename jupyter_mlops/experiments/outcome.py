@@ -128,10 +128,14 @@ def _take_model(plan: Plan) -> Any:
         found = names[variable]
         if callable(getattr(found, "predict", None)) and not isinstance(found, type):
             return found
+        network = any(one.__module__.startswith("torch.nn.") for one in type(found).__mro__)
         raise Invalid(
             f"`{variable}` can't predict",
             f"it is {_an(type(found).__name__)}",
-            "bind a fitted model to it, or name another variable with --model",
+            f"wrap it: jupyter_mlops.models.TorchModel({variable}, columns), or "
+            f"TorchClassifier({variable}, columns, classes)"
+            if network
+            else "bind a fitted model to it, or name another variable with --model",
             code="E-TRAIN-006",
         )
     others = [

@@ -9,18 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_mlops.models.adopting import adopt
     from jupyter_mlops.models.aliases import move_alias
     from jupyter_mlops.models.approvals import Approval, approve
     from jupyter_mlops.models.freezing import FrozenModel, freeze
+    from jupyter_mlops.models.onnx import OnnxClassifier, OnnxModel
     from jupyter_mlops.models.promotions import Promotion, promote, rollback
+    from jupyter_mlops.models.pytorch import TorchClassifier, TorchModel
     from jupyter_mlops.models.registry import register
     from jupyter_mlops.models.versions import Models, ModelVersion, get, list_models, load
 
 _HOMES = {
+    "adopting": ("adopt",),
     "freezing": ("FrozenModel", "freeze"),
     "aliases": ("move_alias",),
     "approvals": ("Approval", "approve"),
     "promotions": ("Promotion", "promote", "rollback"),
+    "onnx": ("OnnxClassifier", "OnnxModel"),
+    "pytorch": ("TorchClassifier", "TorchModel"),
     "registry": ("register",),
     "versions": ("ModelVersion", "Models", "get", "list_models", "load"),
 }
@@ -31,7 +37,12 @@ __all__ = [
     "FrozenModel",
     "ModelVersion",
     "Models",
+    "OnnxClassifier",
+    "OnnxModel",
     "Promotion",
+    "TorchClassifier",
+    "TorchModel",
+    "adopt",
     "approve",
     "freeze",
     "get",

@@ -114,6 +114,9 @@ def _download(client: MlflowClient, source: str, folder: Path) -> None:
 
     # Asked of our client: MLflow's own resolving of models:/ looks where the kernel's global
     # tracking URI points, which is the user's to set.
-    location = client.get_logged_model(source.removeprefix("models:/")).artifact_location
+    location = source
+    if source.startswith("models:/"):
+        location = client.get_logged_model(source.removeprefix("models:/")).artifact_location
     found = Path(download_artifacts(location, tracking_uri=client.tracking_uri))
-    shutil.copytree(found, folder, dirs_exist_ok=True)
+    # A link is kept as one, which the digest refuses.
+    shutil.copytree(found, folder, dirs_exist_ok=True, symlinks=True)

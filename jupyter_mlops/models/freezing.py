@@ -38,7 +38,7 @@ def freeze(model: Any) -> FrozenModel:
     """Turn a fitted model into bytes that load safely.
 
     scikit-learn's are written by skops, those of XGBoost and LightGBM in their own formats,
-    and an `OnnxModel` is ONNX already.
+    a `TorchModel` as ONNX, and an `OnnxModel` is ONNX already.
 
     Raises
     ------
@@ -51,9 +51,9 @@ def freeze(model: Any) -> FrozenModel:
     >>> freeze(LinearRegression().fit([[0], [1]], [0, 1])).trusted
     ()
     """
-    from jupyter_mlops.models import boosters, onnx
+    from jupyter_mlops.models import boosters, onnx, pytorch
 
-    native = boosters.freeze(model) or onnx.freeze(model)
+    native = boosters.freeze(model) or onnx.freeze(model) or pytorch.freeze(model)
     if native is not None:
         return FrozenModel(native[1], format=native[0])
     from jupyter_mlops.models import skops_policy

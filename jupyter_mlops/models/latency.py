@@ -95,17 +95,32 @@ def _example(folder: Path) -> Any:
     return frame
 
 
+def _parts(example: Any) -> list[Any]:
+    """The rows of an example, each alone; what has none is one."""
+    if isinstance(example, dict):
+        count = min(len(one) for one in example.values())
+        return [{k: one[at : at + 1] for k, one in example.items()} for at in range(count)]
+    if hasattr(example, "iloc"):
+        return [example.iloc[[at]] for at in range(len(example))]
+    if hasattr(example, "shape") and example.shape:
+        return [example[at : at + 1] for at in range(len(example))]
+    return [example]
+
+
 def _main(folder: Path) -> None:
     import warnings
 
     from jupyter_mlops.models.formats import open_folder
 
     warnings.simplefilter("ignore")
-    model, frame = open_folder(folder), _example(folder)
+    model = open_folder(folder)
     predict = getattr(model, "predict_proba", model.predict)
-    rows: list[Any] = [frame.iloc[[at]] for at in range(len(frame))]
-    if not hasattr(model, "feature_names_in_"):
-        rows = [row.to_numpy() for row in rows]
+    if type(model).__name__ == "PyFuncModel":
+        rows = _parts(model.metadata.load_input_example(str(folder)))
+    else:
+        rows = _parts(_example(folder))
+        if not hasattr(model, "feature_names_in_"):
+            rows = [row.to_numpy() for row in rows]
     for at in range(WARM):
         predict(rows[at % len(rows)])
     times = []

@@ -61,7 +61,7 @@ def to_markdown(card: ModelCard) -> str:
         "Files (SHA-256)": version.digest,
         "Registered": f"{version.created_at:%Y-%m-%d %H:%M} UTC by {version.actor}",
         "Trained by": card.origin.get("trained_by", ""),
-        "Run": version.run_id,
+        "Run": version.run_id or "none: it was trained elsewhere",
         "Contract": version.contract_ref or "none",
     }
     lines += [*_pairs(facts), "", "## Data and labels", ""]

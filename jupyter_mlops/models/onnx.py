@@ -69,7 +69,9 @@ class OnnxModel:
 
 
 class OnnxClassifier(OnnxModel):
-    """An ONNX graph whose outputs are labels, and probabilities of shape (rows, classes).
+    """An ONNX graph of a classifier.
+
+    Its outputs are labels, and probabilities of shape (rows, classes); or these alone.
 
     Parameters
     ----------
@@ -83,9 +85,16 @@ class OnnxClassifier(OnnxModel):
         super().__init__(content, features)
         self.classes_ = np.asarray(classes)
 
+    def predict(self, rows: Any) -> Any:
+        """The first output, or the likeliest class, shape (rows,)."""
+        found = self._run(rows)
+        if len(found) == 1:
+            return self.classes_[np.argmax(found[0], axis=1)]
+        return np.asarray(found[0]).reshape(-1)
+
     def predict_proba(self, rows: Any) -> Any:
-        """The second output, shape (rows, classes)."""
-        found = self._run(rows)[1]
+        """Probabilities, shape (rows, classes)."""
+        found = self._run(rows)[-1]
         if isinstance(found, list):  # a dict for each row, as converters write it by default
             found = [[row[one] for one in self.classes_.tolist()] for row in found]
         return np.asarray(found, dtype=np.float64)

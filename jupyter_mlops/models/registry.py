@@ -21,7 +21,7 @@ from jupyter_mlops.workspace.tracking import explained, tracking_client
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Trained", "register"]
+__all__ = ["Trained", "check_gates", "new_version", "place", "register"]
 
 TAG = "jupyter_mlops.run"
 CONTRACT = "jupyter_mlops.contract"
@@ -79,7 +79,7 @@ def register(ws: Workspace, run: Trained, name: str, alias: str | None = None) -
     check_name(name, "model")
     if alias is not None:
         check_alias(alias)
-        _check_gates(ws, name, alias)
+        check_gates(ws, name, alias)
     _check(run)
     if run.model.get("format") == "pickle":
         require(ws, name)
@@ -94,7 +94,7 @@ def register(ws: Workspace, run: Trained, name: str, alias: str | None = None) -
     return version
 
 
-def _check_gates(ws: Workspace, name: str, alias: str) -> None:
+def check_gates(ws: Workspace, name: str, alias: str) -> None:
     """An alias moves past a model's gates by promoting alone."""
     with ws.read() as session:
         gated = session.scalar(select(GateRecord.name).where(GateRecord.model == name).limit(1))
@@ -153,7 +153,7 @@ def _create(ws: Workspace, client: MlflowClient, run: Trained, name: str) -> int
     digest = fetch(ws, source)
     _check_content(ws, run, digest)
     with explained(ws):
-        number = _version_in_mlflow(client, run, name, _place(client, source))
+        number = _version_in_mlflow(client, run, name, place(client, source))
     row = ModelVersionRecord(
         name=name,
         version=number,
@@ -211,18 +211,34 @@ def _contract_tag(run: Trained) -> dict[str, str]:
     return {CONTRACT: f"{told['ref']} {told['digest']}"} if told else {}
 
 
-def _place(client: MlflowClient, source: str) -> str:
+def place(client: MlflowClient, source: str) -> str:
     """What MLflow is told to be the version's source.
 
     A server resolves ``models:/`` by itself. Without one, MLflow resolves it in the kernel,
     by the global tracking URI, which may be another one than the workspace's.
     """
-    if client.tracking_uri.startswith("http"):
+    if client.tracking_uri.startswith("http") or not source.startswith("models:/"):
         return source
     return str(client.get_logged_model(source.removeprefix("models:/")).artifact_location)
 
 
 def _version_in_mlflow(client: MlflowClient, run: Trained, name: str, source: str) -> int:
+    tags = {TAG: run.id, **_contract_tag(run)}
+    return new_version(
+        client, name, source, tags, run_id=run.mlflow_run_id, model_id=run.mlflow_model_id
+    )
+
+
+def new_version(
+    client: MlflowClient,
+    name: str,
+    source: str,
+    tags: dict[str, str],
+    *,
+    run_id: str | None,
+    model_id: str | None,
+) -> int:
+    """Make a version in MLflow's registry; the first of `tags` tells it from all others."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -231,14 +247,9 @@ def _version_in_mlflow(client: MlflowClient, run: Trained, name: str, source: st
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     # One left by a process that died before it could record it is taken over.
+    key, value = next(iter(tags.items()))
     for found in client.search_model_versions(f"name = '{name}'"):
-        if found.tags.get(TAG) == run.id:
+        if found.tags.get(key) == value:
             return int(found.version)
-    created = client.create_model_version(
-        name,
-        source,
-        run_id=run.mlflow_run_id,
-        tags={TAG: run.id, **_contract_tag(run)},
-        model_id=run.mlflow_model_id,
-    )
+    created = client.create_model_version(name, source, run_id=run_id, tags=tags, model_id=model_id)
     return int(created.version)

@@ -15,6 +15,7 @@ from jupyter_mlops.models.folder import pinned
 from jupyter_mlops.models.records import ModelVersionRecord
 from jupyter_mlops.models.settling import settle
 from jupyter_mlops.models.waivers import require
+from jupyter_mlops.models.ways import way
 from jupyter_mlops.workspace import NotFound, Reference, Result, Workspace, closest
 from jupyter_mlops.workspace.tracking import explained, tracking_client
 
@@ -38,13 +39,13 @@ class ModelVersion(Result):
     aliases : tuple of str
         The aliases that point to it.
     run_id : str
-        The run that trained it.
+        The run that trained it; empty when it was trained elsewhere.
     digest : str
         SHA-256 of its files, see `folder_digest`.
     source : str
         Where MLflow keeps the files.
     task : str
-        ``binary``, ``multiclass`` or ``regression``.
+        ``binary``, ``multiclass``, ``regression``; or ``any``, which only MLflow can ask.
     features : tuple of str
         The columns it takes, in order.
     signature : dict
@@ -105,12 +106,18 @@ class ModelVersion(Result):
         Raises
         ------
         Denied
-            The files aren't the ones that were registered, or they are a pickle whose waiver
-            was withdrawn.
+            The files aren't the ones that were registered, or loading them may run any code
+            and no waiver for that is recorded any more.
         """
+        import yaml  # type: ignore[import-untyped]
+
         folder = pinned(ws, self.digest, self.source, self.label)
         if (folder / FILES["pickle"]).exists():
             require(ws, self.name)
+        # What files of skops hold is looked at when they are loaded.
+        why = way(yaml.safe_load((folder / "MLmodel").read_bytes())).hazard
+        if why:
+            require(ws, self.name, why)
         return folder
 
     def contract(self, ws: Workspace) -> Contract | None:

@@ -90,8 +90,8 @@ def waived(ws: Workspace, model: str) -> Waiver | None:
         return _told(row) if row is not None else None
 
 
-def require(ws: Workspace, model: str) -> None:
-    """Refuse a pickle without a waiver.
+def require(ws: Workspace, model: str, hazard: str = "") -> None:
+    """Refuse a pickle without a waiver, or another model for what `hazard` says of it.
 
     Raises
     ------
@@ -99,8 +99,11 @@ def require(ws: Workspace, model: str) -> None:
         Nobody has recorded one for this model.
     """
     if waived(ws, model) is None:
+        what = f"the model of {model} is a pickle, which runs any code when it is loaded"
+        if hazard:
+            what = f"loading the model of {model} may run any code: {hazard}"
         raise Denied(
-            f"the model of {model} is a pickle, which runs any code when it is loaded",
+            what,
             "no waiver is recorded for it",
             f"train it with what has a safe format, or `%mlops waive pickle {model} --reason …`",
             code="E-MODEL-062",

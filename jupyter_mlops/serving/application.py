@@ -98,9 +98,7 @@ class Endpoint:
             if kind == LINES:
                 headers = {**one.headers, "x-request-id": request_id}
                 return Response(write_lines(outcome), headers=headers, media_type=LINES)
-            prediction = answer.prediction
-            plain = prediction.dtype.kind in "biuf" and prediction.flags.c_contiguous
-            body: dict[str, Any] = {"predictions": prediction if plain else prediction.tolist()}
+            body: dict[str, Any] = {"predictions": answer.predictions}
             if answer.probability is not None:
                 body["probabilities"] = answer.probability
                 body["classes"] = one.portrait.classes

@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jupyter_mlops.serving.answers import Answer
-from jupyter_mlops.serving.fields import has_missing
 from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
 from jupyter_mlops.serving.journal import JournalError
 from jupyter_mlops.serving.model_process import Task
-from jupyter_mlops.serving.refusals import Refusal, quoted
+from jupyter_mlops.serving.refusals import Refusal
+from jupyter_mlops.serving.replies import read_reply
 from jupyter_mlops.serving.trafficlog import Logged, TrafficLog
 from jupyter_mlops.serving.workers import Worker, WorkerLost, start
 from jupyter_mlops.workspace.errors import MLOpsError
@@ -36,6 +36,8 @@ _counter = itertools.count()
 #: Times that a model's process may end in a row before nobody starts it again.
 CRASHES: Final = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+#: Requests that are passed over in the search for others with the same parameters.
+_AHEAD: Final = 500
 
 
 def _renew() -> None:
@@ -209,10 +211,19 @@ class Batcher:
         if not self._waiting:
             return []
         batch = [self._waiting.popleft()]
-        count = batch[0].rows.count
+        count, apart = batch[0].rows.count, batch[0].rows.apart
+        passed: Batch = []
         while self._waiting and count + self._waiting[0].rows.count <= self.max_rows:
-            count += self._waiting[0].rows.count
-            batch.append(self._waiting.popleft())
+            one = self._waiting.popleft()
+            if one.rows.apart != apart:
+                # With other parameters, say: it keeps its place for the next batch.
+                passed.append(one)
+                if len(passed) == _AHEAD:
+                    break
+                continue
+            count += one.rows.count
+            batch.append(one)
+        self._waiting.extendleft(reversed(passed))
         self._waiting_rows -= count
         return batch
 
@@ -220,14 +231,16 @@ class Batcher:
         counts = [waiting.rows.count for waiting in batch]
         parts = [waiting.rows for waiting in batch]
         try:
-            block = merge_blocks(parts)
-            message = {
+            block = None if self.portrait.task == "any" else merge_blocks(parts)
+            message: dict[str, Any] = {
                 "counts": counts,
                 "requests": [waiting.request_id for waiting in batch],
                 **({"columns": merge(parts)} if block is None else {"block": block}),
             }
+            if parts[0].apart:
+                message["params"], message["absent"] = parts[0].params, parts[0].absent
             told = await worker.ask(message, self.seconds)
-            results = _results(batch, told)
+            results = read_reply(parts, told)
         except (WorkerLost, TimeoutError, ValueError, KeyError, TypeError, OverflowError) as error:
             worker.kill()
             self._blame(batch, error)
@@ -351,45 +364,6 @@ class Batcher:
             if lane.worker is not None:
                 lane.worker.close()
         self.log.close()
-
-
-def _results(batch: Batch, told: dict[str, Any]) -> list[Answer | Refusal]:
-    """Read what a model's process answered to a batch."""
-    if "parts" in told:
-        parts = told["parts"]
-        if len(parts) != len(batch):
-            raise ValueError("the model's process answered other requests")
-        return [
-            _refused(waiting) if part.get("failed") else _checked(part, waiting.rows.count)
-            for waiting, part in zip(batch, parts, strict=True)
-        ]
-    whole = _checked(told, sum(waiting.rows.count for waiting in batch))
-    if len(batch) == 1:
-        return [whole]
-    results: list[Answer | Refusal] = []
-    start = 0
-    for waiting in batch:
-        results.append(whole.part(start, start + waiting.rows.count))
-        start += waiting.rows.count
-    return results
-
-
-def _checked(told: dict[str, Any], count: int) -> Answer:
-    answer = Answer(told["prediction"], told.get("probability"))
-    if len(answer.prediction) != count or (
-        answer.probability is not None and len(answer.probability) != count
-    ):
-        raise ValueError("the model's process answered other rows")
-    return answer
-
-
-def _refused(waiting: _Waiting) -> Refusal:
-    """Tell the caller what can be told without the data; the model's process logged the rest."""
-    holes = [name for name, column in waiting.rows.inputs.items() if has_missing(column)]
-    hint = f" (missing values in {', '.join(map(quoted, holes[:5]))})" if holes else ""
-    return Refusal(
-        422, "E-SERVE-120", f"the model failed on these rows{hint}; the endpoint's log says why"
-    )
 
 
 def _tell(waiting: _Waiting, result: Outcome | Refusal) -> None:

@@ -100,6 +100,8 @@ def config_of(folder: Path, environment: Mapping[str, str], port: int = PORT) ->
         time=told.get("time"),
         contract=mode,
         hosts=hosts,
+        # The waiver was looked at when the bundle was written.
+        pickles=told.get("pickles") is True,
     )
 
 

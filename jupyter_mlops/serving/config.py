@@ -32,6 +32,8 @@ class Deployment:
         A canary answers a share of the requests; a shadow predicts and is compared, unheard.
     weight : float
         A canary's share, from 0 to 1.
+    pickles : bool
+        Whether opening the model may run code: a waiver is recorded for it.
     """
 
     model: str
@@ -41,6 +43,7 @@ class Deployment:
     contract: Literal["observe", "enforce", "off"] = "observe"
     role: Role = "primary"
     weight: float = 0.0
+    pickles: bool = False
 
     @property
     def same(self) -> tuple[str, ...]:
@@ -84,6 +87,8 @@ class EndpointConfig:
         Bytes each may take; 0 for as much as there is.
     predict_seconds : float
         Time that the model has for one batch, before its process is ended.
+    pickles : bool
+        Whether opening the model may run code: a waiver is recorded for it.
     """
 
     endpoint: str
@@ -106,11 +111,14 @@ class EndpointConfig:
     replicas: int = 1
     max_memory: int = 0
     predict_seconds: float = 60.0
+    pickles: bool = False
 
     @property
     def primary(self) -> Deployment:
         """The version that answers where no other does."""
-        return Deployment(self.model, self.version, self.digest, self.path, self.contract)
+        return Deployment(
+            self.model, self.version, self.digest, self.path, self.contract, pickles=self.pickles
+        )
 
     @property
     def about(self) -> dict[str, str]:

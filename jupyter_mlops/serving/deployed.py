@@ -218,16 +218,10 @@ def deploy(
         The model cannot be served; the sentence says why.
     """
     file = read_model_file(Path(config.path))
-    intake = Intake(
-        file.fields,
-        tensor=file.tensor,
-        key=endpoint.key,
-        time=endpoint.time,
-        max_rows=endpoint.max_rows,
-    )
+    intake = Intake.of(file, key=endpoint.key, time=endpoint.time, max_rows=endpoint.max_rows)
     if like is not None:
         _same_columns(config, intake, like.intake)
-    task = Task(config.path, config.digest, endpoint.max_memory)
+    task = Task(config.path, config.digest, endpoint.max_memory, config.pickles)
     workers = [start(task) for _ in range(endpoint.replicas)]
     portrait = workers[0].portrait
     folder = Path(endpoint.traffic)
@@ -236,6 +230,7 @@ def deploy(
         file.fields,
         labels=portrait.labels,
         many=portrait.task == "multiclass",
+        answers=portrait.answers,
         about=endpoint.about_of(config),
     )
     if not log.ready():
@@ -254,7 +249,7 @@ def deploy(
 def _same_columns(config: Deployment, mine: Intake, theirs: Intake) -> None:
     kinds = {one.name: one.type.name for one in theirs.fields}
     other = {one.name: one.type.name for one in mine.fields}
-    if kinds != other or mine.tensor != theirs.tensor:
+    if kinds != other or (mine.tensor, mine.unnamed) != (theirs.tensor, theirs.unnamed):
         differing = sorted(set(kinds.items()) ^ set(other.items()))
         named = ", ".join(dict.fromkeys(name for name, _ in differing))
         raise Conflict(

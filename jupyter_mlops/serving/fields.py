@@ -46,6 +46,8 @@ class FieldType:
         ``take(values, column) -> array`` for values decoded from JSON.
     accepts : frozenset of str
         V2 datatypes that convert without loss.
+    shape : tuple of int
+        Of one value: empty but for tensors; -1 for any size.
     """
 
     name: str
@@ -53,6 +55,7 @@ class FieldType:
     schema: dict[str, Any]
     take: Callable[[Sequence[Any], str], Array]
     accepts: frozenset[str]
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Field:
 
     def absent(self, count: int) -> Array:
         """Return the column as it is when an optional column was not sent: all missing."""
-        if self.type.name in ("string", "binary", "boolean"):
+        if self.type.name in ("string", "binary", "boolean", "nested", "tensor"):
             return np.full(count, None, dtype=object)
         if self.type.name == "datetime":
             return np.full(count, np.datetime64("NaT"), dtype="datetime64[us]")
@@ -254,7 +257,7 @@ def take_times(values: Sequence[Any], column: str) -> Array:
 def has_missing(column: Array) -> bool:
     """Whether a column holds a missing value."""
     if column.dtype.kind == "O":
-        return any(value is None for value in column)
+        return any(value is None for value in column.ravel())
     if column.dtype.kind == "M":
         return bool(np.isnat(column).any())
     return column.dtype.kind == "f" and bool(np.isnan(column).any())

@@ -107,6 +107,7 @@ def _known(code: int, content: bytes) -> Any:
     if code == _OBJECTS:
         values = msgpack.unpackb(content)
         out = np.empty(len(values), dtype=object)
-        out[:] = values
+        for place, value in enumerate(values):  # an assignment at once would take lists apart
+            out[place] = value
         return out
     raise ValueError(f"no extension {code} is known")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,10 +14,12 @@ from jupyter_mlops.serving.fields import Array, Field
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.jsonbody import read_json, write_json
 from jupyter_mlops.serving.refusals import Refusal, quoted
+from jupyter_mlops.serving.shapes import as_texts, take_tensor
 from jupyter_mlops.serving.workers import Portrait
 
 BINARY_HEADER = "inference-header-content-length"
 TENSOR = "input"
+_DIMENSIONS = 8
 
 _DTYPES: dict[str, Any] = {
     "BOOL": np.dtype("?"),
@@ -58,7 +61,8 @@ class Question:
         self.binary = type(parameters) is dict and parameters.get("binary_data_output") is True
         self.outputs = _asked(request.get("outputs"))
         tail = memoryview(body)[len(head) :]
-        self.rows = _rows(request["inputs"], tail, intake)
+        rows = _rows(request["inputs"], tail, intake)
+        self.rows = intake.with_params(rows, parameters if type(parameters) is dict else None)
 
 
 def _asked(outputs: Any) -> dict[str, bool] | None:
@@ -94,22 +98,25 @@ def _rows(inputs: Sequence[Any], tail: memoryview, intake: Intake) -> Rows:
             at += size
         else:
             values = _flat(tensor.get("data"), name, shape)
-        if intake.tensor:
+        if intake.tensor and len(inputs) == 1:
             return _matrix(values, shape, datatype, intake)
+        field = intake.fields[0] if intake.unnamed else fields.get(name)
+        if field is not None and field.type.name in ("tensor", "nested"):
+            columns[field.name] = take_tensor(values, name, shape, datatype, field)
+            continue
         if _elements(shape) != count:
             raise Refusal(
                 400,
                 "E-SERVE-133",
                 f"input {quoted(name)}: expected shape [{count}] or [{count},1]",
             )
-        field = fields.get(name)
         if field is not None and datatype not in field.type.accepts:
             raise Refusal(
                 400,
                 "E-SERVE-110",
                 f"column {quoted(name)}: expected {field.type.wire}, found {quoted(datatype)}",
             )
-        columns[name] = values
+        columns[name if field is None else field.name] = values
     if count < 0:
         raise Refusal(400, "E-SERVE-103", "the request holds no inputs")
     if at != len(tail):
@@ -125,11 +132,11 @@ def _header(tensor: Any) -> tuple[str, list[int], str]:
     name, shape, datatype = tensor["name"], tensor.get("shape"), tensor.get("datatype")
     if (
         type(shape) is not list
-        or not 1 <= len(shape) <= 2
+        or not 1 <= len(shape) <= _DIMENSIONS
         or not all(type(n) is int and 0 <= n < 2**31 for n in shape)
     ):
         raise Refusal(
-            400, "E-SERVE-133", f"input {quoted(name)}: `shape` must be one or two whole numbers"
+            400, "E-SERVE-133", f"input {quoted(name)}: `shape` must be a list of whole numbers"
         )
     if datatype != "BYTES" and (type(datatype) is not str or datatype not in _DTYPES):
         raise Refusal(400, "E-SERVE-135", f"input {quoted(name)}: the datatype is unknown")
@@ -137,7 +144,7 @@ def _header(tensor: Any) -> tuple[str, list[int], str]:
 
 
 def _elements(shape: Sequence[int]) -> int:
-    return shape[0] if len(shape) == 1 else shape[0] * shape[1]
+    return math.prod(shape)
 
 
 def _binary_size(tensor: Mapping[str, Any], name: str) -> int | None:
@@ -183,7 +190,9 @@ def _unpack(
 def _flat(data: Any, name: str, shape: Sequence[int]) -> list[Any]:
     if type(data) is not list:
         raise Refusal(400, "E-SERVE-132", f"input {quoted(name)}: `data` must be a list")
-    if len(shape) == 2 and data and all(type(row) is list for row in data):
+    for _ in shape[1:]:
+        if not data or not all(type(row) is list for row in data):
+            break
         data = [value for row in data for value in row]
     values: list[Any] = data
     if len(values) != _elements(shape):
@@ -220,7 +229,9 @@ def _typed(columns: dict[str, Any], count: int, intake: Intake) -> Rows:
         field = fields.get(name)
         if isinstance(values, np.ndarray):
             if field is not None and name not in (intake.key, intake.time):
-                ready[name] = values.astype(field.type.take([], name).dtype)
+                # A tensor, or values of JSON texts, has been taken already.
+                taken = field.type.name in ("tensor", "nested")
+                ready[name] = values if taken else values.astype(field.type.take([], name).dtype)
                 table[name] = _UNREAD
                 continue
             values = values.tolist()
@@ -236,13 +247,14 @@ def _typed(columns: dict[str, Any], count: int, intake: Intake) -> Rows:
         max_rows=intake.max_rows,
     ).columns({n: v for n, v in table.items() if v is not _UNREAD}, count)
     known = intake.known
-    return Rows(
+    rows = Rows(
         count,
         {name: ready[name] if name in ready else rest.inputs[name] for name in intake.names},
         rest.keys,
         rest.times,
         tuple(name for name in columns if name not in known),
     )
+    return intake.marked(rows, columns) if intake.exact else rows
 
 
 _UNREAD: tuple[()] = ()
@@ -289,6 +301,8 @@ def write_answer(
     for name, binary in asked.items():
         values = columns[name]
         array = np.asarray(values) if name != "prediction_id" else np.asarray(values, dtype=object)
+        if array.dtype.kind == "O" and not all(type(one) is str for one in array):
+            array = as_texts(array)
         datatype = datatype_of(array)
         tensor: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
         if binary or question.binary:
@@ -345,14 +359,20 @@ def describe(intake: Intake, portrait: Portrait, about: Mapping[str, str]) -> di
             }
         ]
     else:
-        inputs = [{"name": f.name, "datatype": f.type.wire, "shape": [-1]} for f in intake.fields]
+        inputs = [
+            {"name": f.name, "datatype": f.type.wire, "shape": [-1, *f.type.shape]}
+            for f in intake.fields
+        ]
         inputs += [
             {"name": name, "datatype": "BYTES", "shape": [-1]}
             for name in dict.fromkeys((intake.key, intake.time))
             if name and name not in intake.names
         ]
     labels = np.asarray(np.zeros(0) if portrait.labels is None else portrait.labels)
-    outputs = [{"name": "prediction", "datatype": datatype_of(labels), "shape": [-1]}]
+    datatype = {"boolean": "BOOL", "text": "BYTES", "json": "BYTES"}.get(
+        portrait.answers, datatype_of(labels)
+    )
+    outputs = [{"name": "prediction", "datatype": datatype, "shape": [-1]}]
     if portrait.classes is not None:
         many = len(portrait.classes) != 2
         shape = [-1, len(portrait.classes)] if many else [-1]
@@ -361,7 +381,7 @@ def describe(intake: Intake, portrait: Portrait, about: Mapping[str, str]) -> di
     return {
         "name": about["endpoint"],
         "versions": [about["version"]],
-        "platform": "scikit-learn",
+        "platform": "mlflow" if intake.exact else "scikit-learn",
         "inputs": inputs,
         "outputs": outputs,
     }

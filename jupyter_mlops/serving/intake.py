@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from jupyter_mlops.serving.fields import Array, Field, take_times
 from jupyter_mlops.serving.refusals import Refusal, closest, quoted
+
+if TYPE_CHECKING:
+    from jupyter_mlops.serving.modelfile import ModelFile
 
 _PLAIN = frozenset({float, int, type(None)})
 
@@ -33,6 +37,12 @@ class Rows:
         Columns that were sent and that nobody asked for.
     block : array of float64, shape (columns, count), optional
         The same inputs in one piece, where all of them are doubles; `inputs` are its rows.
+    params : dict, optional
+        The parameters that the request sets, of those in the signature.
+    absent : tuple of str
+        Optional columns that weren't sent.
+    apart : str
+        Requests are predicted together with those alone that have the same.
     """
 
     count: int
@@ -41,6 +51,9 @@ class Rows:
     times: Array | None = None
     ignored: tuple[str, ...] = ()
     block: Array | None = None
+    params: dict[str, Any] | None = None
+    absent: tuple[str, ...] = ()
+    apart: str = ""
 
 
 class Intake:
@@ -57,6 +70,12 @@ class Intake:
         the signature names them too.
     max_rows : int
         Rows a request may hold.
+    unnamed : bool
+        Rows are the values of the one field.
+    params : sequence of str
+        Parameters that a request may set.
+    exact : bool
+        The model is asked as MLflow asks it: what a request leaves out matters.
     """
 
     def __init__(
@@ -67,15 +86,33 @@ class Intake:
         key: str | None = None,
         time: str | None = None,
         max_rows: int = 50_000,
+        unnamed: bool = False,
+        params: Sequence[str] = (),
+        exact: bool = False,
     ) -> None:
         self.fields = tuple(fields)
         self.tensor = tensor
+        self.unnamed = unnamed
+        self.params = tuple(params)
+        self.exact = exact
         self.key = key
         self.time = time
         self.max_rows = max_rows
         self.names = tuple(field.name for field in self.fields)
         self._doubles = all(field.type.name == "double" for field in self.fields)
         self.known = frozenset(self.names) | {n for n in (key, time) if n}
+
+    @classmethod
+    def of(cls, file: ModelFile, **more: Any) -> Intake:
+        """The intake of a model; `more` as for `Intake`."""
+        return cls(
+            file.fields,
+            tensor=file.tensor,
+            unnamed=file.unnamed,
+            params=file.params,
+            exact=file.way.exact,
+            **more,
+        )
 
     def limit(self, count: int) -> None:
         """Refuse more rows than a request may hold, or none."""
@@ -102,7 +139,7 @@ class Intake:
                 raise self.missing(field.name, list(table))
             else:
                 inputs[field.name] = field.absent(count)
-        return Rows(
+        rows = Rows(
             count,
             inputs,
             self._keys(table.get(self.key), table) if self.key else None,
@@ -110,6 +147,22 @@ class Intake:
             tuple(name for name in table if name not in self.known),
             block,
         )
+        return self.marked(rows, table) if self.exact else rows
+
+    def marked(self, rows: Rows, sent: Container[str]) -> Rows:
+        """Say what keeps rows apart from those of other requests: what was left out, shapes."""
+        absent = tuple(name for name in self.names if name not in sent)
+        shapes = {n: v.shape[1:] for n, v in rows.inputs.items() if v.ndim > 1}
+        told = [absent, shapes] if absent or shapes else ""
+        return replace(rows, absent=absent, apart=repr(told) if told else "")
+
+    def with_params(self, rows: Rows, params: Mapping[str, Any] | None) -> Rows:
+        """Add the parameters of a request; those that nobody knows are left out."""
+        known = {name: params[name] for name in self.params if name in params} if params else {}
+        if not known:
+            return rows
+        told = orjson.dumps(known, option=orjson.OPT_SORT_KEYS).decode()
+        return replace(rows, params=known, apart=f"{rows.apart} {told}")
 
     def _block(self, table: Mapping[str, Sequence[Any]], count: int) -> Array | None:
         """All columns at once, where that goes without a word; what is wrong is told by each."""
@@ -157,6 +210,8 @@ class Intake:
     def matrix(self, rows: Sequence[Any]) -> Rows:
         """Check rows that are plain lists: the only form a tensor model knows."""
         self.limit(len(rows))
+        if self.unnamed:
+            return self.columns({self.names[0]: self._values(rows)}, len(rows))
         if not self.tensor:
             raise Refusal(
                 400,
@@ -172,6 +227,13 @@ class Intake:
                     400, "E-SERVE-106", f"row {row}: expected {width} values, found {found}"
                 )
         return self.columns(dict(zip(self.names, zip(*rows, strict=True), strict=True)), len(rows))
+
+    def _values(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Rows of one plain value may be lists of it, as a data frame of one column has them."""
+        plain = not self.fields[0].type.shape and self.fields[0].type.name != "nested"
+        if plain and all(type(row) is list and len(row) == 1 for row in rows):
+            return [row[0] for row in rows]
+        return rows
 
 
 def merge_blocks(parts: Sequence[Rows]) -> Array | None:

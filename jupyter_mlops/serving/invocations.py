@@ -35,18 +35,26 @@ def read_invocation(body: Any, intake: Intake) -> Rows:
         raise _form("the body holds none of them" if not forms else "the body holds several")
     if type(body.get("params", {})) not in (dict, _NONE):
         raise Refusal(400, "E-SERVE-107", "`params` must be a JSON object")
-    data = body[forms[0]]
-    if forms[0] == "dataframe_split":
+    rows = _read(forms[0], body[forms[0]], intake)
+    return intake.with_params(rows, body.get("params")) if intake.params else rows
+
+
+def _read(form: str, data: Any, intake: Intake) -> Rows:
+    if form == "dataframe_split":
         return _split(data, intake)
-    if type(data) is dict and forms[0] == "inputs":
+    if type(data) is dict and form == "inputs" and not intake.unnamed:
         return _columns(data, intake)
+    if intake.unnamed and form == "inputs" and type(data) not in (list, dict):
+        data = [data]  # one value is one row
     if type(data) is not list:
-        raise Refusal(400, "E-SERVE-107", f"`{forms[0]}` must be a list of rows")
+        raise Refusal(400, "E-SERVE-107", f"`{form}` must be a list of rows")
     intake.limit(len(data))
-    if type(data[0]) is dict:
+    if type(data[0]) is dict and not intake.unnamed:
         return _records(data, intake)
-    if forms[0] == "dataframe_records":
+    if form == "dataframe_records":
         raise Refusal(400, "E-SERVE-107", "`dataframe_records` must be a list of objects")
+    if len(intake.names) == 1 and intake.exact and not intake.tensor:
+        return intake.columns({intake.names[0]: data}, len(data))
     return intake.matrix(data)
 
 
@@ -63,7 +71,7 @@ def _split(data: Any, intake: Intake) -> Rows:
         raise Refusal(400, "E-SERVE-107", "`dataframe_split` must hold `columns` and `data`")
     rows = data["data"]
     names = data.get("columns")
-    if names is None and intake.tensor:
+    if names is None and (intake.tensor or intake.unnamed):
         return intake.matrix(rows)
     if type(names) is not list:
         raise Refusal(400, "E-SERVE-107", "`dataframe_split` must hold `columns` and `data`")
@@ -78,7 +86,7 @@ def _split(data: Any, intake: Intake) -> Rows:
             raise Refusal(
                 400, "E-SERVE-106", f"row {row}: expected {len(names)} values, found {found}"
             )
-    if intake.tensor and set(names) != set(intake.names):
+    if intake.unnamed or (intake.tensor and set(names) != set(intake.names)):
         return intake.matrix(rows)
     return intake.columns(dict(zip(names, zip(*rows, strict=True), strict=True)), len(rows))
 
@@ -106,6 +114,9 @@ def _records(rows: Sequence[Any], intake: Intake) -> Rows:
 
 
 def _columns(data: dict[str, Any], intake: Intake) -> Rows:
+    if any(field.type.name == "nested" for field in intake.fields):
+        # As MLflow reads it: with lists or objects among the columns, an object is one row.
+        return intake.columns({name: [value] for name, value in data.items()}, 1)
     table = {name: v if type(v) is list else [v] for name, v in data.items()}
     if not table:
         raise Refusal(400, "E-SERVE-103", "the request holds no rows")

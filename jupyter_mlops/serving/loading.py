@@ -6,6 +6,8 @@ import sys
 import warnings
 from typing import Any
 
+from jupyter_mlops.models.ways import Way
+from jupyter_mlops.serving.exact import Exact
 from jupyter_mlops.serving.intake import Intake
 from jupyter_mlops.serving.invocations import read_invocation
 from jupyter_mlops.serving.modelfile import ModelFile, directory_digest
@@ -14,8 +16,23 @@ from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.workspace.errors import Denied, Invalid, MLOpsError
 
 
-def open_model(file: ModelFile, digest: str) -> Any:
-    """Return the estimator kept in `file`.
+def open_predictor(file: ModelFile, digest: str, *, pickles: bool = False) -> Predictor | Exact:
+    """Open the model in `file`, and ask it as its signature and its format allow.
+
+    Raises
+    ------
+    Denied, Invalid
+        As for `open_model`.
+    """
+    model = open_model(file, digest, pickles=pickles)
+    # What only MLflow may open under a waiver comes as MLflow's whatever the folder said.
+    if file.way.exact or type(model).__name__ == "PyFuncModel":
+        return Exact(model, file)
+    return Predictor(model, file.fields, tensor=file.tensor)
+
+
+def open_model(file: ModelFile, digest: str, *, pickles: bool = False) -> Any:
+    """Return the estimator kept in `file`, or MLflow's ``PyFuncModel`` of it.
 
     Parameters
     ----------
@@ -23,6 +40,9 @@ def open_model(file: ModelFile, digest: str) -> Any:
         What MLmodel says.
     digest : str
         The digest the model had when it was registered.
+    pickles : bool
+        Whether it may run code when it is opened: its model's waiver was looked at by who
+        started this process, which is the model's own.
 
     Raises
     ------
@@ -38,14 +58,20 @@ def open_model(file: ModelFile, digest: str) -> Any:
             "register the model again, and find out who changed it",
             code="E-SERVE-010",
         )
-    from jupyter_mlops.models.formats import open_payload
+    from jupyter_mlops.models.formats import open_exact, open_payload
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # The digest is that of a version whose waiver was looked at, were it a pickle, when
-            # the endpoint was declared; and this process is the model's own.
-            return open_payload(file.root, file.payload, pickles=True)
+            if file.way.exact:
+                return open_exact(file.root, file.way, pickles=pickles)
+            try:
+                return open_payload(file.root, file.payload, pickles=pickles)
+            except Denied:
+                if not (pickles and file.way.skops):
+                    raise
+                # Types that nobody reviewed, and a waiver for them.
+                return open_exact(file.root, Way(True, file.way.file, skops=True), pickles=True)
     except MLOpsError:
         raise
     except Exception as error:  # a file of another scikit-learn may raise anything
@@ -57,15 +83,17 @@ def open_model(file: ModelFile, digest: str) -> Any:
         ) from error
 
 
-def warm_up(predictor: Predictor, file: ModelFile, intake: Intake) -> None:
+def warm_up(predictor: Predictor | Exact, file: ModelFile) -> None:
     """Answer the input example once, so that the first caller waits for no lazy import."""
     if file.example is None:
         return
-    plain = Intake(file.fields, tensor=file.tensor, max_rows=intake.max_rows)
     try:
-        rows = read_invocation(file.example, plain)
-        predictor(rows.inputs)
-        predictor.prefer_array(rows.inputs)
+        rows = read_invocation(file.example, Intake.of(file))
+        if isinstance(predictor, Exact):
+            predictor.settle(predictor(rows.inputs, rows.params, rows.absent))
+        else:
+            predictor(rows.inputs)
+            predictor.prefer_array(rows.inputs)
     except Refusal as refusal:
         print(f"the input example does not fit the signature: {refusal}", file=sys.stderr)
     except Exception as error:

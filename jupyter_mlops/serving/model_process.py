@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from jupyter_mlops.workspace.errors import MLOpsError
 
 if TYPE_CHECKING:
     from jupyter_mlops.serving.answers import Answer
+    from jupyter_mlops.serving.exact import Exact
     from jupyter_mlops.serving.fields import Array
     from jupyter_mlops.serving.predictor import Predictor
 
@@ -38,11 +40,14 @@ class Task:
         The model's directory, and its digest at registration.
     max_memory : int
         Bytes of memory the process may take; 0 for as much as there is.
+    pickles : bool
+        Whether opening the model may run code: a waiver is recorded for it.
     """
 
     path: str
     digest: str
     max_memory: int = 0
+    pickles: bool = False
 
     def as_json(self) -> str:
         """As it is handed to the process."""
@@ -84,25 +89,24 @@ def serve(task: Task, gateway: socket.socket) -> int:
         "classes": predictor.classes,
         "labels": predictor.labels,
         "as_array": predictor.as_array,
-        "description": type(predictor.model).__name__,
+        "description": predictor.description,
+        "answers": predictor.answers,
     }
     gateway.sendall(pack(told))
     # When the gateway is gone there is nobody to tell.
     with contextlib.suppress(ConnectionError):
         while (asked := receive(gateway)) is not None:
-            gateway.sendall(pack(_answered(predictor, asked)))
+            gateway.sendall(_packed(predictor, asked))
     return 0
 
 
-def _opened(task: Task) -> Predictor:
-    from jupyter_mlops.serving.intake import Intake
-    from jupyter_mlops.serving.loading import open_model, warm_up
+def _opened(task: Task) -> Predictor | Exact:
+    from jupyter_mlops.serving.loading import open_predictor, warm_up
     from jupyter_mlops.serving.modelfile import read_model_file
-    from jupyter_mlops.serving.predictor import Predictor
 
     file = read_model_file(Path(task.path))
-    predictor = Predictor(open_model(file, task.digest), file.fields, tensor=file.tensor)
-    warm_up(predictor, file, Intake(file.fields, tensor=file.tensor))
+    predictor = open_predictor(file, task.digest, pickles=task.pickles)
+    warm_up(predictor, file)
     return predictor
 
 
@@ -115,31 +119,78 @@ def _unexpected(error: Exception) -> dict[str, str]:
     }
 
 
-def _answered(predictor: Predictor, asked: dict[str, Any]) -> dict[str, Any]:
-    """Predict the rows of several requests at once, or, where that fails, of each by itself."""
-    block: Array | None = asked.get("block")
-    columns: dict[str, Array] = asked["columns"] if block is None else predictor.named(block)
+def _packed(predictor: Predictor | Exact, asked: dict[str, Any]) -> bytes:
+    from jupyter_mlops.serving.frames import pack
+
+    told = _answered(predictor, asked)
     try:
-        return _told(predictor(columns) if block is None else predictor.of_block(block))
-    except Exception as error:
-        if len(asked["counts"]) == 1:
-            return {"parts": [_failure(error, asked["requests"][0])]}
+        return pack(told)
+    except (TypeError, ValueError, OverflowError):
+        # Among them is an answer that isn't numbers, texts and lists of them, such as an integer
+        # of a hundred digits.
+        # Of an answer to all requests at once nobody knows whose row it is.
+        parts = told.get("parts") or [told] * len(asked["requests"])
+    for place, request in enumerate(asked["requests"]):
+        try:
+            pack(parts[place])
+        except (TypeError, ValueError, OverflowError) as error:
+            parts[place] = _failure(error, request)
+    return pack({"parts": parts})
+
+
+def _answered(predictor: Predictor | Exact, asked: dict[str, Any]) -> dict[str, Any]:
+    """Predict the rows of several requests at once, or, where that fails, of each by itself."""
+    ask, columns = _asking(predictor, asked)
+    alone = len(asked["counts"]) == 1
+    if alone or predictor.together:
+        try:
+            answer = ask(None)
+            if alone or answer.whole is None:
+                return _told(answer)
+            predictor.together = False
+        except Exception as error:
+            if alone:
+                return {"parts": [_failure(error, asked["requests"][0])]}
     parts, start = [], 0
     for count, request in zip(asked["counts"], asked["requests"], strict=True):
         # One bad row must not fail its neighbours.
         rows = {name: column[start : start + count] for name, column in columns.items()}
         start += count
         try:
-            parts.append(_told(predictor(rows)))
+            parts.append(_told(ask(rows)))
         except Exception as error:
             parts.append(_failure(error, request))
     return {"parts": parts}
+
+
+def _asking(
+    predictor: Predictor | Exact, asked: dict[str, Any]
+) -> tuple[Callable[[dict[str, Array] | None], Answer], dict[str, Array]]:
+    """How the model is asked about some rows, or about all that came; and all by column."""
+    from jupyter_mlops.serving.exact import Exact
+
+    if isinstance(predictor, Exact):
+        exact, given = predictor, asked["columns"]
+        more = (asked.get("params"), asked.get("absent") or ())
+        return lambda rows: exact(given if rows is None else rows, *more), given
+    typed = predictor
+    block: Array | None = asked.get("block")
+    columns: dict[str, Array] = asked["columns"] if block is None else typed.named(block)
+
+    def ask(rows: dict[str, Array] | None) -> Answer:
+        if rows is not None or block is None:
+            return typed(columns if rows is None else rows)
+        return typed.of_block(block)
+
+    return ask, columns
 
 
 def _told(answer: Answer) -> dict[str, Any]:
     told: dict[str, Any] = {"prediction": answer.prediction}
     if answer.probability is not None:
         told["probability"] = answer.probability
+    if answer.whole is not None:
+        told["whole"] = {"value": answer.whole.value}
     return told
 
 
@@ -150,7 +201,11 @@ def _failure(error: Exception, request: str) -> dict[str, Any]:
     print(
         f"request {request}: {why} ({where.filename}:{where.lineno})", file=sys.stderr, flush=True
     )
-    return {"failed": True}
+    from jupyter_mlops.serving.exact import BadParameter, Misfit
+
+    if isinstance(error, BadParameter):
+        return {"failed": True, "parameter": str(error)}
+    return {"failed": True, "misfit": isinstance(error, Misfit)}
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]
 
-from jupyter_mlops.models.files import FILES
+from jupyter_mlops.models.ways import Way, way
 from jupyter_mlops.serving.fields import Field, field_type
+from jupyter_mlops.serving.shapes import nested_type, tensor_type
 from jupyter_mlops.workspace.errors import Denied, Invalid, NotFound
 
 _TENSORS = {
@@ -21,6 +22,10 @@ _TENSORS = {
     "int32": "integer",
     "bool": "boolean",
 }
+#: What an input without a name is called.
+UNNAMED: Final = "input"
+#: More columns than this are kept as one tensor.
+_WIDEST: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,18 @@ class ModelFile:
     fields : tuple of Field
         Input columns in the signature's order.
     tensor : bool
-        The signature is one unnamed tensor of shape (-1, k): its columns are then named by their
-        position, "0" to "k-1", and the model gets an array.
+        The signature is one unnamed tensor of shape (-1, k), or k columns without names: they
+        are then named by their position, "0" to "k-1", and rows are lists.
     payload : Path
         The model's file.
     example : dict, optional
         The input example in MLflow's serving form, if one was logged.
+    way : Way
+        How the model is loaded.
+    unnamed : bool
+        The signature is one input without a name: a row is its value.
+    params : tuple of str
+        The parameters that a request may set.
     """
 
     root: Path
@@ -47,6 +58,9 @@ class ModelFile:
     tensor: bool
     payload: Path
     example: dict[str, Any] | None
+    way: Way
+    unnamed: bool = False
+    params: tuple[str, ...] = ()
 
 
 def read_model_file(root: Path) -> ModelFile:
@@ -76,38 +90,23 @@ def read_model_file(root: Path) -> ModelFile:
             "register the model again",
             code="E-SERVE-002",
         ) from error
-    payload = _payload(described)
-    fields, tensor = _inputs(described.get("signature") or {})
+    found = way(described)
+    signature = described.get("signature") or {}
+    fields, tensor, unnamed = _inputs(signature)
     return ModelFile(
         root=root,
         fields=fields,
         tensor=tensor,
-        payload=_inside(root, payload),
+        payload=_inside(root, found.file),
         example=_example(root, described.get("saved_input_example_info") or {}),
+        way=found,
+        unnamed=unnamed,
+        params=tuple(str(one["name"]) for one in json.loads(signature.get("params") or "[]")),
     )
 
 
-def _payload(described: dict[str, Any]) -> str:
-    """The name of the model's file.
-
-    A model of another format than skops was registered here, in a format of ours: MLmodel says
-    so, and the digest vouches for it.
-    """
-    told = (described.get("metadata") or {}).get("jupyter_mlops") or {}
-    if told.get("format", "skops") in FILES and told.get("format", "skops") != "skops":
-        return FILES[told["format"]]
-    flavor = (described.get("flavors") or {}).get("sklearn") or {}
-    if flavor.get("serialization_format") != "skops":
-        raise Invalid(
-            "the model is not kept in a format that is known here",
-            "other formats may run any code when they are opened",
-            "train it again with `%%mlops train`, which saves models safely",
-            code="E-SERVE-003",
-        )
-    return str(flavor.get("pickled_model", "model.skops"))
-
-
-def _inputs(signature: dict[str, Any]) -> tuple[tuple[Field, ...], bool]:
+def _inputs(signature: dict[str, Any]) -> tuple[tuple[Field, ...], bool, bool]:
+    """The columns; whether they are known by position; whether a row is one value."""
     given = signature.get("inputs")
     inputs = json.loads(given) if given else []
     if not inputs:
@@ -117,27 +116,50 @@ def _inputs(signature: dict[str, Any]) -> tuple[tuple[Field, ...], bool]:
             "train it again with `%%mlops train`, or log it with `signature=infer_signature(X, y)`",
             code="E-SERVE-004",
         )
+    named = [str(one["name"]) for one in inputs if one.get("name") not in (None, "")]
+    if named and len(named) != len(inputs):
+        raise _unsupported("some inputs with names and some without")
     first = inputs[0]
-    if first.get("type") == "tensor":
-        shape = first["tensor-spec"]["shape"]
-        kind = field_type(_TENSORS.get(str(first["tensor-spec"]["dtype"]), ""))
-        if len(inputs) != 1 or first.get("name") or kind is None or len(shape) != 2 or shape[1] < 1:
-            raise _unsupported("tensors other than one of numbers with shape (-1, k)")
-        return tuple(Field(str(n), kind) for n in range(shape[1])), True
-    fields = []
-    for spec in inputs:
-        kind = field_type(str(spec.get("type")))
-        if kind is None or not spec.get("name"):
-            raise _unsupported(f"type {spec.get('type')!r}" if kind is None else "unnamed columns")
-        fields.append(Field(str(spec["name"]), kind, bool(spec.get("required", True))))
-    return tuple(fields), False
+    if not named and first.get("type") == "tensor":
+        matrix = _matrix(first["tensor-spec"]) if len(inputs) == 1 else None
+        if matrix is not None:
+            return matrix, True, False
+        if len(inputs) > 1:
+            raise _unsupported("several tensors without names")
+    if not named and len(inputs) == 1:
+        return (_field({**first, "name": UNNAMED}),), False, True
+    if not named:
+        return tuple(_field({**one, "name": str(n)}) for n, one in enumerate(inputs)), True, False
+    return tuple(_field(one) for one in inputs), False, False
+
+
+def _matrix(spec: dict[str, Any]) -> tuple[Field, ...] | None:
+    """The columns of a matrix of numbers; None for any other tensor."""
+    shape = spec["shape"]
+    kind = field_type(_TENSORS.get(str(spec["dtype"]), ""))
+    if kind is None or len(shape) != 2 or shape[0] != -1 or not 1 <= shape[1] <= _WIDEST:
+        return None
+    return tuple(Field(str(n), kind) for n in range(shape[1]))
+
+
+def _field(one: dict[str, Any]) -> Field:
+    if one.get("type") == "tensor":
+        spec = one["tensor-spec"]
+        if not spec["shape"] or spec["shape"][0] != -1:
+            raise _unsupported("tensors whose first dimension, the rows, is of fixed size")
+        kind = tensor_type(str(spec["dtype"]), spec["shape"][1:])
+    else:
+        kind = field_type(str(one.get("type"))) or nested_type(one)
+    if kind is None:
+        raise _unsupported(f"type {one.get('type')!r}")
+    return Field(str(one["name"]), kind, bool(one.get("required", True)))
 
 
 def _unsupported(found: str) -> Invalid:
     return Invalid(
         f"the model's signature holds inputs that cannot be served: {found}",
-        "served inputs are named columns of numbers, strings, booleans and times, or one tensor",
-        "train the model on a data frame with such columns",
+        "served inputs are rows of columns, of tensors, or of lists and objects",
+        "log the model again with a signature of such inputs",
         code="E-SERVE-005",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_mlops.serving.config import EndpointConfig
@@ -182,7 +183,11 @@ def _mlflow_request(intake: Intake) -> Schema:
         "properties": {"columns": {"const": list(values)}, "data": rows},
     }
     if intake.tensor:
-        return _one_of({"instances": rows, "inputs": rows})
+        return _one_of({"instances": rows, "inputs": rows}, intake.params)
+    if intake.unnamed:
+        value = values[intake.names[0]]
+        every = {"type": "array", "items": value, "minItems": 1, "maxItems": intake.max_rows}
+        return _one_of({"instances": every, "inputs": every}, intake.params)
     required = [f.name for f in intake.fields if f.required]
     required += [name for name in (intake.key, intake.time) if name and name not in required]
     record: Schema = {"type": "object", "required": required, "properties": values}
@@ -196,21 +201,27 @@ def _mlflow_request(intake: Intake) -> Schema:
             for name, value in values.items()
         },
     }
+    if any(field.type.name == "nested" for field in intake.fields):
+        columns |= {"description": "One row.", "properties": values}
     return _one_of(
         {
             "dataframe_split": split,
             "dataframe_records": records,
             "instances": records,
             "inputs": columns,
-        }
+        },
+        intake.params,
     )
 
 
-def _one_of(forms: dict[str, Schema]) -> Schema:
+def _one_of(forms: dict[str, Schema], params: Sequence[str]) -> Schema:
+    told: Schema = {"type": ["object", "null"]}
+    if params:
+        told["properties"] = {name: {} for name in params}
     return {
         "type": "object",
         "oneOf": [{"required": [name]} for name in forms],
-        "properties": {**forms, "params": {"type": ["object", "null"]}},
+        "properties": {**forms, "params": told},
     }
 
 
@@ -251,7 +262,7 @@ def _v2_request() -> Schema:
 
 def _answer(portrait: Portrait) -> Schema:
     properties: Schema = {
-        "predictions": {"type": "array"},
+        "predictions": {} if portrait.answers == "json" else {"type": "array"},
         "prediction_ids": {"type": "array", "items": {"type": "string"}},
         "model": {"type": "object"},
         "request_id": {"type": "string"},

@@ -49,6 +49,8 @@ class Predictor:
         self.model = model
         self.fields = fields
         self.as_array = tensor
+        #: Rows of several requests are asked at once.
+        self.together = True
         self.classes: list[Any] | None = None
         classes = getattr(model, "classes_", None)
         if classes is not None and hasattr(model, "predict_proba"):
@@ -59,6 +61,14 @@ class Predictor:
         )
         self._labels = None if self.classes is None else np.asarray(classes)
         self.labels = None if classes is None else np.asarray(classes).tolist()
+
+    #: Predictions are labels of `labels`, or numbers.
+    answers = "typed"
+
+    @property
+    def description(self) -> str:
+        """The model's type."""
+        return type(self.model).__name__
 
     @property
     def task(self) -> str:

@@ -19,6 +19,7 @@ from jupyter_mlops.serving.config import FRESH
 from jupyter_mlops.serving.fields import Array, Field
 from jupyter_mlops.serving.intake import Rows, merge_blocks
 from jupyter_mlops.serving.journal import SUFFIX, TOGETHER, JournalError, Segment
+from jupyter_mlops.serving.shapes import as_texts, is_composed
 
 if TYPE_CHECKING:
     from jupyter_mlops.serving.answers import Answer
@@ -59,6 +60,8 @@ class TrafficLog:
         Class labels, which tell the type of predictions; None for a regression.
     many : bool
         Probabilities are lists, one for each class.
+    answers : {"typed", "number", "boolean", "text", "json"}
+        What predictions are, where labels don't tell.
     about : dict of str to str
         Endpoint, model, version and digest: the same for all rows, kept once in the schema.
     max_bytes, max_seconds : float
@@ -73,6 +76,7 @@ class TrafficLog:
         labels: list[Any] | None,
         many: bool,
         about: dict[str, str],
+        answers: str = "typed",
         max_bytes: int = 64 << 20,
         max_seconds: float = 600.0,
     ) -> None:
@@ -91,13 +95,14 @@ class TrafficLog:
                 ("at", _MOMENT),
                 ("event_time", _MOMENT),
                 ("key", pa.string()),
-                ("prediction", pa.float64() if labels is None else pa.array(labels).type),
+                ("prediction", _prediction(labels, answers)),
                 ("probability", pa.list_(pa.float64()) if many else pa.float64()),
                 *self._columns(),
             ],
             metadata={**about, "classes": repr(labels), "columns": json.dumps(self.names)},
         )
         self._types = [field.type for field in self.schema]
+        self._json = answers == "json"
         self._segment: Segment | None = None
         self._opened = 0.0
         self.bytes_written = 0
@@ -105,7 +110,7 @@ class TrafficLog:
     def _columns(self) -> list[tuple[str, pa.DataType]]:
         if self.doubles:
             return [(TOGETHER, pa.list_(pa.float64(), len(self.fields)))]
-        return [(f"in.{field.name}", _ARROW[field.type.name]) for field in self.fields]
+        return [(f"in.{field.name}", _column_type(field)) for field in self.fields]
 
     def ready(self) -> bool:
         """Whether the next prediction can be written down; tries to mend what was broken."""
@@ -168,17 +173,22 @@ class TrafficLog:
             at,
             times,
             keys,
-            _joined([logged.answer.prediction for logged in batch]),
+            self._predictions(batch),
             _probabilities([logged.answer.probability for logged in batch], total),
         ]
         if self.doubles:
             columns.append(self._together(batch, total))
         else:
-            columns += [
-                _joined([logged.rows.inputs[name] for logged in batch]) for name in self.names
-            ]
+            for field in self.fields:
+                given = _joined([logged.rows.inputs[field.name] for logged in batch])
+                columns.append(as_texts(given) if is_composed(field) else given)
         arrays = [_arrow(c, kind) for c, kind in zip(columns, self._types, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _predictions(self, batch: Sequence[Logged]) -> Array:
+        if self._json:
+            return np.concatenate([as_texts(logged.answer.prediction) for logged in batch])
+        return _joined([logged.answer.prediction for logged in batch])
 
     def _together(self, batch: Sequence[Logged], total: int) -> pa.Array:
         block = merge_blocks([logged.rows for logged in batch])
@@ -195,6 +205,21 @@ class TrafficLog:
         if self._segment is not None:
             self._segment.close()
             self._segment = None
+
+
+def _prediction(labels: list[Any] | None, answers: str) -> pa.DataType:
+    if answers in ("typed", "number"):
+        return pa.float64() if labels is None else pa.array(labels).type
+    return pa.bool_() if answers == "boolean" else pa.string()
+
+
+def _column_type(field: Field) -> pa.DataType:
+    if is_composed(field):
+        return pa.string()
+    if field.type.name != "tensor":
+        return _ARROW[field.type.name]
+    dtype = field.type.take([], field.name).dtype
+    return pa.string() if dtype.kind == "O" else pa.from_numpy_dtype(dtype)
 
 
 def _moments(microseconds: Array) -> pa.Array:

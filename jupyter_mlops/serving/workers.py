@@ -34,7 +34,7 @@ class Portrait:
 
     Attributes
     ----------
-    task : {"binary", "multiclass", "classes", "regression"}
+    task : {"binary", "multiclass", "classes", "regression", "any"}
     classes : list or None
         Of a classifier with probabilities, its classes in their order.
     labels : list or None
@@ -43,6 +43,8 @@ class Portrait:
         Whether the model gets arrays, not data frames.
     description : str
         Its type's name.
+    answers : {"typed", "number", "boolean", "text", "json"}
+        What its predictions are; typed ones are numbers or of `labels`.
     """
 
     task: str
@@ -50,6 +52,7 @@ class Portrait:
     labels: list[Any] | None
     as_array: bool
     description: str
+    answers: str = "typed"
 
 
 class Worker(asyncio.Protocol):

@@ -22,7 +22,9 @@ def register(ws: Workspace, run: str, name: str, *, alias: str | None = None) ->
     Parameters
     ----------
     run : str
-        A run: its id, the beginning of it, or a name, which means its latest with a model.
+        A run: its id, the beginning of it, or a name, which means its latest with a model. Or
+        what was logged with MLflow's own tools: runs:/ID/model, models:/NAME/3, models:/NAME@alias
+        or models:/m-…
     name : str
         The model's name.
     alias : str
@@ -31,9 +33,13 @@ def register(ws: Workspace, run: str, name: str, *, alias: str | None = None) ->
     Examples
     --------
     >>> %mlops register delay delay --alias champion
+    >>> %mlops register models:/legacy/3 delay
     """
     from jupyter_mlops import experiments, models
+    from jupyter_mlops.models.addresses import is_foreign
 
+    if is_foreign(run):
+        return models.adopt(ws, run, name, alias)
     found = experiments.find_run(ws, run, with_model=True)
     if found.has_model and not found.sent:
         experiments.send(ws, found.id, announce=lambda text: print(text, file=sys.stderr))

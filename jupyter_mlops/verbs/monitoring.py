@@ -167,8 +167,15 @@ def _model(ws: Workspace, served: Endpoint) -> dict[str, Any]:
     import polars as pl
 
     from jupyter_mlops import experiments, models, monitoring
+    from jupyter_mlops.workspace import Invalid
 
     version = models.get(ws, served.model_ref)
+    if not version.run_id:
+        raise Invalid(
+            f"{version.label} was trained elsewhere, so nothing is known of its validation",
+            fix="train it with `%%mlops train`, or compare data with `%mlops profile --against`",
+            code="E-MONITORING-018",
+        )
     run = experiments.find_run(ws, version.run_id)
     classes, file = run.model.get("classes"), run.validation.get("file")
     validation = None

@@ -23,7 +23,9 @@ def model_view(result: ModelVersion) -> View:
         Fact(label="Predicts", value=f"{result.target or 'its target'} ({result.task})"),
         *(Fact(label=name, value=number_text(value)) for name, value in result.metrics.items()),
         Fact(label="Digest", value=result.digest[:12], hint=result.digest),
-        Fact(label="Run", value=f"run:{result.run_id[:8]}"),
+        Fact(
+            label="Run", value=f"run:{result.run_id[:8]}" if result.run_id else "trained elsewhere"
+        ),
         Fact(label="Data", value=result.data_ref or "–"),
         Fact(label="Contract", value=result.contract_ref or "–"),
     ]
@@ -89,7 +91,7 @@ def _row(version: ModelVersion, metrics: list[str]) -> dict[str, Any]:
         "model": version.ref,
         "aliases": ", ".join(version.aliases),
         **{f"metric_{name}": version.metrics.get(name) for name in metrics},
-        "run": f"run:{version.run_id[:8]}",
+        "run": f"run:{version.run_id[:8]}" if version.run_id else "",
         "digest": version.digest[:12],
         "registered": version.created_at.isoformat(),
     }

@@ -61,7 +61,8 @@ def registered(bench: Bench, body: str, **options: Any) -> models.ModelVersion:
 def served(bench: Bench, version: models.ModelVersion, rows: pd.DataFrame) -> Any:
     """What the process of an endpoint answers."""
     file = read_model_file(version.path(bench.ws))
-    predictor = Predictor(open_model(file, version.digest), file.fields, tensor=file.tensor)
+    model = open_model(file, version.digest, pickles=True)
+    predictor = Predictor(model, file.fields, tensor=file.tensor)
     columns = {str(name): rows[name].to_numpy() for name in rows.columns}
     return predictor(columns)
 

@@ -399,8 +399,10 @@ def test_a_worker_loads_the_model_once(version: Version, monkeypatch: pytest.Mon
     from jupyter_mlops.serving.batch.job import Spec
 
     loads = []
-    real = scoring.open_model
-    monkeypatch.setattr(scoring, "open_model", lambda *a: loads.append(a) or real(*a))
+    real = scoring.open_predictor
+    monkeypatch.setattr(
+        scoring, "open_predictor", lambda *a, **more: loads.append(a) or real(*a, **more)
+    )
     spec = Spec(
         str(version.folder), version.digest, "delay@3", (), False, "observe", "f" * 32
     ).write()

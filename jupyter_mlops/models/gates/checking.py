@@ -54,7 +54,10 @@ def check(ws: Workspace, model: str | ModelVersion, evidence: Evidence) -> GateC
                 "digest": version.digest,
                 "lines": [_plain(line) for line in lines],
             },
-            inputs=[f"run:{version.run_id}", *([champion.ref] if champion else [])],
+            inputs=[
+                *([f"run:{version.run_id}"] if version.run_id else []),
+                *([champion.ref] if champion else []),
+            ],
         )
     return GateCheck(version, made.lines, label, event.at, ws.user, event.seq)
 

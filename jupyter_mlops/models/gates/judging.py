@@ -223,6 +223,11 @@ class Trial:
         return "pass", f"All {count} inputs agree with {self.version.contract_ref}."
 
     def verified(self, means: Flag) -> tuple[Verdict, str]:
+        if not self.version.run_id:
+            return (
+                "unknown",
+                f"{self.version.label} was trained elsewhere: nobody can run it again.",
+            )
         run = f"run:{self.version.run_id}"
         found = self.ws.events(kind="run.verified", subject=run, newest=True, limit=1)
         if not found:

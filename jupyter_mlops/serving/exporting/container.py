@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import jupyter_mlops
+from jupyter_mlops.models.formats import hazard
 from jupyter_mlops.serving.bundle import FILE, PORT
 from jupyter_mlops.serving.exporting.pins import Lock
 from jupyter_mlops.serving.exporting.target import Target
@@ -44,6 +45,7 @@ def write_server(folder: Path, target: Target) -> None:
         "version": str(target.version),
         "digest": target.digest,
         "contract": "observe",
+        "pickles": bool(hazard(target.path)),
     }
     (folder / FILE).write_text(json.dumps(content, indent=1) + "\n")
 

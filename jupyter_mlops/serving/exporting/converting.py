@@ -37,6 +37,8 @@ def convert(model: Any, file: ModelFile, name: str, folder: Path) -> list[str]:
     Invalid
         The model holds something without an ONNX form.
     """
+    if file.payload.suffix == ".onnx":
+        return _own(file, name, folder)
     try:
         skl2onnx = import_module("skl2onnx")
         types = import_module("skl2onnx.common.data_types")
@@ -48,12 +50,17 @@ def convert(model: Any, file: ModelFile, name: str, folder: Path) -> list[str]:
         ) from None
     checker = import_module("onnx.checker")
     complaint = ""
-    # Some operators know single precision only.
-    for exact in (True, False):
+    # Some operators know single precision only. What doesn't tell columns apart by their names
+    # takes one input of them all.
+    kinds = {field.type.name for field in file.fields}
+    alike = kinds <= _WIDENED or len(kinds) == 1
+    for exact, whole in ((True, False), (True, True), (False, False), (False, True)):
+        if whole and not alike:
+            continue
         try:
             graph = skl2onnx.to_onnx(
                 model,
-                initial_types=_inputs(file, types, exact),
+                initial_types=_inputs(file, types, exact, whole),
                 target_opset=17,
                 options=_options(model),
             )
@@ -78,7 +85,39 @@ def convert(model: Any, file: ModelFile, name: str, folder: Path) -> list[str]:
     )
 
 
-def _inputs(file: ModelFile, types: Any, exact: bool) -> list[tuple[str, Any]]:
+def _own(file: ModelFile, name: str, folder: Path) -> list[str]:
+    """The graph of a model that is ONNX already."""
+    try:
+        onnx = import_module("onnx")
+    except ImportError:
+        raise Unavailable(
+            "the graph's inputs can't be read: onnx isn't installed",
+            fix="pip install onnx, or export it as oci or kserve",
+            code="E-EXPORT-027",
+        ) from None
+    content = file.payload.read_bytes()
+    graph = onnx.load_from_string(content).graph
+    try:
+        told = [_tensors(graph.input), _tensors(graph.output)]
+    except KeyError as error:
+        raise Invalid(
+            "the ONNX graph has an input or output that Triton has no type for",
+            f"its ONNX type is number {error}",
+            "convert the model again with tensors alone, such as with zipmap off",
+            code="E-EXPORT-028",
+        ) from None
+    (folder / "model.onnx").write_bytes(content)
+    (folder.parent / "config.pbtxt").write_text(config_text(name, *told))
+    return ["The graph is the model's own file, as it was registered."]
+
+
+#: Numbers that are given as doubles where columns of several kinds make one input.
+_WIDENED = frozenset({"double", "float", "long", "integer"})
+
+
+def _inputs(
+    file: ModelFile, types: Any, exact: bool, together: bool = False
+) -> list[tuple[str, Any]]:
     double = types.DoubleTensorType if exact else types.FloatTensorType
     whole = types.Int64TensorType if exact else types.FloatTensorType
     kinds = {
@@ -89,6 +128,12 @@ def _inputs(file: ModelFile, types: Any, exact: bool) -> list[tuple[str, Any]]:
         "boolean": types.BooleanTensorType,
         "string": types.StringTensorType,
     }
+    if together and not file.tensor:
+        name = "X"
+        while name in {field.name for field in file.fields}:
+            name += "_"
+        (kind,) = {field.type.name for field in file.fields} - _WIDENED or {"double"}
+        return [(name, kinds[kind]([None, len(file.fields)]))]
     if file.tensor:
         return [("X", kinds[file.fields[0].type.name]([None, len(file.fields)]))]
     for field in file.fields:
@@ -168,7 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         file = read_model_file(Path(path))
         told: dict[str, Any] = {
-            "notes": convert(open_model(file, digest), file, name, Path(folder))
+            "notes": convert(open_model(file, digest, pickles=True), file, name, Path(folder))
         }
     except MLOpsError as error:
         told = {"error": {**error.as_dict(), "kind": type(error).__name__}}

@@ -10,9 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import yaml  # type: ignore[import-untyped]
+
 from jupyter_mlops.experiments.environments.uv import Uv, UvFailed
 from jupyter_mlops.experiments.records import CellRecord, EnvironmentRecord, TrialRecord
 from jupyter_mlops.experiments.surroundings import environment
+from jupyter_mlops.models.ways import way
 from jupyter_mlops.workspace import Workspace
 
 __all__ = ["Lock", "Recorded", "lock", "recorded", "wanted"]
@@ -34,7 +37,7 @@ SERVER: Final = (
     "uvicorn",
     "uvloop",
 )
-#: What a model's requirements name and the server doesn't need.
+#: What a model's requirements name and the server doesn't need, but for what MLflow asks.
 _WITHOUT: Final = re.compile(r"(mlflow|mlflow-skinny|mlflow-tracing|pip|pytest)$")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -78,6 +81,8 @@ def wanted(model: Path) -> list[str]:
         name = re.sub(r"[-_.]+", "-", found[0]).lower() if found else ""
         if name and not _WITHOUT.match(name):
             names.add(name)
+    if way(yaml.safe_load((model / "MLmodel").read_bytes())).exact:
+        names.add("mlflow")
     return sorted(names)
 
 

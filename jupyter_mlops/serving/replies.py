@@ -1,0 +1,73 @@
+"""What a model's process replies: answers to requests, or what can be told of its failing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jupyter_mlops.serving.answers import Answer, Whole
+from jupyter_mlops.serving.fields import has_missing
+from jupyter_mlops.serving.intake import Rows
+from jupyter_mlops.serving.refusals import Refusal, quoted
+
+__all__ = ["read_reply"]
+
+
+def read_reply(batch: Sequence[Rows], told: Mapping[str, Any]) -> list[Answer | Refusal]:
+    """Read what a model's process answered to the rows of several requests, one after the other.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        It answered something else, as a process does that isn't to be trusted any more.
+    """
+    if "parts" in told:
+        replies = told["parts"]
+        if len(replies) != len(batch):
+            raise ValueError("the model's process answered other requests")
+        return [
+            _refused(rows, part) if part.get("failed") else _checked(part, rows.count)
+            for rows, part in zip(batch, replies, strict=True)
+        ]
+    whole = _checked(told, sum(rows.count for rows in batch))
+    if len(batch) == 1:
+        return [whole]
+    results: list[Answer | Refusal] = []
+    start = 0
+    for rows in batch:
+        results.append(whole.part(start, start + rows.count))
+        start += rows.count
+    return results
+
+
+def _checked(told: Mapping[str, Any], count: int) -> Answer:
+    whole = told.get("whole")
+    answer = Answer(
+        told["prediction"],
+        told.get("probability"),
+        None if whole is None else Whole(whole["value"]),
+    )
+    if len(answer.prediction) != count or (
+        answer.probability is not None and len(answer.probability) != count
+    ):
+        raise ValueError("the model's process answered other rows")
+    return answer
+
+
+def _refused(rows: Rows, part: Mapping[str, Any]) -> Refusal:
+    """Tell the caller what can be told without the data; the model's process logged the rest."""
+    if part.get("parameter") in (rows.params or ()):
+        return Refusal(
+            400,
+            "E-SERVE-117",
+            f"parameter {quoted(part['parameter'])} isn't of the type that the signature says",
+        )
+    if part.get("misfit"):
+        return Refusal(
+            400, "E-SERVE-118", "MLflow refuses these rows by the signature; the log says why"
+        )
+    holes = [name for name, column in rows.inputs.items() if has_missing(column)]
+    hint = f" (missing values in {', '.join(map(quoted, holes[:5]))})" if holes else ""
+    return Refusal(
+        422, "E-SERVE-120", f"the model failed on these rows{hint}; the endpoint's log says why"
+    )
