@@ -307,7 +307,7 @@ class _Run:
         place = self.output.place
         if self.to is None:
             frame = pl.concat(
-                [pl.read_parquet(Path(place.folder.root) / name) for name in names],
+                [pl.read_parquet(Path(place.folder.root) / name, glob=False) for name in names],
                 how="vertical_relaxed",
             )
             source: Any = FrameSource(frame, f"predictions of {self.job.label}")
