@@ -72,6 +72,19 @@ def _work(
     """Work until told to stop or idle for too long; return whether the lease is still ours."""
     zygote.warm()  # while the agent looks round: the first endpoint needs it
     reconciler = Reconciler(ws)
+    try:
+        return _go_on(ws, lease, stopping, keeper, reconciler)
+    finally:
+        reconciler.close()
+
+
+def _go_on(
+    ws: Workspace,
+    lease: Lease,
+    stopping: threading.Event,
+    keeper: ThreadPoolExecutor,
+    reconciler: Reconciler,
+) -> bool:
     detached = Detached(ws)
     streams = DetachedStreams(ws)
     renewed = busy = time.monotonic()

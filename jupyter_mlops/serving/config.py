@@ -32,6 +32,8 @@ class Deployment:
         A canary answers a share of the requests; a shadow predicts and is compared, unheard.
     weight : float
         A canary's share, from 0 to 1.
+    environment, interpreter : str
+        The managed environment that its processes are of; both empty for the agent's own.
     """
 
     model: str
@@ -41,12 +43,36 @@ class Deployment:
     contract: Literal["observe", "enforce", "off"] = "observe"
     role: Role = "primary"
     weight: float = 0.0
+    environment: str = ""
+    interpreter: str = ""
 
     @property
     def same(self) -> tuple[str, ...]:
         """What tells whether two of them can be the same processes."""
         shadow = "shadow" if self.role == "shadow" else ""
-        return (self.model, self.version, self.digest, self.path, self.contract, shadow)
+        return (self.model, self.version, self.digest, self.path, self.contract, shadow,
+                self.interpreter)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """GPUs that an endpoint holds.
+
+    Attributes
+    ----------
+    lease : str
+    devices : list of str
+        Their uuids.
+    memory : int
+        Bytes on the one; 0 for whole GPUs.
+    variables : dict of str to str
+        What each process of a model is told of them.
+    """
+
+    lease: str
+    devices: list[str]
+    memory: int
+    variables: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -84,6 +110,10 @@ class EndpointConfig:
         Bytes each may take; 0 for as much as there is.
     predict_seconds : float
         Time that the model has for one batch, before its process is ended.
+    environment, interpreter : str
+        The managed environment of the primary's processes.
+    gpus : Gpus, optional
+        What its models' processes may use of the GPUs.
     """
 
     endpoint: str
@@ -106,11 +136,17 @@ class EndpointConfig:
     replicas: int = 1
     max_memory: int = 0
     predict_seconds: float = 60.0
+    environment: str = ""
+    interpreter: str = ""
+    gpus: Gpus | None = None
 
     @property
     def primary(self) -> Deployment:
         """The version that answers where no other does."""
-        return Deployment(self.model, self.version, self.digest, self.path, self.contract)
+        return Deployment(
+            self.model, self.version, self.digest, self.path, self.contract,
+            environment=self.environment, interpreter=self.interpreter,
+        )  # fmt: skip
 
     @property
     def about(self) -> dict[str, str]:
@@ -146,6 +182,7 @@ class EndpointConfig:
         try:
             told = json.loads(path.read_bytes())
             told["beside"] = [Deployment(**one) for one in told.get("beside", [])]
+            told["gpus"] = Gpus(**told["gpus"]) if told.get("gpus") else None
             return cls(**told)
         except (OSError, ValueError, TypeError) as error:
             raise Invalid(

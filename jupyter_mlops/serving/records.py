@@ -37,6 +37,12 @@ class EndpointRecord(Base):
     beside: Mapped[list[dict[str, Any]]] = mapped_column(JSONValue, default=list)
     replicas: Mapped[int] = mapped_column(Integer, default=1)
     max_memory: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: The managed environment that the version's processes are of; empty for the agent's own.
+    environment: Mapped[str] = mapped_column(String(128), default="")
+    interpreter: Mapped[str] = mapped_column(String(4096), default="")
+    #: What it asks for of the GPUs: whole ones, or bytes on one.
+    gpus: Mapped[int] = mapped_column(Integer, default=0)
+    gpu_memory: Mapped[int] = mapped_column(BigInteger, default=0)
     token_sha256: Mapped[str] = mapped_column(String(64))
     actor: Mapped[str] = mapped_column(String(255))
     declared_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
