@@ -10,10 +10,10 @@ import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 
-from jupyter_mlops.agent.experiments import Detached
+from jupyter_mlops.agent.detached import Detached
+from jupyter_mlops.agent.kinds import KINDS
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
-from jupyter_mlops.agent.streams import DetachedStreams
 from jupyter_mlops.experiments.gpus.leases import expire, in_use
 from jupyter_mlops.experiments.gpus.watching import watch
 from jupyter_mlops.serving import zygote
@@ -85,8 +85,7 @@ def _go_on(
     keeper: ThreadPoolExecutor,
     reconciler: Reconciler,
 ) -> bool:
-    detached = Detached(ws)
-    streams = DetachedStreams(ws)
+    detached = Detached(ws, KINDS)
     renewed = busy = time.monotonic()
     next_house = 0.0
     house: Future[int] | None = None
@@ -105,7 +104,6 @@ def _go_on(
                 renewed = time.monotonic()
             reconciler.step()
             detached.step()
-            streams.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -120,7 +118,7 @@ def _go_on(
             next_house = now + HOUSE_SECONDS
             house = keeper.submit(_keep_house, ws)
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        if reconciler.busy or detached.busy or streams.busy:
+        if reconciler.busy or detached.busy:
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)

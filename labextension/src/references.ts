@@ -44,7 +44,8 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'models-compare': [],
   checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
-  streams: ['stream.']
+  streams: ['stream.'],
+  predictions: ['prediction.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */
@@ -61,6 +62,7 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
   stream: ['streams', 'name'],
+  prediction: ['predictions', 'name'],
   drift: ['checks', 'name'],
   label: ['label-status', 'task']
 };
@@ -130,6 +132,7 @@ const RECORDS = [
   'model',
   'endpoint',
   'stream',
+  'batch-job',
   'drift',
   'label-task'
 ];
