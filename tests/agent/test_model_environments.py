@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from jupyter_mlops import agent, data, experiments, models, serving
 from jupyter_mlops.experiments import environments, training
 from jupyter_mlops.experiments.environments import kernels
 from jupyter_mlops.serving import homes, workers
+from jupyter_mlops.serving.batch import lanes
 from jupyter_mlops.serving.model_process import Task
 from jupyter_mlops.verbs.table import find
 from jupyter_mlops.views import mimebundle
@@ -205,6 +207,25 @@ def test_an_environment_that_is_gone_or_changed_is_told_before_anything_starts(
     finally:
         kept.with_name("elsewhere").rename(kept)
     assert all(one.name != "other" for one in serving.list_endpoints(ws))
+
+
+def test_a_whole_table_is_predicted_there_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    started = lanes.subprocess.Popen
+
+    def start(command: list[str], **more: object) -> object:
+        begun.append(command[0])
+        return started(command, **more)
+
+    monkeypatch.setattr(lanes.subprocess, "Popen", start)
+    found = find("predict")(place.ws, model="late@1", data=rows(), probabilities=True)
+    assert begun[-1] == str(place.python)
+    told = found.frame["probability"].tolist()
+    assert told == pytest.approx(place.probabilities, rel=1e-12)
+    find("predict")(place.ws, model="late@2", data=rows())
+    assert begun[-1] == sys.executable
 
 
 @pytest.mark.parametrize(
