@@ -14,6 +14,7 @@ from jupyter_mlops.agent.detached import Detached
 from jupyter_mlops.agent.kinds import KINDS
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
+from jupyter_mlops.agent.retraining import Retraining
 from jupyter_mlops.experiments.gpus.leases import expire, in_use
 from jupyter_mlops.experiments.gpus.watching import watch
 from jupyter_mlops.serving import zygote
@@ -86,6 +87,7 @@ def _go_on(
     reconciler: Reconciler,
 ) -> bool:
     detached = Detached(ws, KINDS)
+    retraining = Retraining(ws)
     renewed = busy = time.monotonic()
     next_house = 0.0
     house: Future[int] | None = None
@@ -104,6 +106,7 @@ def _go_on(
                 renewed = time.monotonic()
             reconciler.step()
             detached.step()
+            retraining.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -118,7 +121,7 @@ def _go_on(
             next_house = now + HOUSE_SECONDS
             house = keeper.submit(_keep_house, ws)
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        if reconciler.busy or detached.busy:
+        if reconciler.busy or detached.busy or retraining.busy:
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from jupyter_mlops.experiments.scoring import EPSILON
-from jupyter_mlops.experiments.trials import Run
 from jupyter_mlops.workspace import Invalid, closest
+
+if TYPE_CHECKING:
+    from jupyter_mlops.experiments.trials import Run
 
 __all__ = ["LOSSES", "MEAN_OF", "Numbers", "choose_loss", "losses", "losses_by_row", "sampled"]
 

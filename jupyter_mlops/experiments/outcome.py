@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +13,7 @@ import pandas as pd
 
 from jupyter_mlops.experiments.body import Body
 from jupyter_mlops.experiments.guarding import Guard, agree
+from jupyter_mlops.experiments.metrics import numbers_of
 from jupyter_mlops.experiments.portrait import parameters, portray, to_pandas
 from jupyter_mlops.experiments.scoring import Scores, score
 from jupyter_mlops.experiments.sharing import shared_rows
@@ -22,7 +22,7 @@ from jupyter_mlops.workspace import Denied, Invalid, Workspace
 if TYPE_CHECKING:
     from jupyter_mlops.data import Table
 
-__all__ = ["Found", "Freeze", "Frozen", "Plan", "gather", "numbers_of"]
+__all__ = ["Found", "Freeze", "Frozen", "Plan", "gather"]
 
 
 class Frozen(Protocol):
@@ -160,22 +160,6 @@ def _take_metrics(plan: Plan) -> tuple[dict[str, float], list[str]]:
     return numbers_of(
         named | {one: plan.namespace[one] for one in plan.goals if one in plan.namespace}
     )
-
-
-def numbers_of(found: Mapping[Any, Any]) -> tuple[dict[str, float], list[str]]:
-    """The finite numbers of a dict of metrics, and a sentence for each that is none."""
-    numbers: dict[str, float] = {}
-    notes = []
-    for key, value in found.items():
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if math.isfinite(number):
-            numbers[str(key)[:250]] = number
-        else:
-            notes.append(f"The metric {key!r} is {str(value)[:40]}, which is no number; left out.")
-    return numbers, notes
 
 
 def _validation_frame(plan: Plan) -> tuple[pd.DataFrame | None, dict[str, Any]]:

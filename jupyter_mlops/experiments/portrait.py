@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 
 from jupyter_mlops.experiments.scoring import task_of
 
@@ -122,6 +122,10 @@ def to_pandas(value: Any) -> pd.DataFrame | None:
     """The frame as pandas; None for anything that isn't a frame."""
     if isinstance(value, pd.DataFrame):
         return value
+    # Where nobody has loaded it, nothing is one of its frames.
+    pl = sys.modules.get("polars")
+    if pl is None:
+        return None
     if isinstance(value, pl.LazyFrame):
         value = value.collect()
     return value.to_pandas() if isinstance(value, pl.DataFrame) else None

@@ -1,4 +1,8 @@
-"""Models as files that load without running anybody's code."""
+"""Models as files that load without running anybody's code.
+
+What writes each format is loaded with the first model: skops alone imports all of scikit-learn,
+and whoever only hands `freeze` on to the processes that fit models needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
-import skops.io
-from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
-
-from jupyter_mlops.models import boosters, onnx
 from jupyter_mlops.models.files import FILES, Format
-from jupyter_mlops.models.skops_policy import check_contents, refused
-from jupyter_mlops.workspace.errors import Denied, Unavailable
+from jupyter_mlops.workspace.errors import Denied
 
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
@@ -53,36 +51,15 @@ def freeze(model: Any) -> FrozenModel:
     >>> freeze(LinearRegression().fit([[0], [1]], [0, 1])).trusted
     ()
     """
+    from jupyter_mlops.models import boosters, onnx
+
     native = boosters.freeze(model) or onnx.freeze(model)
     if native is not None:
         return FrozenModel(native[1], format=native[0])
-    try:
-        content = skops.io.dumps(model)
-        held = skops.io.get_untrusted_types(data=content)
-    except UnsupportedTypeException as error:
-        raise Denied(
-            f"a {type(model).__name__} has no safe file format",
-            str(error),
-            "use a scikit-learn estimator that skops supports",
-            code="E-MODEL-022",
-        ) from error
-    except Exception as error:  # what an unusual attribute makes skops raise is anything
-        raise Denied(
-            f"the {type(model).__name__} can't be written in a safe file format",
-            f"{type(error).__name__}: {error}",
-            "keep only numbers, texts, arrays and scikit-learn objects in its attributes",
-            code="E-MODEL-023",
-        ) from error
-    bad = refused(held)
-    if bad:
-        raise Denied(
-            f"it holds {', '.join(bad[:5])}, which can't be loaded safely",
-            fix="replace it by what scikit-learn itself offers, and keep your own "
-            "preparation in the cell, before the model",
-            code="E-MODEL-020",
-        )
-    check_contents(model)
-    return FrozenModel(content, tuple(held))
+    from jupyter_mlops.models import skops_policy
+
+    content, held = skops_policy.write(model)
+    return FrozenModel(content, held)
 
 
 def freezer(ws: Workspace, name: str) -> Callable[[Any], FrozenModel]:
@@ -117,7 +94,7 @@ def _freeze_anyhow(model: Any) -> FrozenModel:
 
 
 def thaw(path: Path) -> Any:
-    """Load a model file; only skops' own and our reviewed types are let in.
+    """Load a model file of skops; only its own and our reviewed types are let in.
 
     What the model folder says about trust is not asked: whoever can change the model can
     change that too.
@@ -129,25 +106,6 @@ def thaw(path: Path) -> Any:
     Unavailable
         The file can't be read.
     """
-    try:
-        held = skops.io.get_untrusted_types(file=path)
-        bad = refused(held)
-        if bad:
-            raise UntrustedTypesFoundException(bad)
-        model = skops.io.load(path, trusted=held)
-    except UntrustedTypesFoundException as error:
-        raise Denied(
-            f"{path.name} holds types that aren't allowed in a model",
-            str(error),
-            "register a model that was trained here",
-            code="E-MODEL-024",
-        ) from error
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise Unavailable(
-            f"the model file {path} can't be read",
-            str(error),
-            "register the run again",
-            code="E-MODEL-025",
-        ) from error
-    check_contents(model)
-    return model
+    from jupyter_mlops.models import skops_policy
+
+    return skops_policy.read(path)

@@ -1,4 +1,4 @@
-"""Which types a model file may hold beyond what skops trusts by itself, and why.
+"""Model files of skops: which types they may hold beyond what it trusts by itself, and why.
 
 skops trusts scikit-learn's public estimators and plain containers. The types here were
 reviewed one by one: constructing them from a file runs no code of the file's choosing. Some
@@ -11,14 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+import skops.io
 from sklearn.utils.validation import check_array
+from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
-from jupyter_mlops.workspace import Denied
+from jupyter_mlops.workspace.errors import Denied, Unavailable
 
-__all__ = ["TRUSTED", "check_contents", "refused"]
+__all__ = ["TRUSTED", "check_contents", "read", "refused", "write"]
 
 _TREES = {
     "sklearn.tree._tree.Tree",
@@ -101,6 +105,69 @@ TRUSTED: frozenset[str] = frozenset(
     }
 )
 _LEAF = -1
+
+
+def write(model: Any) -> tuple[bytes, tuple[str, ...]]:
+    """A model's file, and the reviewed types among its contents.
+
+    Raises
+    ------
+    Denied
+        The model holds something that isn't reviewed, or that has no safe form.
+    """
+    try:
+        content = skops.io.dumps(model)
+        held = skops.io.get_untrusted_types(data=content)
+    except UnsupportedTypeException as error:
+        raise Denied(
+            f"a {type(model).__name__} has no safe file format",
+            str(error),
+            "use a scikit-learn estimator that skops supports",
+            code="E-MODEL-022",
+        ) from error
+    except Exception as error:  # what an unusual attribute makes skops raise is anything
+        raise Denied(
+            f"the {type(model).__name__} can't be written in a safe file format",
+            f"{type(error).__name__}: {error}",
+            "keep only numbers, texts, arrays and scikit-learn objects in its attributes",
+            code="E-MODEL-023",
+        ) from error
+    bad = refused(held)
+    if bad:
+        raise Denied(
+            f"it holds {', '.join(bad[:5])}, which can't be loaded safely",
+            fix="replace it by what scikit-learn itself offers, and keep your own "
+            "preparation in the cell, before the model",
+            code="E-MODEL-020",
+        )
+    check_contents(model)
+    return content, tuple(held)
+
+
+def read(path: Path) -> Any:
+    """The model in a file; see `freezing.thaw`."""
+    try:
+        held = skops.io.get_untrusted_types(file=path)
+        bad = refused(held)
+        if bad:
+            raise UntrustedTypesFoundException(bad)
+        model = skops.io.load(path, trusted=held)
+    except UntrustedTypesFoundException as error:
+        raise Denied(
+            f"{path.name} holds types that aren't allowed in a model",
+            str(error),
+            "register a model that was trained here",
+            code="E-MODEL-024",
+        ) from error
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise Unavailable(
+            f"the model file {path} can't be read",
+            str(error),
+            "register the run again",
+            code="E-MODEL-025",
+        ) from error
+    check_contents(model)
+    return model
 
 
 def refused(types: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jupyter_mlops.models.gates.keeping import Gates
@@ -21,7 +22,7 @@ from jupyter_mlops.views.blocks import (
 from jupyter_mlops.views.cells import number_text
 from jupyter_mlops.views.registry import look
 
-__all__ = ["check_view", "gates_view", "lines_table"]
+__all__ = ["check_view", "gates_view", "lines_table", "table_of"]
 
 _LEVELS: dict[str, Level] = {"pass": "good", "fail": "bad", "unknown": "warn"}
 
@@ -94,7 +95,12 @@ def check_view(result: GateCheck) -> View:
 
 
 def lines_table(result: GateCheck) -> Table:
-    """Each gate with what was measured."""
+    """Each gate of a check with what was measured."""
+    return table_of(result.lines)
+
+
+def table_of(lines: Sequence[Line]) -> Table:
+    """Each line with what was measured."""
     columns = [
         Column(key="verdict", label="Verdict", kind="badge"),
         Column(key="name", label="Gate"),
@@ -103,7 +109,7 @@ def lines_table(result: GateCheck) -> Table:
         Column(key="interval", label="Interval"),
         Column(key="n", label="Rests on"),
     ]
-    rows = [_row(line) for line in result.lines]
+    rows = [_row(line) for line in lines]
     return Table(columns=columns, rows=rows, total=len(rows))
 
 

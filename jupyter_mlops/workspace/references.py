@@ -26,6 +26,8 @@ KINDS = (
     "cluster",
     "gpu",
     "stream",
+    "policy",
+    "decision",
     "workspace",
     "agent",
 )

@@ -89,6 +89,9 @@ class Settings(HasTraits):
     row_limit = Int(50_000, min=1, help="Rows an endpoint accepts in one request.").tag(
         env="JUPYTER_MLOPS_ROW_LIMIT"
     )
+    retrain_at_once = Int(
+        1, min=1, help="Policies that train at the same time; others wait for their turn."
+    ).tag(env="JUPYTER_MLOPS_RETRAIN_AT_ONCE")
     allow_private_urls = Bool(False, help="Let URLs given by users reach private addresses.").tag(
         env="JUPYTER_MLOPS_ALLOW_PRIVATE_URLS"
     )

@@ -45,7 +45,9 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
   streams: ['stream.'],
-  predictions: ['prediction.']
+  predictions: ['prediction.'],
+  policies: ['policy.', 'decision.'],
+  decisions: ['decision.', 'policy.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */
@@ -64,11 +66,13 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   stream: ['streams', 'name'],
   prediction: ['predictions', 'name'],
   drift: ['checks', 'name'],
+  policy: ['policies', 'name'],
+  decision: ['decisions', 'name'],
   label: ['label-status', 'task']
 };
 
 /** Kinds whose names are ids: their verbs take the whole reference. */
-const WHOLE = ['run', 'drift', 'profile'];
+const WHOLE = ['run', 'drift', 'profile', 'decision'];
 
 export function isRead(verb: string): boolean {
   return Object.hasOwn(READS, verb);
@@ -134,6 +138,8 @@ const RECORDS = [
   'stream',
   'batch-job',
   'drift',
+  'policy',
+  'decision',
   'label-task'
 ];
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import cloudpickle
 import psutil
@@ -14,6 +16,7 @@ import pytest
 
 from jupyter_mlops import models
 from jupyter_mlops.experiments import clusters, driver, environments
+from jupyter_mlops.experiments.clusters import Cluster
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.views import mimebundle
@@ -269,3 +272,64 @@ def test_trials_run_in_an_environment_of_their_own(ws):
     finally:
         for one in clusters.clusters(ws):
             clusters.stop(ws, one.name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker is started anew")
+def test_workers_are_forked_from_one_process_that_imported_what_trials_need(ws, cluster):
+    host = _host(ws, cluster.name)
+    with cluster.client() as client:
+        clusters.scale(ws, cluster.name, 2)
+        _until(lambda: len(client.ncores()) == 2)
+        found = client.run(lambda: (os.getppid(), _loaded()))
+    parents = {parent for parent, _ in found.values()}
+    assert len(parents) == 1
+    assert psutil.Process(parents.pop()).ppid() == host.pid
+    # Before the first trial, and without what drives it.
+    assert {loaded for _, loaded in found.values()} == {(True, False, False)}
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import jupyter_mlops.experiments.driver.trial", {"pandas", "polars", "sqlalchemy"}),
+        ("from jupyter_mlops.models import freeze", {"skops", "sklearn", "pandas"}),
+    ],
+)
+def test_what_travels_with_a_trial_loads_little(code, heavy):
+    told = f"import sys\n{code}\nprint(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def _loaded():
+    names = ("jupyter_mlops.experiments.driver.trial", "sqlalchemy", "optuna")
+    return tuple(name in sys.modules for name in names)
+
+
+def test_a_gateway_or_an_operator_that_fails_is_one_sentence(ws, monkeypatch):
+    ws.settings.clusters = {
+        "site": {"kind": "gateway", "address": "http://127.0.0.1:9"},
+        "pods": {"kind": "kubernetes"},
+    }
+    for name, library in (("site", "dask-gateway"), ("pods", "dask-kubernetes")):
+        with pytest.raises(Unavailable, match=rf"needs {library}; it isn't installed") as refused:
+            clusters.obtain(ws, name)
+        assert "\n" not in str(refused.value)
+    # As its client behaves once the cluster behind it has failed.
+    gateway = types.ModuleType("dask_gateway")
+    gateway.Gateway = _Gateway
+    monkeypatch.setitem(sys.modules, "dask_gateway", gateway)
+    place = ("http://127.0.0.1:9", "82b7")
+    found = Cluster("site", "gateway", "", "", "", 1, True, lambda: True, None, place)
+    with pytest.raises(Unavailable, match="no way to its cluster 82b7: it is failed"):
+        found.client()
+
+
+class _Gateway(contextlib.nullcontext):
+    def __init__(self, address, asynchronous):
+        super().__init__(self)
+
+    async def get_cluster(self, name):
+        return types.SimpleNamespace(
+            scheduler_address=None, security=None, status=types.SimpleNamespace(name="FAILED")
+        )

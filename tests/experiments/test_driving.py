@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
+from distributed import Client
 from sklearn.datasets import load_iris
 
 from jupyter_mlops import experiments, models
@@ -570,6 +572,46 @@ def test_an_interrupt_ends_it_within_two_seconds_and_keeps_what_ended(ws, schedu
     assert left.count("finished") >= 1
     # Ending the interpreter afterwards is another matter.
     assert (left.ended_at - began).total_seconds() < 2.5
+
+
+def test_a_stop_finds_trials_that_hold_the_interpreter_from_their_first_instruction(
+    ws, scheduler, experiment
+):
+    # Their workers can't even say that they began.
+    body = "loss = suggest.float('x', 0, 1)\n"
+    body += "if trial.number > 5: __import__('ctypes').PyDLL(None).sleep(60)\n"
+    process = _drive_elsewhere(ws, scheduler, body, 10)
+    _until(lambda: sum(e.kind == "run.finished" for e in ws.events(limit=99)) == 6, 40)
+    with Client(scheduler) as client:
+        workers = client.scheduler_info()["workers"]
+        _until(lambda: all(_deaf(client, one) for one in workers))
+        held = [psutil.Process(pid) for pid in client.run(_worker_of, nanny=True).values()]
+        began = datetime.now(UTC)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert b"KeyboardInterrupt" in said
+        left = find_experiment(ws, "long")
+        assert (left.ended_at - began).total_seconds() < 2.5
+        assert (left.status, left.count("running")) == ("interrupted", 0)
+        assert left.count("finished") == 6
+        _until(lambda: not any(one.is_running() for one in held))
+    # Others have taken their places.
+    place = ws.root / "meeting"
+    place.mkdir()
+    found = experiment(MEET, "both", trials=2, namespace={"place": str(place)}, timeout="30s")
+    assert found.count("finished") == 2
+
+
+def _deaf(client, worker):
+    try:
+        client.run(int, workers=[worker], callback_timeout=0.5)
+    except TimeoutError:
+        return True
+    return False
+
+
+def _worker_of(dask_worker):
+    return dask_worker.pid
 
 
 def test_two_processes_never_drive_one_experiment(ws, scheduler):

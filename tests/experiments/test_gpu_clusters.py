@@ -80,7 +80,7 @@ def test_each_worker_has_its_own_gpu_and_the_leases_end_with_the_cluster(two):
     assert {one.purpose for one in claims} == {f"cluster {found.name}"}
     with pytest.raises(Unavailable), ask(two, gpus=1, holder="bo", purpose="t", timeout=0):
         pass
-    with pytest.raises(Conflict, match="GPUs for 2 workers"):
+    with pytest.raises(Conflict, match="this machine has GPUs for 2"):
         clusters.scale(two, found.name, 3)
     clusters.stop(two, found.name)
     with ask(two, gpus=2, holder="bo", purpose="test", timeout=0):
@@ -171,3 +171,51 @@ def test_demands_that_cant_be_met_are_one_sentence(two, monkeypatch, tmp_path):
     for demand in ({"gpus": 1}, {"gpu_memory": "8GB"}):
         with pytest.raises(Unavailable, match="this machine has none"):
             clusters.obtain(two, **demand)
+
+
+def test_gpus_are_given_to_the_workers_of_a_named_profile_or_refused(two):
+    two.settings.clusters = {
+        "mine": {"kind": "local"},
+        "slurm": {"kind": "jobqueue"},
+        "cuda": {"kind": "cuda"},
+    }
+    for name, each in (("slurm", 1), ("cuda", 2), ("tcp://127.0.0.1:1", 1)):
+        with pytest.raises(Invalid, match=f"--gpus {each} doesn't go with --cluster {name}"):
+            clusters.obtain(two, name, gpus=each)
+    found = clusters.obtain(two, "mine", gpus=1, workers=2)
+    assert (found.name, found.kind, found.workers) == ("mine", "gpu", 2)
+    with found.client() as client:
+        assert sorted(client.run(_visible).values()) == ["GPU-a", "GPU-b"]
+    assert clusters.obtain(two, "mine", gpus=1).address == found.address
+    with pytest.raises(Invalid, match="it runs already, and its workers hold 1 each"):
+        clusters.obtain(two, "mine", gpus=2)
+
+
+def test_it_grows_while_it_works_once_gpus_are_free(two):
+    with ask(two, gpus=1, holder="bo", purpose="test", timeout=0) as other:
+        found = clusters.obtain(two, gpus=1)
+        assert found.workers == 1
+        with found.client() as client:
+            busy = client.submit(lambda: _work())
+            _until(lambda: any(client.processing().values()))
+            assert clusters.scale(two, found.name, 2).workers == 1
+            other.release()
+            _until(lambda: len(client.ncores()) == 2)
+            assert sorted(client.run(_visible).values()) == ["GPU-a", "GPU-b"]
+            assert clusters.held(two, found.name).workers == 2
+            busy.cancel()
+    assert [one.purpose for one in gpus(two).claims] == 2 * [f"cluster {found.name}"]
+    clusters.stop(two, found.name)
+    with ask(two, gpus=2, holder="bo", purpose="test", timeout=0):
+        pass
+
+
+def _work():
+    time.sleep(60)
+
+
+def _until(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

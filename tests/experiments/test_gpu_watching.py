@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import psutil
 import pytest
 
 from jupyter_mlops.agent.loop import _keep_house
+from jupyter_mlops.experiments.gpus import pulse
 from jupyter_mlops.experiments.gpus.leases import ask
 from jupyter_mlops.experiments.gpus.watching import watch
 from jupyter_mlops.experiments.records import GpuLeaseRecord
@@ -21,8 +26,10 @@ from jupyter_mlops.workspace import Workspace
 GB = 10**9
 HOLD = """
 import subprocess, sys, time
+from jupyter_mlops.experiments.gpus import granting
 from jupyter_mlops.experiments.gpus.leases import ask
 from jupyter_mlops.workspace import Workspace
+granting.BEAT_SECONDS = float(sys.argv[2])
 sleep = [sys.executable, "-c", "import time; time.sleep(90)"]
 with ask(Workspace.open(sys.argv[1]), memory="8GB", holder="greedy", purpose="test", timeout=9):
     child = subprocess.Popen(sleep, stdout=subprocess.DEVNULL)
@@ -52,16 +59,24 @@ def place(database: str, tell: object, tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def holder(place: Workspace) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(place.root)], stdout=subprocess.PIPE, text=True
-    )
+    # One that doesn't look at itself meanwhile: the tests do.
+    with _holder(place, 1000.0) as found:
+        yield found
+
+
+@contextmanager
+def _holder(place: Workspace, beat: float) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    command = [sys.executable, "-c", HOLD, str(place.root), str(beat)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     child = int(process.stdout.readline())
-    yield process, child
-    process.kill()
-    process.communicate()
-    if psutil.pid_exists(child):
-        psutil.Process(child).kill()
+    try:
+        yield process, child
+    finally:
+        process.kill()
+        process.communicate()
+        if psutil.pid_exists(child):
+            psutil.Process(child).kill()
 
 
 def _kinds(ws: Workspace) -> list[str]:
@@ -166,6 +181,45 @@ def test_a_whole_gpu_that_works_isnt_idle(place: Workspace, tell: Callable[..., 
         watch(place)
         with place.read() as session:
             assert session.query(GpuLeaseRecord).one().idle_since is not None
+
+
+def test_where_no_agent_runs_a_holder_is_watched_by_itself_and_by_no_other(
+    place: Workspace, tell: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_MLOPS_GPU_GRACE", "0.5")
+    with (
+        ask(place, memory="8GB", holder="ana", purpose="test", timeout=0) as other,
+        _holder(place, 0.2) as (process, child),
+    ):
+        pulse.drop(other.id)  # it hangs, and looks at nothing
+        tell({process.pid: 1 * GB, child: 30 * GB, os.getpid(): 30 * GB})
+        assert process.stdout is not None
+        assert process.stdout.readline() == "my child has ended\n"
+        tell({process.pid: 1 * GB, os.getpid(): 30 * GB})
+        _until(lambda: _kinds(place) == ["gpu.warned", "gpu.stopped"])
+        assert process.poll() is None
+        with place.read() as session:
+            row = session.get_one(GpuLeaseRecord, other.id)
+            assert (row.status, row.warned_at) == ("held", None)
+
+
+def test_of_two_that_look_at_once_one_stops(
+    place: Workspace, tell: Callable[..., None], holder: tuple[subprocess.Popen[str], int]
+) -> None:
+    process, child = holder
+    tell({process.pid: 1 * GB, child: 30 * GB})
+    assert watch(place) == 0
+    _later(place, "warned_at", 31)
+    with ThreadPoolExecutor(2) as both:
+        assert sum(both.map(watch, [place, place])) == 1
+    assert _kinds(place).count("gpu.stopped") == 1
+
+
+def _until(true: Callable[[], object], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_without_leases_nothing_is_looked_at(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -50,17 +52,51 @@ class Cluster:
     gateway: tuple[str, str] | None = None
 
     def client(self) -> Client:
-        """A client of its own, which its user closes."""
-        if self.gateway is not None:
-            from dask_gateway import Gateway
+        """A client of its own, which its user closes.
 
-            place, name = self.gateway
-            return Gateway(place).connect(name).get_client(set_as_default=False)
+        Raises
+        ------
+        Unavailable
+            Its scheduler, or the gateway that it is behind, doesn't answer.
+        """
+        if self.gateway is not None:
+            return _behind(*self.gateway)
         return connect(self.address, self.security)
 
     def alive(self) -> bool:
         """Whether it is still there, as far as can be told without asking it."""
         return self.lives()
+
+
+def _behind(gateway: str, name: str) -> Client:
+    """Connect to a cluster behind a Dask gateway."""
+    from dask_gateway import Gateway
+    from distributed import Client
+
+    async def ask() -> Any:
+        async with Gateway(gateway, asynchronous=True) as way:
+            return await way.get_cluster(name)
+
+    try:
+        # By hand, and in a thread whose loop is its own: a client that dask-gateway makes keeps
+        # its gateway open, and that complains when it is forgotten.
+        with ThreadPoolExecutor(1) as aside:
+            told = aside.submit(asyncio.run, ask()).result()
+        if told.scheduler_address is None:
+            raise ConnectionError(f"it is {told.status.name.lower()}")
+        return Client(
+            told.scheduler_address, security=told.security, timeout=WAIT, set_as_default=False
+        )
+    # What the gateway says, what its server says, and what the network does have no class in
+    # common.
+    except Exception as error:
+        raise Unavailable(
+            f"the gateway at {gateway} gives no way to its cluster {name}",
+            (str(error).strip() or type(error).__name__).splitlines()[0][:200],
+            "`%mlops cluster stop` the one here, then start another; the gateway's log says why "
+            "it failed",
+            code="E-CLUSTER-003",
+        ) from None
 
 
 def connect(address: str, security: Any = None) -> Client:

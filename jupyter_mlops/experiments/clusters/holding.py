@@ -12,6 +12,8 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from jupyter_mlops.experiments.clusters.ending import end, here, sweep
+from jupyter_mlops.experiments.clusters.leasing import GROWS
+from jupyter_mlops.experiments.clusters.planning import gpu_workers
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Result, Workspace, closest
@@ -188,10 +190,12 @@ def _wait_for(ws: Workspace, name: str, timeout: float) -> None:
 def scale(ws: Workspace, name: str, workers: int) -> Held:
     """Give a running cluster another number of workers; its process hears of it in a moment.
 
+    One whose workers hold GPUs gets them as those become free, while it works.
+
     Raises
     ------
     Conflict
-        It isn't running.
+        It isn't running, or can't have so many.
     """
     if workers < 1:
         raise Invalid(
@@ -205,16 +209,35 @@ def scale(ws: Workspace, name: str, workers: int) -> Held:
         if row.status != "running":
             raise Conflict(f"cluster {name!r} isn't running", f"it is {row.status}",
                            code="E-CLUSTER-011")  # fmt: skip
-        if workers > int(row.plan.get("leases") or workers):
-            raise Conflict(
-                f"cluster {name!r} holds GPUs for {row.plan['leases']} workers",
-                fix="stop it, and start one with more; GPUs that are free then are its",
-                code="E-CLUSTER-015",
-            )
-        row.plan = {**row.plan, "workers": workers}
+        held = int(row.plan.get("leases") or 0)
+        if held and workers > held:
+            _check_growth(row, held, workers)
+        # A worker more needs a GPU more, and is there once its process has got that.
+        now = min(workers, held) if held else workers
+        row.plan = {**row.plan, "workers": now, "wanted": workers}
         tx.emit("cluster.told", f"cluster:{name}", payload={"to": "scale", "workers": workers})
         tx.session.flush()
         return Held.of(row)
+
+
+def _check_growth(row: ClusterRecord, held: int, workers: int) -> None:
+    """Refuse more workers than a cluster that holds GPUs can ever have."""
+    if row.kind != GROWS:
+        raise Conflict(
+            f"cluster {row.name!r} holds GPUs for {held} workers",
+            "Dask-CUDA is told its GPUs when it starts",
+            "stop it, and start one with more; GPUs that are free then are its",
+            code="E-CLUSTER-015",
+        )
+    memory = row.plan.get("gpu_memory")
+    most = gpu_workers(0 if memory else int(row.plan.get("gpus") or 1), memory)
+    if here(row.process) and workers > most:
+        raise Conflict(
+            f"cluster {row.name!r} can't have {workers} workers",
+            f"this machine has GPUs for {most}",
+            f"ask for {most} at most",
+            code="E-CLUSTER-016",
+        )
 
 
 def _unknown(ws: Workspace, name: str) -> NotFound:

@@ -11,14 +11,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_mlops.experiments.clusters.ending import sweep
-from jupyter_mlops.experiments.clusters.leasing import YIELD, give, others_wait, take, whole
+from jupyter_mlops.experiments.clusters.leasing import (
+    GROWS,
+    YIELD,
+    further,
+    give,
+    others_wait,
+    take,
+    whole,
+)
 from jupyter_mlops.experiments.clusters.making import credentials, make
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import process_name
@@ -33,6 +40,8 @@ __all__ = ["main"]
 _LOOK: Final = 0.5
 #: Seconds between two notes that it works.
 _NOTE: Final = 30.0
+#: Seconds between two looks for further GPUs.
+_GROW: Final = 2.0
 #: Seconds until its record is there.
 _START: Final = 20.0
 
@@ -56,6 +65,7 @@ def main(root: str, name: str) -> int:
     try:
         leases = take(ws, name, plan, stopping)
         if leases:
+            plan["wanted"] = plan.get("workers") or len(leases)
             plan["workers"] = len(leases)
         cluster = make(plan, folder, leases)
     except Exception as error:
@@ -69,7 +79,7 @@ def main(root: str, name: str) -> int:
         return 1
     try:
         with contextlib.closing(cluster):
-            _tell(ws, name, cluster, folder, len(leases))
+            _tell(ws, name, cluster, folder, plan, len(leases))
             why = _hold(ws, name, cluster, plan, stopping, leases)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -99,7 +109,9 @@ def _ours(row: ClusterRecord) -> bool:
     return row.process.rsplit(":", 1)[0] == process_name().rsplit(":", 1)[0]
 
 
-def _tell(ws: Workspace, name: str, cluster: Any, folder: Path, leases: int) -> None:
+def _tell(
+    ws: Workspace, name: str, cluster: Any, folder: Path, plan: dict[str, Any], leases: int
+) -> None:
     workers = getattr(cluster, "workers", {})
     secure = credentials(cluster, folder)
     with ws.write() as tx:
@@ -110,7 +122,9 @@ def _tell(ws: Workspace, name: str, cluster: Any, folder: Path, leases: int) -> 
         row.dashboard = _dashboard(cluster)
         row.plan = {**row.plan, "workers": len(workers) or row.plan.get("workers") or 1}
         if leases:
-            row.plan = {**row.plan, "workers": leases, "leases": leases}
+            row.plan = {
+                **row.plan, "workers": leases, "leases": leases, "wanted": plan["wanted"]
+            }  # fmt: skip
         if secure:
             row.plan = {**row.plan, "security": secure}
         if row.kind == "gateway":
@@ -135,13 +149,14 @@ def _hold(
     cluster: Any,
     plan: dict[str, Any],
     stopping: threading.Event,
-    leases: Sequence[Lease] = (),
+    leases: list[Lease],
 ) -> str:
-    """Wait for a reason to end, and return it."""
+    """Wait for a reason to end, and return it; GPUs that it takes meanwhile join the leases."""
     limit = float(plan.get("idle_timeout") or ws.settings.cluster_idle)
     busy = noted = time.monotonic()
     workers = int(plan.get("workers") or len(getattr(cluster, "workers", ())) or 1)
     use = Use(cluster)
+    grow = 0.0
     alive = _processes(cluster)
     while not stopping.wait(_LOOK):
         if not ws.home.is_dir():
@@ -159,10 +174,20 @@ def _hold(
                 if not _ours(row):
                     return "another process took its name"
                 wanted = int(row.plan.get("workers") or workers)
+                lacking = int(row.plan.get("wanted") or wanted) - len(leases)
             if not whole(ws, leases):
                 return "its lease of a GPU was ended"
             if leases and now - busy > YIELD and others_wait(ws):
                 return "others waited for its GPUs, and nobody used them"
+            if plan["kind"] == GROWS and lacking > 0 and now - busy < YIELD and now >= grow:
+                grow = now + _GROW
+                more = further(ws, name, plan, lacking)
+                leases += more
+                for one in more:
+                    cluster.lend(one.environment())
+                if more:
+                    wanted = len(leases)
+                    _note_growth(ws, name, wanted)
             if wanted != workers:
                 cluster.scale(wanted)
                 workers = wanted
@@ -179,6 +204,13 @@ def _hold(
             # The store is away for a moment; what runs goes on meanwhile.
             print(error, file=sys.stderr, flush=True)
     return ""
+
+
+def _note_growth(ws: Workspace, name: str, workers: int) -> None:
+    with ws.write() as tx:
+        row = tx.session.get_one(ClusterRecord, name, with_for_update=True)
+        row.plan = {**row.plan, "workers": workers, "leases": workers}
+        tx.emit("cluster.grown", f"cluster:{name}", payload={"workers": workers})
 
 
 class Use:

@@ -17,7 +17,8 @@ class LeasedCluster(LocalCluster):  # type: ignore[misc]  # Dask has no types
     Parameters
     ----------
     shares : sequence of dict
-        Environment variables of a worker each; there are never more workers than that.
+        Environment variables of a worker each; there are never more workers than that, and those
+        that come later are told by `lend`.
     **options
         Those of `LocalCluster`.
     """
@@ -27,6 +28,10 @@ class LeasedCluster(LocalCluster):  # type: ignore[misc]  # Dask has no types
         super().__init__(n_workers=0, **options)
         self.scale(len(self._shares))
         self.sync(self._correct_state)
+
+    def lend(self, share: dict[str, str]) -> None:
+        """Have a share for one worker more, which `scale` then starts."""
+        self._shares.append(share)
 
     def new_worker_spec(self) -> dict[int, dict[str, Any]]:
         """A worker on the first share that no other has; Dask asks for it when it scales up."""

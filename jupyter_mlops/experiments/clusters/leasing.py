@@ -5,8 +5,10 @@ what its workers use counts for it. So leases are by cluster and not by trial. A
 begun to use CUDA can't change its GPU, and a worker runs many trials; a trial has the GPU of its
 worker to itself, since a worker runs one trial at a time.
 
-The first lease is waited for. Further ones are taken as far as they are free at that moment: two
-clusters that each hold a half and wait for the other half can't come about.
+The first lease is waited for. Further ones are taken as far as they are free, at the start and
+later while the cluster works: two clusters that each hold a half and wait for the other half can't
+come about, and who waits goes first. A cluster of Dask-CUDA keeps those that it began with, since
+that is told its GPUs when it is made.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ from jupyter_mlops.workspace import Unavailable, Workspace
 if TYPE_CHECKING:
     from jupyter_mlops.experiments.gpus.leases import Lease
 
-__all__ = ["YIELD", "give", "others_wait", "take", "whole"]
+__all__ = ["GROWS", "YIELD", "further", "give", "others_wait", "take", "whole"]
 
 KINDS: Final = ("cuda", "gpu")
+#: The kind that takes further GPUs while it runs.
+GROWS: Final = "gpu"
 #: Seconds without work after which a cluster ends when others wait for GPUs.
 YIELD: Final = 5.0
 
@@ -60,13 +64,7 @@ def take(ws: Workspace, name: str, plan: dict[str, Any], stop: threading.Event) 
     from jupyter_mlops.experiments.gpus import count
     from jupyter_mlops.experiments.gpus.leases import acquire
 
-    memory = plan.get("gpu_memory")
-    asked: dict[str, Any] = {
-        "memory": memory,
-        "gpus": 0 if memory else int(plan.get("gpus") or 1),
-        "holder": ws.user,
-        "purpose": f"cluster {name}",
-    }
+    asked = _asked(ws, name, plan)
     _say(ws, name, waits=True)
     leases = [acquire(ws, **asked, timeout=ws.settings.gpu_wait, stop=stop)]
     _say(ws, name, waits=False)
@@ -78,6 +76,29 @@ def take(ws: Workspace, name: str, plan: dict[str, Any], stop: threading.Event) 
         give(leases)
         raise
     return leases
+
+
+def further(ws: Workspace, name: str, plan: dict[str, Any], most: int) -> list[Lease]:
+    """Up to so many leases more, for a worker each, as far as they are free and nobody waits."""
+    from jupyter_mlops.experiments.gpus.leases import acquire, room
+
+    asked = _asked(ws, name, plan)
+    found: list[Lease] = []
+    # Somebody else may have been faster.
+    with suppress(Unavailable):
+        while len(found) < most and room(ws, gpus=asked["gpus"], memory=asked["memory"]):
+            found.append(acquire(ws, **asked, timeout=0))
+    return found
+
+
+def _asked(ws: Workspace, name: str, plan: dict[str, Any]) -> dict[str, Any]:
+    memory = plan.get("gpu_memory")
+    return {
+        "memory": memory,
+        "gpus": 0 if memory else int(plan.get("gpus") or 1),
+        "holder": ws.user,
+        "purpose": f"cluster {name}",
+    }
 
 
 def give(leases: Sequence[Lease]) -> None:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from jupyter_mlops.experiments.clusters.forking import METHOD, environment, fits
 from jupyter_mlops.experiments.clusters.planning import cores
 from jupyter_mlops.workspace import Invalid, Unavailable, closest
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from jupyter_mlops.experiments.gpus.leases import Lease
 
 __all__ = ["credentials", "make"]
-
-#: Libraries that would each take all cores for every worker.
-_THREADS: Final = ("OMP", "MKL", "OPENBLAS", "BLIS", "NUMEXPR")
 
 
 def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> Any:
@@ -45,17 +43,10 @@ def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> An
     kind, workers = plan["kind"], plan.get("workers")
     options: dict[str, Any] = dict(plan.get("options", {}))
     dashboard = "127.0.0.1:0" if find_spec("bokeh") is not None else None
-    threads = str(max(1, cores() // (workers or 1)))
-    environ = {f"{one}_NUM_THREADS": threads for one in _THREADS}
-    environ |= {
-        "POLARS_MAX_THREADS": threads,
-        # At Dask's own 64 kB each temporary array is fetched from the kernel anew, page by page,
-        # which makes numerical code half as slow again.
-        "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
-        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    }
+    environ = environment(workers, cores())
     dask.config.set(
         {
+            "distributed.worker.multiprocessing-method": METHOD if fits(kind) else "spawn",
             "distributed.nanny.pre-spawn-environ": environ,
             "distributed.worker.preload": ["jupyter_mlops.experiments.clusters.tether"],
             # Whatever else waited on a worker that died is begun again by the driver, which

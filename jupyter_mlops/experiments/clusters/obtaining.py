@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -23,6 +24,8 @@ from jupyter_mlops.experiments.clusters.planning import (
     gpus_here,
     has_dask_cuda,
     profile,
+    refuse_gpus,
+    with_gpus,
 )
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live, process_name
@@ -93,6 +96,8 @@ def obtain(
             code="E-CLUSTER-032",
         )
     if cluster.startswith(_ADDRESSES):
+        if gpus:
+            raise refuse_gpus(gpus, cluster, "its workers have what they were started with")
         return _at(cluster)
     settle(ws)
     if interpreter is None and os.environ.get(SERVED):
@@ -112,8 +117,9 @@ def obtain(
         name = check_name(cluster, "cluster")
         running = _running(ws, name)
         if running is not None:
+            _check_running(ws, name, gpus)
             return running
-        plan |= profile(ws, name)
+        plan |= with_gpus(name, profile(ws, name), gpus)
     found = start(
         ws, name, plan, interpreter=interpreter, environment=environment, announce=announce
     )
@@ -121,6 +127,19 @@ def obtain(
         with found.client() as client:
             check_versions(client, found.address)
     return found
+
+
+def _check_running(ws: Workspace, name: str, gpus: int | None) -> None:
+    """Refuse GPUs that a cluster which runs already hasn't given to its workers."""
+    if not gpus:
+        return
+    with ws.read() as session:
+        plan = session.get_one(ClusterRecord, name).plan
+    held = int(plan.get("gpus") or 1) if plan.get("leases") else 0
+    if held != gpus:
+        raise refuse_gpus(
+            gpus, name, f"it runs already, and its workers hold {held or 'none'} each"
+        )
 
 
 def _gpus(
@@ -168,7 +187,7 @@ def start(
                 row.address = row.dashboard = ""
                 # It waits for this row. So the row never names another process than the
                 # cluster's own, which whoever stops it may kill.
-                child = _launch(ws, name, python, row.plan["mark"])
+                child = _launch(ws, name, python, row.plan)
                 row.process = process_name(child.pid)
                 tx.session.add(row)
                 tx.emit("cluster.started", f"cluster:{name}", payload={"kind": plan["kind"]})
@@ -179,22 +198,27 @@ def start(
         raise
     if child is not None and announce is not None:
         announce(f"Starting {plan['workers'] or 'the'} workers; this takes a few seconds.")
+    if child is not None:
+        # Whoever waits needs it next; its process loads it at the same time.
+        import_module("distributed")
     return _wait(ws, name, child, announce)
 
 
-def _launch(ws: Workspace, name: str, python: str, mark: str) -> subprocess.Popen[bytes]:
+def _launch(ws: Workspace, name: str, python: str, plan: dict[str, Any]) -> subprocess.Popen[bytes]:
     log = log_of(ws, name)
+    module = "jupyter_mlops.experiments.clusters.host"
+    told = [str(ws.root), name, plan["kind"], str(plan.get("workers") or 1)]
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with log.open("wb") as handle:
             log.chmod(0o600)
             return subprocess.Popen(
-                [python, "-m", "jupyter_mlops.experiments.clusters.host", str(ws.root), name],
+                [python, "-m", module, *told],
                 stdin=subprocess.DEVNULL,
                 stdout=handle,
                 stderr=handle,
                 cwd=ws.root,
-                env=marked(os.environ, mark),
+                env=marked(os.environ, plan["mark"]),
                 # It outlives this process, and an interrupt is meant for the cell.
                 start_new_session=True,
             )

@@ -10,7 +10,16 @@ from typing import Any, Final
 
 from jupyter_mlops.workspace import Invalid, NotFound, Unavailable, Workspace, closest
 
-__all__ = ["check_gpus", "cores", "gpu_workers", "gpus_here", "has_dask_cuda", "profile"]
+__all__ = [
+    "check_gpus",
+    "cores",
+    "gpu_workers",
+    "gpus_here",
+    "has_dask_cuda",
+    "profile",
+    "refuse_gpus",
+    "with_gpus",
+]
 
 _KINDS: Final = ("local", "cuda", "jobqueue", "gateway", "kubernetes")
 
@@ -51,6 +60,43 @@ def profile(ws: Workspace, name: str) -> dict[str, Any]:
             code="E-CLUSTER-028",
         )
     return {key: value for key, value in found.items() if value is not None}
+
+
+def with_gpus(name: str, plan: dict[str, Any], gpus: int | None) -> dict[str, Any]:
+    """A profile's plan whose workers each hold that many of this machine's GPUs.
+
+    Raises
+    ------
+    Invalid
+        A profile of that kind has its own way to say what its workers have.
+    Unavailable
+        This machine has none.
+    """
+    if not gpus:
+        return plan
+    check_gpus(gpus, None)
+    if plan["kind"] == "local":
+        # Dask's own cluster of processes, each of which is told which GPUs are its.
+        return {**plan, "kind": "gpu", "gpus": gpus}
+    if plan["kind"] == "cuda" and gpus == int(plan.get("gpus") or 1):
+        return plan
+    raise refuse_gpus(
+        gpus,
+        name,
+        "each worker of a profile of the kind 'cuda' has one"
+        if plan["kind"] == "cuda"
+        else f"what workers of the kind {plan['kind']!r} have is said by the profile's options",
+    )
+
+
+def refuse_gpus(gpus: int, cluster: str, why: str) -> Invalid:
+    """That many GPUs can't be had of a cluster that was named."""
+    return Invalid(
+        f"--gpus {gpus} doesn't go with --cluster {cluster}",
+        why,
+        "leave one of them out",
+        code="E-CLUSTER-033",
+    )
 
 
 def gpus_here() -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_mlops.experiments.driver.blame import Blame
 from jupyter_mlops.experiments.driver.journal import Started
-from jupyter_mlops.experiments.driver.signals import Command, command
+from jupyter_mlops.experiments.driver.signals import Command, command, topic
 from jupyter_mlops.experiments.driver.trial import Given, Outcome, run_on_worker
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Flight:
         self._outcomes: dict[str, Outcome] = {}
         self._blame = Blame()
         self._submissions = 0
+        self._answered: set[str] = set()
 
     def submit(self, one: Started, threshold: float | None) -> None:
         """Hand a trial to the cluster; its model is wanted when its loss is below `threshold`."""
@@ -99,6 +100,8 @@ class Flight:
             elif news["kind"] == "started":
                 self.where[news["trial"]] = news["worker"]
                 self._blame.began(news["trial"], news["worker"])
+            elif news["kind"] == "here":
+                self._answered.add(news["worker"])
             elif news["kind"] == "ended":
                 # From a worker of our own, as its result would be.
                 self._outcomes[news["trial"]] = pickle.loads(news["outcome"])  # noqa: S301
@@ -111,9 +114,11 @@ class Flight:
             while True:
                 yield self._messages.get_nowait()
 
-    def command(self, trials: Collection[str], wanted: Command) -> None:
-        """Tell running trials what is wanted of them."""
-        workers = sorted({self.where[one] for one in trials if one in self.where})
+    def command(
+        self, trials: Collection[str], wanted: Command, asked: Collection[str] = ()
+    ) -> None:
+        """Tell running trials what is wanted of them; workers that are `asked` answer it."""
+        workers = sorted({self.where[one] for one in trials if one in self.where} | set(asked))
         if not workers:
             return
         # Heard by the others, a worker that hangs or is gone answers late or never.
@@ -122,6 +127,7 @@ class Flight:
                 command,
                 list(trials),
                 wanted,
+                topic(self._given.experiment) if asked else None,
                 workers=workers,
                 wait=False,
                 on_error="ignore",
@@ -191,18 +197,23 @@ class Flight:
             Those that finished meanwhile as they are, all others with `status`.
         """
         waiting = [self._futures[one] for one in self.running if one not in self.where]
+        asked: set[str] = set()
         # Whatever Dask raises here, the cluster is on its way out, and the trials with it.
         with contextlib.suppress(Exception):
+            asked = self._placed(waiting)
             self.client.cancel(waiting, force=True)
         ended: list[Ended] = []
         told: set[str] = set()
+        self._answered.clear()
+        unasked = asked
         until = time.monotonic() + _GRACE
         while True:
             # A trial that was cancelled may have begun just before.
             untold = self.where.keys() & self.running.keys() - told
             with contextlib.suppress(Exception):
-                self.command(untold, "stop")
+                self.command(untold, "stop", unasked)
             told |= untold
+            unasked = set()
             done = {news for kind, news in self.news(0.1) if kind == "done"}
             fine = [
                 one for one in done & self.running.keys() if self._futures[one].status == "finished"
@@ -210,7 +221,9 @@ class Flight:
             for trial, outcome in self._gathered(fine).items():
                 ended.append((self.running[trial], outcome))
                 self._forget(trial)
-            deaf = {self.where[one] for one in self.running if self._busy(one)}
+            # Who answers has either sent before that its trial began, or won't begin it.
+            deaf = asked - self._answered
+            deaf |= {self.where[one] for one in self.running if self._busy(one)}
             if not deaf or time.monotonic() > until:
                 break
         with contextlib.suppress(Exception):
@@ -221,6 +234,16 @@ class Flight:
             if outcome.status == "stopped":
                 outcome.status = status
         return ended
+
+    def _placed(self, futures: Collection[Future]) -> set[str]:
+        """Workers that have tasks which weren't heard to begin.
+
+        One of them may have begun: a trial that keeps Python's lock from its first instruction on
+        lets its worker say nothing at all.
+        """
+        keys = {one.key for one in futures}
+        found = self.client.processing()
+        return {worker for worker, held in found.items() if keys & set(held)}
 
     def _busy(self, trial: str) -> bool:
         """Whether a worker still runs a trial, as far as is known."""

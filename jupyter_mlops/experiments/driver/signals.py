@@ -126,16 +126,24 @@ class control:
             _running.pop(self._control.trial, None)
 
 
-async def command(trials: Collection[str], wanted: Command) -> None:
+async def command(
+    trials: Collection[str],
+    wanted: Command,
+    place: str | None = None,
+    dask_worker: Any = None,
+) -> None:
     """Tell those of the trials that run in this process what is wanted of them.
 
-    A coroutine, since Dask lets only those be sent without waiting for their end.
+    A coroutine, since Dask lets only those be sent without waiting for their end. Where a `place`
+    is given, the worker says there that it has heard.
     """
     with _lock:
         for found in [_running[one] for one in trials if one in _running]:
             found.wanted = wanted
             if wanted == "stop":
                 found.interrupt()
+    if place is not None:
+        dask_worker.log_event(place, {"kind": "here", "worker": dask_worker.address})
 
 
 def topic(experiment: str) -> str:

@@ -163,14 +163,18 @@ def run(given: Given, tell: Callable[[dict[str, Any]], None] | None = None) -> O
     output = Output()
     outcome = Outcome(given.id, "finished")
     suggest = None
-    with control(given.id, tell or _unheard) as running, measured(outcome), _imports(given.folder):
+    with control(given.id, tell or _unheard) as running, _imports(given.folder):
         try:
             with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-                suggest = _suggest(given)
-                names = _namespace(given, suggest, running, outcome)
-                _seed(given.seed)
-                exec(_compiled(given.code, given.name), names)  # noqa: S102  a trial is this
-                _take(given, names, outcome)
+                with measured(outcome):
+                    suggest = _suggest(given)
+                    names = _namespace(given, suggest, running, outcome)
+                    _seed(given.seed)
+                    exec(_compiled(given.code, given.name), names)  # noqa: S102  a trial is this
+                    model = _take(given, names, outcome)
+                # What it takes to keep a model is none of the trial's work.
+                if model is not None:
+                    _keep(given, names, model, outcome)
         except Pruned:
             outcome.status = "pruned"
             if running.curve:
@@ -269,9 +273,9 @@ def _notebook(outcome: Outcome) -> Any:
     return notebook
 
 
-def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> None:
-    """Read what the body left: metrics, the model, its scores."""
-    from jupyter_mlops.experiments.outcome import numbers_of
+def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> Any:
+    """Read what the body left: metrics, scores, and the model where it is to be kept."""
+    from jupyter_mlops.experiments.metrics import numbers_of
 
     outcome.metrics, outcome.notes = {}, []
     found = names.get("metrics")
@@ -289,8 +293,8 @@ def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> None:
     if given.keep_below is None or loss >= given.keep_below:
         # Rows are kept beside the model alone: they are large, and compare what was kept.
         outcome.rows, outcome.validation = None, {}
-    elif model is not None:
-        _keep(given, names, model, outcome)
+        return None
+    return model
 
 
 def _number(metric: str, value: Any, outcome: Outcome, first: bool) -> float:

@@ -20,13 +20,14 @@ from jupyter_mlops.experiments.gpus.devices import devices
 from jupyter_mlops.experiments.gpus.granting import BEAT_SECONDS, OPEN, end, look, serve
 from jupyter_mlops.experiments.gpus.occupants import Occupants, little
 from jupyter_mlops.experiments.gpus.refusals import too_late, too_much
+from jupyter_mlops.experiments.gpus.turns import place
 from jupyter_mlops.experiments.gpus.variables import variables
 from jupyter_mlops.experiments.records import GpuLeaseRecord, GpuQuotaRecord
 from jupyter_mlops.experiments.trials import may_live, process_name
 from jupyter_mlops.workspace import Invalid, Unavailable, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
 
-__all__ = ["Lease", "acquire", "ask", "expire", "free", "in_use", "set_quota"]
+__all__ = ["Lease", "acquire", "ask", "expire", "free", "in_use", "room", "set_quota"]
 
 FIRST_PAUSE, NEXT_PAUSE, LONGEST_PAUSE = 0.05, 0.1, 2.0
 #: Seconds between two looks whether somebody died with a GPU.
@@ -212,6 +213,22 @@ def free(ws: Workspace) -> int:
         one.uuid not in taken and sum(strangers.get(one.uuid, {}).values()) <= little(one)
         for one in found
     )
+
+
+def room(ws: Workspace, *, gpus: int = 0, memory: int | str | None = None) -> bool:
+    """Whether so much could be had at once: it is free, and nobody waits. Writes nothing."""
+    found = devices()
+    wanted = GpuLeaseRecord(gpus=gpus, memory=bytes_of(memory), process=process_name())
+    with ws.read() as session:
+        query = select(GpuLeaseRecord).where(
+            GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == socket.gethostname()
+        )
+        rows = [row for row in session.scalars(query) if may_live(row.process)]
+        if any(row.status == "waiting" for row in rows):
+            return False
+        strangers = Occupants(found).strangers(rows, wanted)
+        strange = {uuid: sum(ones.values()) for uuid, ones in strangers.items()}
+        return place(wanted, rows, found, strange) is not None
 
 
 def in_use(ws: Workspace) -> bool:

@@ -1,7 +1,8 @@
 """The heartbeat of a process that holds GPUs or waits for some: one thread, however many leases.
 
-A lease that nobody keeps fresh counts as dead on other machines. The thread ends with the last
-lease, and goes on when the store is away for a while.
+A lease that nobody keeps fresh counts as dead on other machines. What this process uses of the
+GPUs that it holds is watched here too, whether an agent runs or not. The thread ends with the
+last lease, and goes on when the store is away for a while.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sqlalchemy import select
@@ -62,6 +63,8 @@ def _run() -> None:
         try:
             for lease in _beat(kept):
                 drop(lease)
+                del kept[lease]
+            _watch(kept)
             failed = ""
         except Exception as error:
             # A store that is away comes back, and a GPU that is lost is told of once.
@@ -73,8 +76,7 @@ def _run() -> None:
 def _beat(kept: dict[str, Workspace]) -> list[str]:
     """Refresh what has become old; return those leases that have ended."""
     over: list[str] = []
-    for ws in {id(one.store): one for one in kept.values()}.values():
-        mine = [lease for lease, one in kept.items() if one.store is ws.store]
+    for ws, mine in _by_store(kept):
         with ws.read() as session:
             query = select(GpuLeaseRecord.id, GpuLeaseRecord.beat_at).where(
                 GpuLeaseRecord.id.in_(mine), GpuLeaseRecord.status.in_(granting.OPEN)
@@ -87,6 +89,19 @@ def _beat(kept: dict[str, Workspace]) -> list[str]:
             with ws.write() as tx:
                 granting.look(tx, devices())
     return over
+
+
+def _watch(kept: dict[str, Workspace]) -> None:
+    """Look at what the holders of these leases use."""
+    from jupyter_mlops.experiments.gpus.watching import watch
+
+    for ws, mine in _by_store(kept):
+        watch(ws, only=mine)
+
+
+def _by_store(kept: dict[str, Workspace]) -> Iterator[tuple[Workspace, list[str]]]:
+    for ws in {id(one.store): one for one in kept.values()}.values():
+        yield ws, [lease for lease, one in kept.items() if one.store is ws.store]
 
 
 def _after_fork() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -47,8 +47,11 @@ class _Excess:
         )
 
 
-def watch(ws: Workspace) -> int:
+def watch(ws: Workspace, only: Collection[str] | None = None) -> int:
     """Look once at what this machine's holders use of the GPUs.
+
+    The agent looks at all of them, and each process that holds leases at its own, so that somebody
+    does where no agent runs.
 
     What children of a holder use counts for it. A holder that uses more than its leases by 10 %
     and half a gigabyte a process is told by the event ``gpu.warned``, once. When it still does
@@ -56,6 +59,12 @@ def watch(ws: Workspace) -> int:
     the holder, whose leases end with it, or a child such as a cluster's worker, whose lease goes
     on for what replaces it. A lease whose holder uses no GPU for the setting `gpu_idle` is taken
     back.
+
+    Parameters
+    ----------
+    ws : Workspace
+    only : collection of str, optional
+        Ids of leases; just the holders of these are looked at.
 
     Returns
     -------
@@ -69,6 +78,9 @@ def watch(ws: Workspace) -> int:
         )
         rows = [row for row in session.scalars(query).all() if may_live(row.process)]
         session.expunge_all()
+    if only is not None:
+        mine = {row.process for row in rows if row.id in only}
+        rows = [row for row in rows if row.process in mine]
     if not rows:
         return 0
     found = devices()
@@ -94,7 +106,8 @@ def watch(ws: Workspace) -> int:
         return 0
     now = utcnow()
     with ws.write() as tx:
-        known = [tx.session.get(GpuLeaseRecord, row.id) for row in rows]
+        # Two may look at once: one of them warns, and one stops.
+        known = [tx.session.get(GpuLeaseRecord, row.id, with_for_update=True) for row in rows]
         held = [row for row in known if row is not None and row.status == "held"]
         reclaimed = [row for row in held if _idles(row, row.id in idle, now, ws)]
         for row in reclaimed:
@@ -161,7 +174,10 @@ def _judge(
             },
         )
         return False
-    return (now - row.warned_at).total_seconds() >= ws.settings.gpu_grace
+    if (now - row.warned_at).total_seconds() < ws.settings.gpu_grace:
+        return False
+    row.warned_at = now
+    return True
 
 
 def _stop(ws: Workspace, excess: _Excess, now: datetime) -> int:

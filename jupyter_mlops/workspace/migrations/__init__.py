@@ -32,6 +32,7 @@ ROOMS = (
     "models",
     "serving",
     "monitoring",
+    "retraining",
     "agent",
 )
 

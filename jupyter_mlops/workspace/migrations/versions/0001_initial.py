@@ -129,6 +129,33 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_dataset_name"), ["name"], unique=False)
 
     op.create_table(
+        "decision",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("policy", sa.String(length=128), nullable=False),
+        sa.Column("model", sa.String(length=255), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("terms", sa.JSON(), nullable=False),
+        sa.Column("dry", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("champion", sa.String(length=255), nullable=True),
+        sa.Column("challenger", sa.String(length=255), nullable=True),
+        sa.Column("found", sa.JSON(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("process", sa.String(length=255), nullable=True),
+        sa.Column("cpu_seconds", sa.Float(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("decision", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_decision_at"), ["at"], unique=False)
+        batch_op.create_index("ix_decision_policy", ["policy", "at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_decision_state"), ["state"], unique=False)
+
+    op.create_table(
         "drift_check",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("endpoint", sa.String(length=128), nullable=False),
@@ -356,6 +383,21 @@ def upgrade() -> None:
         sa.Column("waived_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("model", "kind"),
     )
+    op.create_table(
+        "policy",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("model", sa.String(length=255), nullable=False),
+        sa.Column("terms", sa.JSON(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    with op.batch_alter_table("policy", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_policy_due_at"), ["due_at"], unique=False)
+
     op.create_table(
         "profile",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -686,6 +728,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_profile_content")
 
     op.drop_table("profile")
+    with op.batch_alter_table("policy", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_policy_due_at"))
+
+    op.drop_table("policy")
     op.drop_table("model_waiver")
     with op.batch_alter_table("model_version", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_model_version_run_id"))
@@ -716,6 +762,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_drift_check_at"))
 
     op.drop_table("drift_check")
+    with op.batch_alter_table("decision", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_decision_state"))
+        batch_op.drop_index("ix_decision_policy")
+        batch_op.drop_index(batch_op.f("ix_decision_at"))
+
+    op.drop_table("decision")
     with op.batch_alter_table("dataset", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_dataset_name"))
         batch_op.drop_index(batch_op.f("ix_dataset_digest"))

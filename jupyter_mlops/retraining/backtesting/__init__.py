@@ -1,0 +1,1 @@
+"""Back-tests: policies played through the past before they are trusted."""

@@ -1,0 +1,109 @@
+"""How a back-test looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_mlops.retraining.backtesting.results import Backtest, Outcome, Spread
+from jupyter_mlops.views.blocks import Block, Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views.registry import look
+
+__all__ = ["backtest_view"]
+
+
+@look(Backtest)
+def backtest_view(result: Backtest) -> View:
+    """The policies beside each other, then each look of the first seed."""
+    several = result.seeds > 1
+    columns = [
+        Column(key="policy", label="Policy"),
+        Column(key="loss", label=result.loss),
+        Column(key="regret", label="Above the best"),
+        Column(key="kept", label="Gain kept"),
+        Column(key="trainings", label="Trained"),
+        Column(key="promotions", label="Promoted"),
+        Column(key="fruitless", label="In vain"),
+        Column(key="cpu", label="Processor time"),
+        Column(key="terms", label="Trains when"),
+    ]
+    rows = [_row(one, several) for one in result.outcomes]
+    blocks: list[Block] = [Table(columns=columns, rows=rows, total=len(rows))]
+    mine = next((one for one in result.outcomes if one.kept and one.name not in _RIVALS), None)
+    if mine is not None and mine.kept is not None:
+        text = (
+            f"{mine.name} keeps {mine.kept.mean:.0%} of what training at each look gains, with "
+            f"{_count(mine.promotions)} promotions."
+        )
+        blocks.insert(0, Notice(level="info", text=text))
+    for one in result.outcomes:
+        if one.name not in _RIVALS:
+            blocks.append(_steps(one))
+    blocks.append(
+        Facts(
+            items=[
+                Fact(label="Rows with truth", value=f"{result.rows:,}"),
+                Fact(label="From", value=f"{result.first:%Y-%m-%d}"),
+                Fact(label="To", value=f"{result.last:%Y-%m-%d}"),
+                Fact(label="Seeds", value=f"{result.seeds} of {result.share:.0%} of the rows"),
+                Fact(label="Took", value=f"{result.seconds:,.0f} s"),
+            ]
+        )
+    )
+    blocks += [Notice(level="info", text=one) for one in result.notes]
+    spread = ", 95 % intervals over seeds" if several else ""
+    return View(
+        kind="backtest",
+        title=f"Back-test of {result.model}",
+        subtitle=f"{len(rows)} policies on {result.endpoint}{spread}",
+        ref=f"endpoint:{result.endpoint}",
+        blocks=blocks,
+    )
+
+
+_RIVALS = ("never", "always", "schedule", "on drift", "on loss")
+
+
+def _row(one: Outcome, several: bool) -> dict[str, Any]:
+    return {
+        "policy": one.name,
+        "loss": _number(one.loss, several),
+        "regret": _number(one.regret, several),
+        "kept": f"{one.kept.mean:.0%}" if one.kept else "",
+        "trainings": _count(one.trainings),
+        "promotions": _count(one.promotions),
+        "fruitless": _count(one.fruitless),
+        "cpu": f"{one.cpu_seconds.mean:,.1f} s",
+        "terms": one.terms,
+    }
+
+
+def _number(found: Spread, several: bool) -> str:
+    if not several:
+        return f"{found.mean:.4f}"
+    return f"{found.mean:.4f} ({found.low:.4f} to {found.high:.4f})"
+
+
+def _count(found: Spread) -> str:
+    return f"{found.mean:.1f}".removesuffix(".0")
+
+
+def _steps(one: Outcome) -> Table:
+    became = {(True, True): "promoted", (True, False): "held"}
+    return Table(
+        title=f"What {one.name} would have done",
+        columns=[
+            Column(key="at", label="Look"),
+            Column(key="became", label="Became"),
+            Column(key="reason", label="Because"),
+        ],
+        rows=[
+            {
+                "at": f"{step.at:%Y-%m-%d}",
+                "became": became.get((step.trained, step.promoted), "unneeded"),
+                "reason": step.reason if len(step.reason) <= 200 else f"{step.reason[:199]}…",
+            }
+            for step in one.steps
+        ],
+        total=len(one.steps),
+        empty="The past is shorter than two looks.",
+    )
