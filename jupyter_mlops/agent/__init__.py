@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jupyter_mlops.agent.lease import AgentState, state
+    from jupyter_mlops.agent.lease import AgentState, interpreter, state
     from jupyter_mlops.agent.loop import run
     from jupyter_mlops.agent.starting import bring_down, bring_up, ensure
 
@@ -18,11 +18,12 @@ _WHERE = {
     "bring_down": "starting",
     "bring_up": "starting",
     "ensure": "starting",
+    "interpreter": "lease",
     "run": "loop",
     "state": "lease",
 }
 
-__all__ = ["AgentState", "bring_down", "bring_up", "ensure", "run", "state"]
+__all__ = ["AgentState", "bring_down", "bring_up", "ensure", "interpreter", "run", "state"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,10 +14,10 @@ from typing import Any
 from jupyter_mlops.agent.processes import Known, fork, launch
 from jupyter_mlops.models.waivers import waived
 from jupyter_mlops.serving import places, zygote
-from jupyter_mlops.serving.config import Deployment, EndpointConfig
+from jupyter_mlops.serving.config import Deployment, EndpointConfig, Gpus
 from jupyter_mlops.serving.declaring import contract_mode
 from jupyter_mlops.serving.records import EndpointRecord
-from jupyter_mlops.workspace import Workspace
+from jupyter_mlops.workspace import Invalid, Workspace
 
 __all__ = ["Instance", "find", "start"]
 
@@ -33,6 +33,8 @@ class Instance:
     ----------
     told : int
         The generation that it was last told to serve.
+    gpus : Gpus or None
+        What it holds.
     """
 
     name: str
@@ -43,15 +45,17 @@ class Instance:
     ready_since: float | None = None
     told_to_end: float | None = None
     silent: int = 0
+    gpus: Gpus | None = None
 
     def state(self) -> dict[str, Any]:
         """What the process says about itself; empty before it does."""
         state = places.read_state(self.state_file)
         return state if state.get("pid") == self.process.pid else {}
 
-    def tell(self, ws: Workspace, row: EndpointRecord) -> None:
+    def tell(self, ws: Workspace, row: EndpointRecord, gpus: Gpus | None = None) -> None:
         """Have it serve what `row` declares now."""
-        _config(ws, row, row.port).write(self.state_file.with_suffix(".config"))
+        self.gpus = gpus
+        _config(ws, row, row.port, gpus).write(self.state_file.with_suffix(".config"))
         self.told, self.since = row.generation, time.monotonic()
         if self.state().get("ready"):
             # It would see the file within a second by itself.
@@ -76,7 +80,7 @@ class Instance:
             self.state_file.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def start(ws: Workspace, row: EndpointRecord, *, port: int) -> Instance:
+def start(ws: Workspace, row: EndpointRecord, *, port: int, gpus: Gpus | None = None) -> Instance:
     """Start a process for what `row` declares.
 
     Raises
@@ -87,7 +91,7 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int) -> Instance:
     state_file = places.state_path(ws, row.name)
     state_file.parent.mkdir(mode=0o700, exist_ok=True)
     path = state_file.with_suffix(".config")
-    _config(ws, row, port).write(path)
+    _config(ws, row, port, gpus).write(path)
     log = places.log_path(ws, row.name)
     process: Known | None = None
     if zygote.available():
@@ -96,10 +100,10 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int) -> Instance:
             process = fork("gateway", {"config": str(path)}, log, ws.root)
     if process is None:
         process = launch("jupyter_mlops.serving.process", ["--config", str(path)], log, ws.root)
-    return Instance(row.name, row.generation, process, state_file)
+    return Instance(row.name, row.generation, process, state_file, gpus=gpus)
 
 
-def _config(ws: Workspace, row: EndpointRecord, port: int) -> EndpointConfig:
+def _config(ws: Workspace, row: EndpointRecord, port: int, gpus: Gpus | None) -> EndpointConfig:
     return EndpointConfig(
         endpoint=row.name,
         model=row.model,
@@ -124,6 +128,9 @@ def _config(ws: Workspace, row: EndpointRecord, port: int) -> EndpointConfig:
         max_rows=ws.settings.row_limit,
         replicas=row.replicas,
         max_memory=row.max_memory,
+        environment=row.environment,
+        interpreter=row.interpreter,
+        gpus=gpus,
     )
 
 
@@ -137,4 +144,13 @@ def find(ws: Workspace) -> Iterator[Instance]:
             continue
         process = Known(int(state["pid"]), float(state["created"]))
         if process.alive():
-            yield Instance(match[1], int(state.get("generation", 0)), process, path)
+            generation = int(state.get("generation", 0))
+            yield Instance(match[1], generation, process, path, gpus=_held(path))
+
+
+def _held(state_file: Path) -> Gpus | None:
+    """What a process was given, as its configuration says."""
+    try:
+        return EndpointConfig.read(state_file.with_suffix(".config")).gpus
+    except Invalid:
+        return None  # it goes on with what it has, and the broker knows its lease

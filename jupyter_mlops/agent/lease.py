@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from jupyter_mlops.agent.records import AgentLeaseRecord
 from jupyter_mlops.workspace import Result, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
 
-__all__ = ["AgentState", "Lease", "state"]
+__all__ = ["AgentState", "Lease", "interpreter", "state"]
 
 SECONDS = 15.0
 RENEW_SECONDS = 4.0
@@ -57,6 +58,19 @@ def state(ws: Workspace) -> AgentState:
             return AgentState(False, None, "", "", None, None, log)
         running = row.expires > utcnow() and not _dead_here(row)
         return AgentState(running, row.pid, row.host, row.actor, row.started_at, row.heartbeat, log)
+
+
+def interpreter(ws: Workspace) -> Path:
+    """The Python that endpoints' gateways run in: the agent's, or this one that would start it."""
+    found = state(ws)
+    if found.running and found.pid is not None and found.host == socket.gethostname():
+        try:
+            python = Path(psutil.Process(found.pid).cmdline()[0])
+        except (psutil.Error, IndexError):
+            python = Path()  # it has ended since
+        if python.is_absolute():
+            return python
+    return Path(sys.executable)
 
 
 class Lease:

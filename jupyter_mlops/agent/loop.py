@@ -10,11 +10,11 @@ import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 
-from jupyter_mlops.agent.experiments import Detached
+from jupyter_mlops.agent.detached import Detached
+from jupyter_mlops.agent.kinds import KINDS
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
 from jupyter_mlops.agent.retraining import Retraining
-from jupyter_mlops.agent.streams import DetachedStreams
 from jupyter_mlops.experiments.gpus.leases import expire, in_use
 from jupyter_mlops.experiments.gpus.watching import watch
 from jupyter_mlops.serving import zygote
@@ -73,8 +73,20 @@ def _work(
     """Work until told to stop or idle for too long; return whether the lease is still ours."""
     zygote.warm()  # while the agent looks round: the first endpoint needs it
     reconciler = Reconciler(ws)
-    detached = Detached(ws)
-    streams = DetachedStreams(ws)
+    try:
+        return _go_on(ws, lease, stopping, keeper, reconciler)
+    finally:
+        reconciler.close()
+
+
+def _go_on(
+    ws: Workspace,
+    lease: Lease,
+    stopping: threading.Event,
+    keeper: ThreadPoolExecutor,
+    reconciler: Reconciler,
+) -> bool:
+    detached = Detached(ws, KINDS)
     retraining = Retraining(ws)
     renewed = busy = time.monotonic()
     next_house = 0.0
@@ -94,7 +106,6 @@ def _work(
                 renewed = time.monotonic()
             reconciler.step()
             detached.step()
-            streams.step()
             retraining.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
@@ -110,7 +121,7 @@ def _work(
             next_house = now + HOUSE_SECONDS
             house = keeper.submit(_keep_house, ws)
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        if reconciler.busy or detached.busy or streams.busy or retraining.busy:
+        if reconciler.busy or detached.busy or retraining.busy:
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)

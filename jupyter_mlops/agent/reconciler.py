@@ -11,9 +11,12 @@ from typing import Any
 from sqlalchemy import select
 
 from jupyter_mlops.agent import instances
+from jupyter_mlops.agent.gpus import Holdings, gpus_of
 from jupyter_mlops.agent.instances import Instance
 from jupyter_mlops.agent.processes import last_line
+from jupyter_mlops.experiments.gpus.leases import Lease
 from jupyter_mlops.serving import places
+from jupyter_mlops.serving.config import Gpus
 from jupyter_mlops.serving.process import TAKEN, WRONG
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import MLOpsError, Workspace
@@ -53,6 +56,7 @@ class Reconciler:
 
     def __init__(self, ws: Workspace) -> None:
         self.ws = ws
+        self.holdings = Holdings(ws)
         self._watched: dict[str, _Watch] = {}
         for instance in instances.find(ws):
             self._watch(instance.name).instance = instance
@@ -80,6 +84,10 @@ class Reconciler:
             else:
                 self._stop(row, watch)
 
+    def close(self) -> None:
+        """Wait for no GPU any more; endpoints go on."""
+        self.holdings.close()
+
     def end_all(self) -> None:
         """Tell every process to finish, and wait for none."""
         for watch in self._watched.values():
@@ -94,10 +102,10 @@ class Reconciler:
         elif not current.process.alive():
             self._ended(row, watch, current)
         elif current.told_to_end is not None or self._elsewhere(row, current):
-            current.end()  # it starts again where it should listen
+            current.end()  # it starts again where it should listen, with the GPUs it should hold
         elif current.told != row.generation:
             try:
-                current.tell(self.ws, row)
+                current.tell(self.ws, row, self._shares(row, current))
             except OSError as error:
                 self._failed(row, watch, _as_reason(error))
         else:
@@ -105,18 +113,49 @@ class Reconciler:
 
     def _elsewhere(self, row: EndpointRecord, current: Instance) -> bool:
         held = current.state().get("port")
-        return bool(row.port and held and row.port != held)
+        if row.port and held and row.port != held:
+            return True
+        gpus = current.gpus
+        if gpus is None:
+            return bool(row.gpus or row.gpu_memory)
+        return (len(gpus.devices), gpus.memory) != (row.gpus or 1, row.gpu_memory) or not (
+            row.gpus or row.gpu_memory
+        )
+
+    def _shares(self, row: EndpointRecord, current: Instance) -> Gpus | None:
+        """What each of the processes that are declared now may use of what is held."""
+        if current.gpus is None:
+            return None
+        held = current.gpus
+        lease = Lease(held.lease, tuple(held.devices), held.memory, self.ws)
+        return gpus_of(lease, row)
 
     def _start(self, row: EndpointRecord, watch: _Watch) -> None:
+        lease: Lease | None = None
+        gpus: Gpus | None = None
+        if row.gpus or row.gpu_memory:
+            try:
+                lease = self.holdings.take(row)
+            except MLOpsError as error:
+                self._failed(row, watch, _as_reason(error))
+                return
+            if lease is None:
+                if row.state != "waiting":
+                    self._record(row, state="waiting")
+                return
+            gpus = gpus_of(lease, row)
         port = row.port
         if port == 0 and row.url:
             # Callers keep their URL over restarts, unless somebody else took the port.
             port = _free_again(int(row.url.rpartition(":")[2]))
         try:
-            watch.instance = instances.start(self.ws, row, port=port)
+            watch.instance = instances.start(self.ws, row, port=port, gpus=gpus)
         except (MLOpsError, OSError) as error:
+            self.holdings.give_back(gpus)
             self._crashed(row, watch, _as_reason(error))
             return
+        if lease is not None and not lease.bind(watch.instance.process.pid):
+            watch.instance.end()  # somebody took it back at this very moment: it begins again
         self._record(row, state="starting")
 
     def _check(self, row: EndpointRecord, watch: _Watch, current: Instance) -> None:
@@ -135,6 +174,8 @@ class Reconciler:
                 watch.crashes = 0
             self._withdrawn(row, state)
             self._listen(current)
+            if self.holdings.lost(current):
+                current.end()  # it begins again when it is given others
             return
         watch.next_check = 0.0
         failed = state.get("failed") or {}
@@ -266,6 +307,7 @@ class Reconciler:
                 self._drop(watch, watch.instance)
         if watch.instance is not None or row.state == "stopped":
             return
+        self.holdings.forget(row.name)
         watch.crashes, watch.not_before = 0, 0.0
         with self.ws.write("agent") as tx:
             found = tx.session.get_one(EndpointRecord, row.name)
@@ -277,6 +319,7 @@ class Reconciler:
     def _drop(self, watch: _Watch, instance: Instance) -> None:
         watch.instance = None
         instance.forget()
+        self.holdings.give_back(instance.gpus)
 
     def _record(self, row: EndpointRecord, **values: Any) -> None:
         """Write what was found, unless the endpoint was declared anew meanwhile."""

@@ -92,8 +92,12 @@ def _wait(
         if now > deadline:
             raise Unavailable(
                 f"endpoint '{name}' {what} after {seconds:.0f} seconds",
-                _why(ws),
-                f"`%mlops endpoints --name {name}` shows its state",
+                "it waits for a GPU, and begins when it is given one"
+                if row.state == "waiting"
+                else _why(ws),
+                "`%mlops gpu` shows who holds what"
+                if row.state == "waiting"
+                else f"`%mlops endpoints --name {name}` shows its state",
                 code="E-AGENT-020",
             )
         if now >= next_care:

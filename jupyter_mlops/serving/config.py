@@ -34,6 +34,8 @@ class Deployment:
         A canary's share, from 0 to 1.
     pickles : bool
         Whether opening the model may run code: a waiver is recorded for it.
+    environment, interpreter : str
+        The managed environment that its processes are of; both empty for the agent's own.
     """
 
     model: str
@@ -44,12 +46,36 @@ class Deployment:
     role: Role = "primary"
     weight: float = 0.0
     pickles: bool = False
+    environment: str = ""
+    interpreter: str = ""
 
     @property
     def same(self) -> tuple[str, ...]:
         """What tells whether two of them can be the same processes."""
         shadow = "shadow" if self.role == "shadow" else ""
-        return (self.model, self.version, self.digest, self.path, self.contract, shadow)
+        return (self.model, self.version, self.digest, self.path, self.contract, shadow,
+                self.interpreter)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """GPUs that an endpoint holds.
+
+    Attributes
+    ----------
+    lease : str
+    devices : list of str
+        Their uuids.
+    memory : int
+        Bytes on the one; 0 for whole GPUs.
+    variables : dict of str to str
+        What each process of a model is told of them.
+    """
+
+    lease: str
+    devices: list[str]
+    memory: int
+    variables: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -89,6 +115,10 @@ class EndpointConfig:
         Time that the model has for one batch, before its process is ended.
     pickles : bool
         Whether opening the model may run code: a waiver is recorded for it.
+    environment, interpreter : str
+        The managed environment of the primary's processes.
+    gpus : Gpus, optional
+        What its models' processes may use of the GPUs.
     """
 
     endpoint: str
@@ -112,13 +142,17 @@ class EndpointConfig:
     max_memory: int = 0
     predict_seconds: float = 60.0
     pickles: bool = False
+    environment: str = ""
+    interpreter: str = ""
+    gpus: Gpus | None = None
 
     @property
     def primary(self) -> Deployment:
         """The version that answers where no other does."""
         return Deployment(
-            self.model, self.version, self.digest, self.path, self.contract, pickles=self.pickles
-        )
+            self.model, self.version, self.digest, self.path, self.contract,
+            pickles=self.pickles, environment=self.environment, interpreter=self.interpreter,
+        )  # fmt: skip
 
     @property
     def about(self) -> dict[str, str]:
@@ -154,6 +188,7 @@ class EndpointConfig:
         try:
             told = json.loads(path.read_bytes())
             told["beside"] = [Deployment(**one) for one in told.get("beside", [])]
+            told["gpus"] = Gpus(**told["gpus"]) if told.get("gpus") else None
             return cls(**told)
         except (OSError, ValueError, TypeError) as error:
             raise Invalid(

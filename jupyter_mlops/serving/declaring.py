@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from sqlalchemy import select
 
 from jupyter_mlops.serving.config import Deployment, Role
+from jupyter_mlops.serving.homes import Home, home_of
 from jupyter_mlops.serving.places import make_token
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Conflict, Invalid, Workspace, check_name, events
@@ -52,6 +54,12 @@ def declare(
     shadow: Served | Literal["off"] | None = None,
     replicas: int | None = None,
     max_memory: int | None = None,
+    env: str | None = None,
+    canary_env: str | None = None,
+    shadow_env: str | None = None,
+    gpus: int | None = None,
+    gpu_memory: int | str | None = None,
+    own: Path | None = None,
 ) -> int:
     """Record that an endpoint should serve a version; the agent makes it so.
 
@@ -78,6 +86,15 @@ def declare(
         Processes of each version.
     max_memory : int, optional
         Bytes each process may take; 0 for as much as there is.
+    env, canary_env, shadow_env : str, optional
+        The managed environment that the versions run in; ``off`` for the agent's own. As
+        declared before, or else the one that each was trained in; see `homes.home_of`.
+    gpus : int, optional
+        Whole GPUs that the endpoint holds while it runs, or, instead,
+    gpu_memory : int or str, optional
+        bytes on one, ``8GB``, that the processes of its versions share; 0 of both for none.
+    own : Path, optional
+        The agent's interpreter; this process's when not given.
 
     Returns
     -------
@@ -89,7 +106,10 @@ def declare(
     Invalid
         The model has no signature or inputs that cannot be served, or the port is none.
     Conflict
-        Another endpoint of the workspace has the port.
+        Another endpoint of the workspace has the port, or an environment lacks what a model was
+        trained with.
+    Unavailable
+        An environment is gone, or this machine hasn't so much GPU.
     """
     name = check_name(name or version.name, "endpoint")
     if port is not None and not 1024 <= port <= 65535:
@@ -102,6 +122,17 @@ def declare(
         raise Invalid(f"an endpoint can't have {replicas} processes", "1 to 64 are possible",
                       code="E-SERVE-035")  # fmt: skip
     path = _checked(ws, version)
+    declared = _declared(ws, name)
+    home = _home(ws, version, env, own, declared)
+    others = {
+        role: home_of(ws, one, named, own)
+        for role, one, named in (
+            ("canary", canary[0] if isinstance(canary, tuple) else None, canary_env),
+            ("shadow", None if shadow == "off" else shadow, shadow_env),
+        )
+        if one is not None
+    }
+    wanted_gpus = _gpus(gpus, gpu_memory, declared)
     token_sha256 = hashlib.sha256(make_token(ws, name).encode()).hexdigest()
     with ws.write() as tx:
         row = tx.session.get(EndpointRecord, name)
@@ -118,12 +149,18 @@ def declare(
             "port": port or (row.port if row else 0),
             "replicas": replicas or (row.replicas if row else 1),
             "max_memory": (row.max_memory if row else 0) if max_memory is None else max_memory,
+            "environment": home.environment,
+            "interpreter": home.interpreter,
+            "gpus": wanted_gpus[0],
+            "gpu_memory": wanted_gpus[1],
         }
         if port:
             _check_port(tx.session, name, port)
         before = _declared_mode(tx.session, name)
         mode = contract or before
-        wanted["beside"] = _beside(ws, row.beside if row else [], version, mode, canary, shadow)
+        wanted["beside"] = _beside(
+            ws, row.beside if row else [], version, mode, canary, shadow, others
+        )
         if row is not None:
             same = all(getattr(row, column) == value for column, value in wanted.items())
             same = same and mode == before
@@ -146,6 +183,8 @@ def declare(
                 "digest": version.digest,
                 **({} if mode == "observe" else {"contract": mode}),
                 **{one["role"]: one["version"] for one in row.beside},
+                **({"environment": home.environment} if home.environment else {}),
+                **({"differs": list(home.differs)} if home.differs else {}),
             },
             inputs=[version.ref, *(f"model:{o['model']}@{o['version']}" for o in row.beside)],
         )
@@ -161,6 +200,49 @@ def _checked(ws: Workspace, version: Served) -> Path:
     return path
 
 
+def _declared(ws: Workspace, name: str) -> EndpointRecord | None:
+    """The endpoint as it was declared before."""
+    with ws.read() as session:
+        row = session.get(EndpointRecord, name)
+        if row is not None:
+            session.expunge(row)
+        return row
+
+
+def _home(
+    ws: Workspace, version: Served, env: str | None, own: Path | None, row: EndpointRecord | None
+) -> Home:
+    """Where the version served runs: as it was declared before, as long as that is there."""
+    if env is None and row is not None and row.digest == version.digest:
+        same = (row.model, row.version) == (version.name, str(version.version))
+        if same and (not row.interpreter or os.access(row.interpreter, os.X_OK)):
+            return Home(row.environment, row.interpreter)
+    return home_of(ws, version, env, own)
+
+
+def _gpus(
+    gpus: int | None, memory: int | str | None, row: EndpointRecord | None
+) -> tuple[int, int]:
+    """Whole GPUs and bytes on one; says now that this machine has never so much."""
+    from jupyter_mlops.experiments.gpus import devices
+    from jupyter_mlops.experiments.gpus.amounts import bytes_of
+    from jupyter_mlops.experiments.gpus.refusals import too_much
+
+    if gpus is None and memory is None:
+        return (row.gpus, row.gpu_memory) if row is not None else (0, 0)
+    found = gpus or 0, bytes_of(memory)
+    if min(found) < 0 or all(found):
+        raise Invalid(
+            "an endpoint holds whole GPUs or memory of one",
+            fix="give --gpus 1 or --gpu-memory 8GB",
+            code="E-SERVE-068",
+        )
+    refusal = too_much(devices(), *found) if any(found) else None
+    if refusal is not None:
+        raise refusal
+    return found
+
+
 def _beside(
     ws: Workspace,
     before: list[dict[str, Any]],
@@ -168,6 +250,7 @@ def _beside(
     mode: Mode,
     canary: tuple[Served, float] | Literal["off"] | None,
     shadow: Served | Literal["off"] | None,
+    homes: dict[str, Home],
 ) -> list[dict[str, Any]]:
     """The versions that are to run beside the primary."""
     kept = {one["role"]: {**one, "contract": mode} for one in before}
@@ -190,6 +273,7 @@ def _beside(
                 Deployment(
                     version.name, str(version.version), version.digest,
                     str(_checked(ws, version)), mode, role, weight,
+                    homes[role].environment, homes[role].interpreter,
                 )
             )  # fmt: skip
     same = (primary.name, str(primary.version))

@@ -188,6 +188,7 @@ class Deployed:
             "model": self.config.model,
             "role": self.config.role,
             "weight": self.config.weight,
+            "environment": self.config.environment,
             "processes": self.batcher.pids,
             "restarts": self.batcher.restarts,
             **self.tally.told(),
@@ -221,7 +222,10 @@ def deploy(
     intake = Intake.of(file, key=endpoint.key, time=endpoint.time, max_rows=endpoint.max_rows)
     if like is not None:
         _same_columns(config, intake, like.intake)
-    task = Task(config.path, config.digest, endpoint.max_memory, config.pickles)
+    task = Task(
+        config.path, config.digest, endpoint.max_memory, config.environment, config.interpreter,
+        endpoint.gpus.variables if endpoint.gpus else {}, config.pickles,
+    )  # fmt: skip
     workers = [start(task) for _ in range(endpoint.replicas)]
     portrait = workers[0].portrait
     folder = Path(endpoint.traffic)

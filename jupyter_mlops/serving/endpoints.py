@@ -37,7 +37,8 @@ class Endpoint(Result):
     ----------
     name : str
     state : str
-        ``declared``, ``starting``, ``ready``, ``failed``, ``stopping`` or ``stopped``.
+        ``declared``, ``waiting`` (for a GPU), ``starting``, ``ready``, ``failed``, ``stopping``
+        or ``stopped``.
     model, version, digest : str
         What should be served.
     serves : str
@@ -59,6 +60,10 @@ class Endpoint(Result):
         Canary and shadow.
     replicas : int
         Processes of each version.
+    environment : str
+        The managed environment that the version runs in; empty for the agent's own.
+    gpus, gpu_memory : int
+        What it holds of the GPUs while it runs: whole ones, or bytes on one.
     """
 
     name: str
@@ -83,6 +88,9 @@ class Endpoint(Result):
     detailed: bool = True
     beside: tuple[Deployment, ...] = ()
     replicas: int = 1
+    environment: str = ""
+    gpus: int = 0
+    gpu_memory: int = 0
 
     @property
     def ref(self) -> str:
@@ -191,6 +199,9 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
         detailed=detailed,
         beside=tuple(Deployment(**one) for one in row.beside),
         replicas=row.replicas,
+        environment=row.environment,
+        gpus=row.gpus,
+        gpu_memory=row.gpu_memory,
     )
 
 

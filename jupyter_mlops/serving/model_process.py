@@ -15,10 +15,11 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_mlops.serving.wire import WIRE
 from jupyter_mlops.workspace.errors import MLOpsError
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class Task:
         The model's directory, and its digest at registration.
     max_memory : int
         Bytes of memory the process may take; 0 for as much as there is.
+    environment, python : str
+        The managed environment that the process is of and its interpreter; the gateway's own
+        when empty.
+    variables : dict of str to str
+        What the process finds in its environment besides, such as which GPUs it may use.
     pickles : bool
         Whether opening the model may run code: a waiver is recorded for it.
     """
@@ -47,7 +53,16 @@ class Task:
     path: str
     digest: str
     max_memory: int = 0
+    environment: str = ""
+    python: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
     pickles: bool = False
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Task:
+        """From what a gateway tells, which may be of another release and know more."""
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: value for name, value in told.items() if name in known})
 
     def as_json(self) -> str:
         """As it is handed to the process."""
@@ -57,7 +72,7 @@ class Task:
 def main(arguments: list[str] | None = None) -> int:
     """Run as ``python -m jupyter_mlops.serving.model_process TASK FD``."""
     task, number = arguments or sys.argv[1:]
-    return serve(Task(**json.loads(task)), socket.socket(fileno=int(number)))
+    return serve(Task.of(json.loads(task)), socket.socket(fileno=int(number)))
 
 
 def serve(task: Task, gateway: socket.socket) -> int:
@@ -72,6 +87,11 @@ def serve(task: Task, gateway: socket.socket) -> int:
 
     # A model's warnings at each request would fill the log and cost more than its arithmetic.
     warnings.simplefilter("ignore")
+    if os.environ.get("JUPYTER_MLOPS_GPU_MEMORY"):
+        # The endpoint has a lease of a part of a GPU.
+        from jupyter_mlops.experiments.gpus.caps import cap_on_import
+
+        cap_on_import()
     if task.max_memory:
         resource.setrlimit(resource.RLIMIT_DATA, (task.max_memory, task.max_memory))
     try:
@@ -84,6 +104,7 @@ def serve(task: Task, gateway: socket.socket) -> int:
         gateway.sendall(pack({"error": _unexpected(error)}))
         return 1
     told = {
+        "wire": WIRE,
         "pid": os.getpid(),
         "task": predictor.task,
         "classes": predictor.classes,

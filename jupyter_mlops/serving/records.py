@@ -1,4 +1,4 @@
-"""The tables of serving: endpoints and streams as they should be and are, batches of truth."""
+"""The tables of serving: endpoints, streams and batch predictions, and batches of truth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from jupyter_mlops.workspace.records import Base, JSONValue, UTCDateTime, utcnow
 
-__all__ = ["EndpointRecord", "FeedbackRecord", "StreamRecord"]
+__all__ = ["BatchRecord", "EndpointRecord", "FeedbackRecord", "StreamRecord"]
 
 
 class EndpointRecord(Base):
@@ -37,6 +37,12 @@ class EndpointRecord(Base):
     beside: Mapped[list[dict[str, Any]]] = mapped_column(JSONValue, default=list)
     replicas: Mapped[int] = mapped_column(Integer, default=1)
     max_memory: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: The managed environment that the version's processes are of; empty for the agent's own.
+    environment: Mapped[str] = mapped_column(String(128), default="")
+    interpreter: Mapped[str] = mapped_column(String(4096), default="")
+    #: What it asks for of the GPUs: whole ones, or bytes on one.
+    gpus: Mapped[int] = mapped_column(Integer, default=0)
+    gpu_memory: Mapped[int] = mapped_column(BigInteger, default=0)
     token_sha256: Mapped[str] = mapped_column(String(64))
     actor: Mapped[str] = mapped_column(String(255))
     declared_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
@@ -99,3 +105,42 @@ class StreamRecord(Base):
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     told_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class BatchRecord(Base):
+    """A batch prediction that goes on without its kernel: as declared, and as its process tells.
+
+    The id is the digest of what was declared, so the same line means the same row. What was
+    answered is known from the output's own receipts; the counts here are for people to see.
+    """
+
+    __tablename__ = "batch_prediction"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    #: ``name@version``, and the digest of its files.
+    model: Mapped[str] = mapped_column(String(255))
+    digest: Mapped[str] = mapped_column(String(64))
+    data: Mapped[str] = mapped_column(String(4096))
+    sink: Mapped[str] = mapped_column(String(4096))
+    #: ``cluster``, ``env``, ``keep``, ``probabilities``, ``part_rows``, ``mode``, ``name``.
+    options: Mapped[dict[str, Any]] = mapped_column(JSONValue)
+    desired: Mapped[str] = mapped_column(String(16))
+    detached: Mapped[bool] = mapped_column(Boolean, default=True)
+    actor: Mapped[str] = mapped_column(String(255))
+    declared_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+
+    #: ``waiting``, ``running``, ``finished``, ``stopped`` or ``failed``.
+    state: Mapped[str] = mapped_column(String(16), default="waiting")
+    #: Rows that were answered or put aside, all rows, and those that were put aside.
+    done: Mapped[int] = mapped_column(BigInteger, default=0)
+    total: Mapped[int] = mapped_column(BigInteger, default=0)
+    rejected: Mapped[int] = mapped_column(BigInteger, default=0)
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    #: The prediction's reference in the log, and that of the dataset it became.
+    job: Mapped[str | None] = mapped_column(String(64))
+    dataset: Mapped[str | None] = mapped_column(String(255))
+    error: Mapped[str | None] = mapped_column(Text)
+    process: Mapped[str | None] = mapped_column(String(255))
+    restarts: Mapped[int] = mapped_column(Integer, default=0)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

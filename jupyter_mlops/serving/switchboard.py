@@ -29,6 +29,8 @@ _DRAIN: Final = 30.0
 _PROBATION: Final = 120.0
 #: Requests before a version is judged by its failures, and by its latency.
 _FEW, _SOME = 30, 200
+#: What the agent records of the version that an endpoint went back to.
+_PLACE: Final = ("model", "version", "digest", "path", "environment", "interpreter")
 _CONFIDENCE: Final = NormalDist().inv_cdf(0.995)
 
 
@@ -130,7 +132,9 @@ class Switchboard:
             self._put(one)
         if primary is not last:
             primary.tally = Tally()
-            self._before = _Before(last, last.tally, time.monotonic() + _PROBATION)
+            # Two versions don't share for long a part of a GPU that is meant for one.
+            seconds = 0.0 if config.gpus and config.gpus.memory else _PROBATION
+            self._before = _Before(last, last.tally, time.monotonic() + seconds)
         self.metrics.name(config.about)
         self.begin()
         for one in old:
@@ -168,9 +172,7 @@ class Switchboard:
             "role": one.config.role,
             "version": one.config.version,
             "reason": reason,
-            "primary": {
-                name: getattr(kept.config, name) for name in ("model", "version", "digest", "path")
-            },
+            "primary": {name: getattr(kept.config, name) for name in _PLACE},
         }
         self._beside(one.retire(_DRAIN))
 
@@ -208,7 +210,7 @@ class Switchboard:
 def _settings(config: EndpointConfig) -> tuple[object, ...]:
     """What all versions have of the endpoint; another one needs other processes."""
     return (config.key, config.time, config.max_rows, config.replicas, config.max_memory,
-            config.predict_seconds)  # fmt: skip
+            config.predict_seconds, config.gpus)  # fmt: skip
 
 
 def complaint(one: Tally, reference: Tally) -> str:

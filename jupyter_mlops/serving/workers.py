@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from jupyter_mlops.serving import zygote
 from jupyter_mlops.serving.frames import LENGTH, MOST, pack, receive, unpack
 from jupyter_mlops.serving.model_process import Task
+from jupyter_mlops.serving.wire import WIRE
 from jupyter_mlops.workspace.errors import Invalid, MLOpsError, Unavailable
 
 __all__ = ["Portrait", "Worker", "WorkerLost", "start"]
@@ -53,6 +54,12 @@ class Portrait:
     as_array: bool
     description: str
     answers: str = "typed"
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Portrait:
+        """From what a process tells, which may be of another release and say more."""
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: value for name, value in told.items() if name in known})
 
 
 class Worker(asyncio.Protocol):
@@ -162,9 +169,12 @@ def start(task: Task) -> Worker:
     MLOpsError
         The model can't be loaded; the sentence says why.
     """
+    _check_there(task)
     ours, theirs = socket.socketpair()
     with theirs:
-        pid = _forked(task, theirs) if zygote.available() else None
+        # What holds GPUs must be a child of the process that the lease is bound to.
+        forks = zygote.available() and not task.variables
+        pid = _forked(task, theirs) if forks else None
         if pid is None:
             pid = _spawned(task, theirs)
     ours.settimeout(_START)
@@ -185,14 +195,34 @@ def start(task: Task) -> Worker:
     if "error" in told:
         ours.close()
         raise _as_error(told["error"])
+    if told.get("wire") != WIRE:
+        ours.close()
+        raise Unavailable(
+            f"the model's process in env:{task.environment} can't be talked to",
+            f"its jupyter-mlops says {told.get('wire', 'nothing')} where this one says {WIRE}",
+            f"`env lock {task.environment}` brings it up to date",
+            code="E-SERVE-065",
+        )
     ours.setblocking(False)
-    del told["pid"]
-    return Worker(ours, pid, Portrait(**told))
+    return Worker(ours, pid, Portrait.of(told))
+
+
+def _check_there(task: Task) -> None:
+    if task.python and not os.access(task.python, os.X_OK):
+        raise Unavailable(
+            f"env:{task.environment}, which the model runs in, is gone",
+            f"there is no {task.python}",
+            f"`env create {task.environment}` makes it again; or serve the model with another"
+            " --env",
+            code="E-SERVE-066",
+        )
 
 
 def _forked(task: Task, theirs: socket.socket) -> int | None:
     try:
-        return zygote.ask("model", asdict(task), 2, Path.cwd(), (theirs.fileno(),))
+        return zygote.ask(
+            "model", asdict(task), 2, Path.cwd(), (theirs.fileno(),), python=task.python
+        )
     except (OSError, ValueError) as error:
         print(f"no process can be forked, one is started: {error}", file=sys.stderr)
         return None
@@ -200,9 +230,17 @@ def _forked(task: Task, theirs: socket.socket) -> int | None:
 
 def _spawned(task: Task, theirs: socket.socket) -> int:
     number = theirs.fileno()
-    command = [sys.executable, "-m", "jupyter_mlops.serving.model_process"]
+    command = [task.python or sys.executable, "-m", "jupyter_mlops.serving.model_process"]
+    environ = dict(os.environ)
+    if task.python:
+        from jupyter_mlops.experiments.environments.uv import surroundings_for
+
+        environ = surroundings_for({})
     child = subprocess.Popen(
-        [*command, task.as_json(), str(number)], stdin=subprocess.DEVNULL, pass_fds=(number,)
+        [*command, task.as_json(), str(number)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=(number,),
+        env=environ | task.variables,
     )
     return child.pid
 

@@ -27,13 +27,16 @@ from typing import Any, Final, NoReturn
 
 __all__ = ["ask", "available", "main", "warm"]
 
-#: What forked processes find imported: the gateway's first, then the models'.
-PRELOAD: Final = (
+#: What forked processes find imported: gateways, and models.
+GATEWAYS: Final = (
     "jupyter_mlops.serving.process",
     "jupyter_mlops.serving.application",
     "jupyter_mlops.serving.workers",
     "uvicorn.protocols.http.httptools_impl",
     "uvloop",
+)
+MODELS: Final = (
+    "jupyter_mlops.serving.model_process",
     "pandas",
     "jupyter_mlops.serving.loading",
     "jupyter_mlops.models.freezing",
@@ -46,6 +49,8 @@ PRELOAD: Final = (
     "sklearn.tree",
 )
 _IDLE: Final = 900.0
+#: As long as it runs, its environment can't be removed.
+_IDLE_ELSEWHERE: Final = 30.0
 _MESSAGE: Final = 1 << 16
 _START: Final = 60.0
 _OFF: Final = "JUPYTER_MLOPS_FORK"
@@ -63,7 +68,12 @@ def warm() -> None:
 
 
 def ask(
-    role: str, arguments: dict[str, Any], log: int, cwd: Path, descriptors: tuple[int, ...] = ()
+    role: str,
+    arguments: dict[str, Any],
+    log: int,
+    cwd: Path,
+    descriptors: tuple[int, ...] = (),
+    python: str = "",
 ) -> int:
     """Fork a process.
 
@@ -77,6 +87,8 @@ def ask(
     cwd : Path
     descriptors : tuple of int
         Further ones that it gets.
+    python : str
+        Whose zygote forks it: the interpreter of another environment, or this one.
 
     Returns
     -------
@@ -88,16 +100,18 @@ def ask(
     OSError
         No zygote answers in time.
     """
+    environ = _elsewhere() if python else dict(os.environ)
     asked = json.dumps(
-        {"role": role, "arguments": arguments, "cwd": str(cwd), "env": dict(os.environ)}
+        {"role": role, "arguments": arguments, "cwd": str(cwd), "env": environ}
     ).encode()
+    address = _address(python)
     until = time.monotonic() + _START
     started: subprocess.Popen[bytes] | None = None
     while True:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_START)
             try:
-                connection.connect(str(_address()))
+                connection.connect(str(address))
                 length = len(asked).to_bytes(4, "little")
                 socket.send_fds(connection, [length], [log, *descriptors])
                 connection.sendall(asked)
@@ -108,8 +122,8 @@ def ask(
                 pass
         # There is none, it has just ended, or it is about to listen.
         if time.monotonic() > until or (started is not None and started.poll()):
-            raise OSError(f"no process can be forked; {_address().with_suffix('.log')} says why")
-        started = started or _start()
+            raise OSError(f"no process can be forked; {address.with_suffix('.log')} says why")
+        started = started or _start(python)
         time.sleep(0.02)
 
 
@@ -122,11 +136,22 @@ def _answers() -> bool:
     return True
 
 
-def _address() -> Path:
-    """Where the zygote of this interpreter, its packages and this code listens."""
-    # Not the rest of the path: it holds the folder that a process was started in.
-    packages = [one for one in sys.path if one.endswith("-packages")]
-    told = [sys.executable, __file__, os.environ.get("PYTHONPATH", ""), *packages]
+def _elsewhere() -> dict[str, str]:
+    """Our variables without those that lead to our own packages."""
+    from jupyter_mlops.experiments.environments.uv import surroundings_for
+
+    return surroundings_for({})
+
+
+def _address(python: str = "") -> Path:
+    """Where the zygote of an interpreter, its packages and this code listens."""
+    if python:
+        packages = [str(one) for one in Path(python).parents[1].glob("lib/python3*/site-packages")]
+        told = [python, *packages]
+    else:
+        # Not the rest of the path: it holds the folder that a process was started in.
+        packages = [one for one in sys.path if one.endswith("-packages")]
+        told = [sys.executable, __file__, os.environ.get("PYTHONPATH", ""), *packages]
     # Installing a package touches the folder it goes to; editing ours touches the file.
     watched = [Path(one) for one in packages] + sorted(Path(__file__).parent.glob("*.py"))
     told += [str(one.stat().st_mtime_ns) for one in watched if one.exists()]
@@ -145,9 +170,9 @@ def _folder() -> Path:
     return folder
 
 
-def _start() -> subprocess.Popen[bytes] | None:
+def _start(python: str = "") -> subprocess.Popen[bytes] | None:
     """Start a zygote, unless one starts already."""
-    path = _address()
+    path = _address(python)
     with path.with_suffix(".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,9 +180,13 @@ def _start() -> subprocess.Popen[bytes] | None:
             return None
         with path.with_suffix(".log").open("wb") as log:
             # It inherits the lock, and holds it for as long as it lives.
-            command = [sys.executable, "-m", "jupyter_mlops.serving.zygote"]
+            command = [python or sys.executable, "-m", "jupyter_mlops.serving.zygote"]
             return subprocess.Popen(
-                [*command, "--socket", str(path), "--lock", str(lock.fileno())],
+                [
+                    *(*command, "--socket", str(path), "--lock", str(lock.fileno())),
+                    *(("--models",) if python else ()),
+                ],
+                env=_elsewhere() if python else None,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -172,9 +201,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jupyter_mlops.serving.zygote")
     parser.add_argument("--socket", required=True, type=Path)
     parser.add_argument("--lock", required=True, type=int)
+    parser.add_argument("--models", action="store_true", help="of another one's gateways")
     given = parser.parse_args(arguments)
     path: Path = given.socket
-    _preload()
+    _preload(MODELS if given.models else GATEWAYS + MODELS)
+    patience = _IDLE_ELSEWHERE if given.models else _IDLE
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
@@ -189,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     gc.freeze()
     children = 0
     while True:
-        ready = select.select([listener.fileno(), wake], [], [], _IDLE)[0]
+        ready = select.select([listener.fileno(), wake], [], [], patience)[0]
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
@@ -203,10 +234,10 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
 
 
-def _preload() -> None:
+def _preload(names: tuple[str, ...]) -> None:
     import importlib
 
-    for name in PRELOAD:
+    for name in names:
         # What an installation lacks, its models don't need.
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -287,7 +318,7 @@ def _name(name: str) -> None:
 def _model(arguments: dict[str, Any], descriptors: list[int]) -> int:
     from jupyter_mlops.serving.model_process import Task, serve
 
-    return serve(Task(**arguments), socket.socket(fileno=descriptors[0]))
+    return serve(Task.of(arguments), socket.socket(fileno=descriptors[0]))
 
 
 def _gateway(arguments: dict[str, Any], _: list[int]) -> int:

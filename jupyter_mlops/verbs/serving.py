@@ -26,6 +26,11 @@ def serve(
     shadow: str | None = None,
     replicas: int | None = None,
     memory: str | None = None,
+    env: str | None = None,
+    canary_env: str | None = None,
+    shadow_env: str | None = None,
+    gpus: int | None = None,
+    gpu_memory: str | None = None,
 ) -> Endpoint:
     """Serve a registered model over HTTP, and wait until it answers.
 
@@ -58,11 +63,23 @@ def serve(
         Processes of each version; 1 when nothing is said.
     memory : str
         What each process may take at most, such as 2GB.
+    env : str
+        The environment that the model runs in, as `env create` made it, whatever its packages
+        are; `off` for the agent's own. The one it was trained in if not given.
+    canary_env : str
+        That of the canary.
+    shadow_env : str
+        That of the shadow.
+    gpus : int
+        GPUs that the endpoint holds while it runs; it starts when it is given them.
+    gpu_memory : str
+        Instead, memory of one GPU, such as 8GB, that its processes share; 0 for none any more.
 
     Examples
     --------
     >>> %mlops serve delay@champion --key flight_id --time time_hour
     >>> %mlops serve delay@3 --canary 4:10%
+    >>> %mlops serve delay@3 --env old --gpu-memory 8GB
     """
     from jupyter_mlops import agent, models, serving
 
@@ -79,6 +96,12 @@ def serve(
         shadow=_shadow(ws, version.name, shadow),
         replicas=replicas,
         max_memory=None if memory is None else _bytes(memory),
+        env=env,
+        canary_env=canary_env,
+        shadow_env=shadow_env,
+        gpus=gpus,
+        gpu_memory=gpu_memory,
+        own=agent.interpreter(ws),
     )
     return agent.bring_up(ws, name or version.name, generation)
 

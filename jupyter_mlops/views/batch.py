@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from jupyter_mlops.serving.batch.declared import BatchJob, BatchJobs
 from jupyter_mlops.serving.batch.results import BatchPrediction, BatchStep
-from jupyter_mlops.views.blocks import Block, Column, Fact, Facts, Notice, Progress, Table, View
+from jupyter_mlops.views.blocks import (
+    Action,
+    Actions,
+    Block,
+    Column,
+    Fact,
+    Facts,
+    Notice,
+    Progress,
+    Table,
+    View,
+)
 from jupyter_mlops.views.cells import progress_text
 from jupyter_mlops.views.registry import look
 from jupyter_mlops.views.rows import rows_block
 from jupyter_mlops.workspace.results import Result
 
-__all__ = ["Predicting", "batch_view", "predicting_view"]
+__all__ = ["Predicting", "batch_view", "job_view", "jobs_view", "predicting_view"]
+
+ROWS = 200
+_LEVELS = {"running": "good", "finished": "good", "failed": "bad", "interrupted": "warn"}
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,94 @@ def batch_view(result: BatchPrediction) -> View:
         line=f"%mlops data show {result.dataset.removeprefix('data:')}" if result.dataset else "",
         blocks=blocks,
     )
+
+
+@look(BatchJob)
+def job_view(result: BatchJob) -> View:
+    """One that was left to the agent: how far it is, where its answers go, and what went wrong."""
+    blocks: list[Block] = []
+    if result.error:
+        level = "bad" if result.state == "failed" else "warn"
+        blocks.append(Notice(level=level, text=result.error))
+    if result.state == "waiting" and not result.error:
+        blocks.append(Notice(text="The agent begins it in a moment; this process may end."))
+    if result.total:
+        blocks.append(
+            Progress(done=result.done, total=result.total, seconds=round(result.seconds, 2))
+        )
+    facts = [
+        Fact(label="State", value=result.state),
+        Fact(label="Model", value=result.model, hint=result.digest),
+        Fact(label="Data", value=result.data.partition("?")[0]),
+        Fact(label="Written to", value=result.to.partition("?")[0]),
+        Fact(label="Put aside", value=f"{result.rejected:,}"),
+    ]
+    if result.options.cluster:
+        facts.append(Fact(label="Cluster", value=result.options.cluster))
+    if result.dataset:
+        facts.append(Fact(label="Dataset", value=result.dataset))
+    if result.restarts:
+        facts.append(Fact(label="Restarts", value=f"{result.restarts:,}"))
+    blocks += [Facts(items=facts), Actions(items=_actions(result))]
+    return View(
+        kind="batch-job",
+        title=f"{result.model}: {result.done:,} of {result.total:,} rows",
+        subtitle=f"{result.state} · {result.short}",
+        ref=result.ref,
+        line=f"%mlops predictions --name {result.short}",
+        blocks=blocks,
+    )
+
+
+@look(BatchJobs)
+def jobs_view(result: BatchJobs) -> View:
+    """Those that were left to the agent."""
+    table = Table(
+        columns=[
+            Column(key="ref", label="Prediction", kind="ref"),
+            Column(key="state", label="State", kind="badge"),
+            Column(key="model", label="Model", kind="ref"),
+            Column(key="done", label="Rows", kind="number"),
+            Column(key="share", label="Done", kind="percent"),
+            Column(key="rejected", label="Put aside", kind="number"),
+            Column(key="to", label="Written to"),
+            Column(key="since", label="Begun", kind="time"),
+        ],
+        rows=[_row(one) for one in result.items[:ROWS]],
+        total=len(result.items),
+        empty="None yet. Leave one to the agent: %mlops predict MODEL DATA --to URI --detach",
+    )
+    running = sum(one.state == "running" for one in result.items)
+    return View(
+        kind="batch-jobs",
+        title="Predictions",
+        subtitle=f"{running:,} of {len(result.items):,} running",
+        line="%mlops predictions",
+        blocks=[table],
+    )
+
+
+def _row(one: BatchJob) -> dict[str, Any]:
+    return {
+        "ref": one.ref,
+        "state": {"text": one.state, "level": _LEVELS.get(one.state, "info")},
+        "model": f"model:{one.model}",
+        "done": one.done,
+        "share": one.done / one.total if one.total else None,
+        "rejected": one.rejected,
+        "to": one.to.partition("?")[0],
+        "since": None if one.started_at is None else one.started_at.isoformat(),
+    }
+
+
+def _actions(one: BatchJob) -> list[Action]:
+    if one.state in ("running", "waiting", "interrupted"):
+        question = f"Stop predicting with {one.model}? The parts that are done stay."
+        args = {"name": one.id}
+        return [Action(label="Stop", verb="predict stop", args=args, confirm=question, danger=True)]
+    if one.state in ("stopped", "failed"):
+        return [Action(label="Go on", verb="predict resume", args={"name": one.id})]
+    return []
 
 
 def _contract(result: BatchPrediction) -> list[Block]:

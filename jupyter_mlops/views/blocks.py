@@ -73,6 +73,8 @@ KINDS = (
     "endpoints",
     "predictions",
     "batch",
+    "batch-job",
+    "batch-jobs",
     "export",
     "feedback",
     "stream",

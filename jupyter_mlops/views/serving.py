@@ -75,11 +75,13 @@ def endpoint_view(result: Endpoint) -> View:
 def endpoints_view(result: Endpoints) -> View:
     """All endpoints of a workspace."""
     rows = [_row(one) for one in result.items[:ROWS]]
+    elsewhere = any(one.environment for one in result.items)
     table = Table(
         columns=[
             Column(key="ref", label="Endpoint", kind="ref"),
             Column(key="state", label="State", kind="badge"),
             Column(key="model", label="Model", kind="ref"),
+            *([Column(key="environment", label="Environment")] if elsewhere else []),
             Column(key="rows", label="Rows", kind="number"),
             Column(key="errors", label="Errors", kind="number"),
             Column(key="p99", label="p99 ms", kind="number"),
@@ -166,6 +168,7 @@ def _row(one: Endpoint) -> dict[str, Any]:
         "ref": one.ref,
         "state": _badge(one),
         "model": f"model:{one.model}@{one.serves or one.version}",
+        "environment": _environment(one.environment),
         "rows": one.live.get("rows"),
         "errors": one.live.get("errors"),
         "p99": one.live.get("p99_ms"),
@@ -187,6 +190,7 @@ def _versions(versions: list[dict[str, Any]]) -> Table:
         rows.append(
             {
                 "version": f"model:{one['model']}@{one['version']}",
+                "environment": _environment(one["environment"]),
                 "role": "replaced, kept for a while" if replaced else one["role"],
                 "share": shares.get(one["role"]),
                 "requests": one["requests"],
@@ -196,11 +200,13 @@ def _versions(versions: list[dict[str, Any]]) -> Table:
                 "same": shadow.get("same") if shadow.get("rows") else None,
             }
         )
+    elsewhere = any(one["environment"] for one in versions)
     return Table(
         title="Versions",
         columns=[
             Column(key="version", label="Version", kind="ref"),
             Column(key="role", label="Role"),
+            *([Column(key="environment", label="Environment")] if elsewhere else []),
             Column(key="share", label="Answers", kind="percent"),
             Column(key="requests", label="Requests", kind="number"),
             Column(key="errors", label="Errors", kind="number"),
@@ -210,6 +216,10 @@ def _versions(versions: list[dict[str, Any]]) -> Table:
         ],
         rows=rows,
     )
+
+
+def _environment(name: str) -> str:
+    return name or "the agent's"
 
 
 def _badge(one: Endpoint) -> dict[str, str]:
@@ -226,6 +236,11 @@ def _facts(one: Endpoint) -> list[Fact]:
         Fact(label="State", value=one.state),
         Fact(label="Model", value=f"{one.model}@{one.serves or one.version}", hint=one.digest),
     ]
+    if one.environment:
+        facts.append(Fact(label="Environment", value=one.environment))
+    if one.gpus or one.gpu_memory:
+        held = f"{one.gpus:,} whole" if one.gpus else f"{size_text(one.gpu_memory)} of one"
+        facts.append(Fact(label="GPUs", value=held))
     if one.state == "ready":
         facts.append(Fact(label="URL", value=one.url))
         facts.append(

@@ -45,6 +45,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
   streams: ['stream.'],
+  predictions: ['prediction.'],
   policies: ['policy.', 'decision.'],
   decisions: ['decision.', 'policy.']
 };
@@ -63,6 +64,7 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   model: ['models', 'name'],
   endpoint: ['endpoints', 'name'],
   stream: ['streams', 'name'],
+  prediction: ['predictions', 'name'],
   drift: ['checks', 'name'],
   policy: ['policies', 'name'],
   decision: ['decisions', 'name'],
@@ -134,6 +136,7 @@ const RECORDS = [
   'model',
   'endpoint',
   'stream',
+  'batch-job',
   'drift',
   'policy',
   'decision',

@@ -244,6 +244,8 @@ export const KINDS = [
   'endpoints',
   'predictions',
   'batch',
+  'batch-job',
+  'batch-jobs',
   'export',
   'feedback',
   'stream',

@@ -74,7 +74,7 @@ def test_a_detached_stream_goes_on_whatever_is_killed(workspace, version, tmp_pa
 def test_a_stream_that_gets_nothing_done_is_given_up_and_says_why(
     workspace, version, tmp_path, monkeypatch
 ):
-    from jupyter_mlops.agent import streams
+    from jupyter_mlops.agent import detached, kinds
 
     up(workspace, version)
     source = tmp_path / "flights.ndjson"
@@ -83,10 +83,10 @@ def test_a_stream_that_gets_nothing_done_is_given_up_and_says_why(
         workspace, "delay", str(source), str(tmp_path / "a.ndjson"), name="lost", detached=True
     )
     source.unlink()
-    monkeypatch.setattr(streams, "_FIRST", 0.01)
-    monkeypatch.setattr(streams, "_FRUITLESS", 2)
-    monkeypatch.setattr(streams, "_LOOK", 0.05)
-    keeper = streams.DetachedStreams(workspace)
+    monkeypatch.setattr(detached, "_FIRST", 0.01)
+    monkeypatch.setattr(detached, "_FRUITLESS", 2)
+    monkeypatch.setattr(detached, "_LOOK", 0.05)
+    keeper = detached.Detached(workspace, [kinds.Streams()])
 
     def given_up() -> bool:
         keeper.step()

@@ -348,3 +348,27 @@ def test_a_folder_that_may_not_be_read_through_is_one_sentence(
     monkeypatch.setattr(Path, "is_file", lambda path: path != tmp_path and denied(path))
     with pytest.raises(Unavailable, match="can't be read: Permission denied"):
         open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "arrow", "jsonl", "csv.gz"])
+@pytest.mark.parametrize("name", ["year [2024]", "why?", "all*"])
+def test_names_that_look_like_patterns_are_names(tmp_path: Path, name: str, ending: str) -> None:
+    folder = tmp_path / name / "part"
+    folder.mkdir(parents=True)
+    frame = pl.DataFrame({"a": [1, 2, 3]})
+    write_as = {
+        "parquet": frame.write_parquet,
+        "csv": frame.write_csv,
+        "arrow": frame.write_ipc,
+        "jsonl": frame.write_ndjson,
+        "csv.gz": lambda path: path.write_bytes(gzip.compress(frame.write_csv().encode())),
+    }[ending]
+    write_as(folder / f"rows [1]?*.{ending}")
+    write_as(folder / f"second.{ending}")
+    # Were the name a pattern, this one would be meant by it, too.
+    (tmp_path / "year 2").mkdir()
+    write_as(tmp_path / "year 2" / f"other.{ending}")
+    alone = open_source(str(folder / f"rows [1]?*.{ending}")).scan().collect()
+    assert alone["a"].to_list() == [1, 2, 3]
+    for uri in (folder, folder / f"*.{ending}", tmp_path / name / "**" / f"*.{ending}"):
+        assert open_source(str(uri)).scan().collect()["a"].to_list() == [1, 2, 3] * 2

@@ -85,9 +85,8 @@ def nasty(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         theirs.close()
         told = receive(ours)
         assert told is not None
-        del told["pid"]
         ours.setblocking(False)
-        return workers.Worker(ours, child.pid, workers.Portrait(**told))
+        return workers.Worker(ours, child.pid, workers.Portrait.of(told))
 
     monkeypatch.setattr(batching, "start", start)
     monkeypatch.setattr("jupyter_mlops.serving.deployed.start", start)

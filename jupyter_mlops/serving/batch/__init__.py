@@ -9,14 +9,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_mlops.serving.batch.declared import (
+        BatchJob,
+        BatchJobs,
+        Options,
+        declare,
+        get,
+        list_jobs,
+        resume,
+        stop,
+    )
     from jupyter_mlops.serving.batch.results import BatchPrediction, BatchStep
     from jupyter_mlops.serving.batch.running import predict
 
-__all__ = ["BatchPrediction", "BatchStep", "predict"]
+_HOMES = {
+    "declared": (
+        "BatchJob",
+        "BatchJobs",
+        "Options",
+        "declare",
+        "get",
+        "list_jobs",
+        "resume",
+        "stop",
+    ),
+    "results": ("BatchPrediction", "BatchStep"),
+    "running": ("predict",),
+}
+_WHERE = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BatchJob",
+    "BatchJobs",
+    "BatchPrediction",
+    "BatchStep",
+    "Options",
+    "declare",
+    "get",
+    "list_jobs",
+    "predict",
+    "resume",
+    "stop",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        home = "running" if name == "predict" else "results"
-        return getattr(import_module(f"{__name__}.{home}"), name)
+    if name in _WHERE:
+        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

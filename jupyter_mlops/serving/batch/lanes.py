@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import polars as pl
 
+from jupyter_mlops.experiments.environments.uv import surroundings_for
 from jupyter_mlops.serving.batch.job import Spec
 from jupyter_mlops.workspace import Unavailable, errors
 
@@ -69,10 +70,13 @@ class ProcessLane:
     spec : Spec
     draft : callable
         ``draft(kind, part, scratch)``: the path that a part's file is written to.
+    interpreter : Path, optional
+        Of another environment.
     """
 
-    def __init__(self, spec: Spec, draft: Draft) -> None:
+    def __init__(self, spec: Spec, draft: Draft, interpreter: Path | None = None) -> None:
         self.spec = spec
+        self.interpreter = interpreter
         self.draft = draft
         self._waiting: dict[int, Path] = {}
         self._buffer = b""
@@ -81,13 +85,14 @@ class ProcessLane:
         self._scratch = tempfile.TemporaryDirectory(prefix="jupyter-mlops-")
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jupyter_mlops.serving.batch.worker"],
+            [str(self.interpreter or sys.executable), "-m", "jupyter_mlops.serving.batch.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             bufsize=0,
             # An interrupt is meant for the cell.
             start_new_session=True,
+            env=surroundings_for({}) if self.interpreter else None,
         )
         self._told = selectors.DefaultSelector()
         self._told.register(self._out, selectors.EVENT_READ)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from jupyter_mlops.workspace import Invalid, Workspace, check_name
 if TYPE_CHECKING:
     from jupyter_mlops.experiments.clusters import Cluster
 
-__all__ = ["PART_ROWS", "predict"]
+__all__ = ["PART_ROWS", "Version", "check", "predict"]
 
 PART_ROWS: Final = 100_000
 _MOST: Final = 2_000_000
@@ -65,6 +66,8 @@ def predict(
     mode: Mode = "observe",
     name: str | None = None,
     progress: Callable[[BatchStep], None] | None = None,
+    stop: threading.Event | None = None,
+    interpreter: Path | None = None,
 ) -> BatchPrediction:
     """Answer all rows of a table, part by part, as an endpoint of the model would.
 
@@ -93,6 +96,10 @@ def predict(
     name : str, optional
         The dataset that the answers become.
     progress : callable, optional
+    stop : threading.Event, optional
+        Set by somebody who wants it to end, as by an interrupt.
+    interpreter : Path, optional
+        Of another environment, whose process holds the model where no cluster answers.
 
     Raises
     ------
@@ -112,7 +119,7 @@ def predict(
     if table.key is not None and table.key not in RESERVED:
         keep = (table.key, *keep)
     keep = tuple(dict.fromkeys(keep))
-    _check(part_rows, table, to)
+    check(part_rows, table, to)
     path = version.path(ws)
     columns = check_columns(read_model_file(path), table, keep)
     job = Job(
@@ -122,14 +129,21 @@ def predict(
     if not job.rows:
         raise Invalid(f"{table.label} holds no rows", fix="give at least one", code="E-BATCH-050")
     with _place(ws, to) as place:
-        run = _Run(ws, job, version.ref, table, Output(place, job), to, progress)
+        run = _Run(ws, job, version.ref, table, Output(place, job), to, progress, stop, interpreter)
         try:
             return run.whole(str(path), columns, cluster, name)
         finally:
             place.leave()
 
 
-def _check(part_rows: int, table: Table, to: str | None) -> None:
+def check(part_rows: int, table: Table, to: str | None) -> None:
+    """Refuse parts that are too small or too large, and more answers than memory holds.
+
+    Raises
+    ------
+    Invalid
+        The sentence says which.
+    """
     if not 1 <= part_rows <= _MOST:
         raise Invalid(
             f"a part can't have {part_rows:,} rows",
@@ -165,6 +179,8 @@ class _Run:
         output: Output,
         to: str | None,
         progress: Callable[[BatchStep], None] | None,
+        stop: threading.Event | None,
+        interpreter: Path | None,
     ) -> None:
         self.ws = ws
         self.job = job
@@ -172,6 +188,8 @@ class _Run:
         self.output = output
         self.to = to
         self.progress = progress
+        self.stop = stop
+        self.interpreter = interpreter
         self.inputs = [model, *table.inputs]
         self.receipts: dict[int, Receipt] = {}
         self.before = 0
@@ -212,7 +230,7 @@ class _Run:
         under_way = 0
         with (
             sliceable(self.table, columns) as frame,
-            deferred() as stop,
+            deferred(self.stop) as stop,
             self._lane(path, cluster) as lane,
         ):
             while waiting or under_way:
@@ -236,7 +254,7 @@ class _Run:
     def _lane(self, path: str, cluster: Cluster | None) -> Iterator[Lane]:
         spec = self.job.spec(path)
         if cluster is None:
-            with ProcessLane(spec, self.output.draft) as alone:
+            with ProcessLane(spec, self.output.draft, self.interpreter) as alone:
                 yield alone
             return
         # Workers that this machine started read its files; of others nothing is known.
@@ -307,7 +325,7 @@ class _Run:
         place = self.output.place
         if self.to is None:
             frame = pl.concat(
-                [pl.read_parquet(Path(place.folder.root) / name) for name in names],
+                [pl.read_parquet(Path(place.folder.root) / name, glob=False) for name in names],
                 how="vertical_relaxed",
             )
             source: Any = FrameSource(frame, f"predictions of {self.job.label}")

@@ -125,7 +125,8 @@ class ParquetFiles(_Columnar):
         ]
 
     def _schema(self, path: Path) -> pl.Schema:
-        return pl.Schema(pl.read_parquet_schema(path))
+        # Not `read_parquet_schema`: it takes the path for a pattern.
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema()
 
     def _scan(self, paths: list[Path]) -> pl.LazyFrame:
         if not self.partitions:

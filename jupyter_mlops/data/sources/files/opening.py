@@ -175,15 +175,22 @@ def _find(uri: str) -> Found:
             ) from None
         paths = sorted(p for p, name in below if format_of(name) and not hidden(name))
     else:
+        root = _named(path)
+        pattern = Path(glob.escape(str(root))) / path.relative_to(root)
         # pathlib's own glob takes no absolute pattern.
-        found = glob.glob(str(path), recursive=True)  # noqa: PTH207
+        found = glob.glob(str(pattern), recursive=True)  # noqa: PTH207
         paths = sorted(Path(p) for p in found if Path(p).is_file())
-        fixed = path.parts
-        stars = [i for i, part in enumerate(fixed) if glob.has_magic(part)]
-        root = Path(*fixed[: stars[0]]) if stars else path.parent
     if not paths:
         raise _not_found(path, uri)
     return Found(uri, paths, root, fragment)
+
+
+def _named(pattern: Path) -> Path:
+    """The folder that a pattern begins with: what is there by that very name is meant by it."""
+    root = pattern.parent
+    while root != root.parent and not root.is_dir():
+        root = root.parent
+    return root
 
 
 def _not_found(path: Path, uri: str) -> NotFound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 
 import polars as pl
@@ -37,11 +38,12 @@ def read_json(paths: list[Path], shown: str) -> pl.LazyFrame:
         if not start:
             raise Invalid(f"{path.name} is empty", fix="check what wrote it", code="E-DATA-021")
         try:
-            # Types must hold for every record, so all of them are looked at.
+            # Types must hold for every record, so all of them are looked at. Where lines are
+            # scanned, polars takes the path for a pattern.
             frame = (
                 pl.read_json(path, infer_schema_length=None).lazy()
                 if start.startswith(b"[")
-                else pl.scan_ndjson(path, infer_schema_length=None)
+                else pl.scan_ndjson(glob.escape(str(path)), infer_schema_length=None)
             )
             frames.append(_with_room(frame))
         except pl.exceptions.PolarsError as error:

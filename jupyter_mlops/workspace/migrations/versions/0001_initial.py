@@ -42,6 +42,32 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_approval_model"), ["model"], unique=False)
 
     op.create_table(
+        "batch_prediction",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("model", sa.String(length=255), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("data", sa.String(length=4096), nullable=False),
+        sa.Column("sink", sa.String(length=4096), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=False),
+        sa.Column("desired", sa.String(length=16), nullable=False),
+        sa.Column("detached", sa.Boolean(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("declared_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("rejected", sa.BigInteger(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("job", sa.String(length=64), nullable=True),
+        sa.Column("dataset", sa.String(length=255), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("process", sa.String(length=255), nullable=True),
+        sa.Column("restarts", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "cluster",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -166,6 +192,10 @@ def upgrade() -> None:
         sa.Column("beside", sa.JSON(), nullable=False),
         sa.Column("replicas", sa.Integer(), nullable=False),
         sa.Column("max_memory", sa.BigInteger(), nullable=False),
+        sa.Column("environment", sa.String(length=128), nullable=False),
+        sa.Column("interpreter", sa.String(length=4096), nullable=False),
+        sa.Column("gpus", sa.Integer(), nullable=False),
+        sa.Column("gpu_memory", sa.BigInteger(), nullable=False),
         sa.Column("token_sha256", sa.String(length=64), nullable=False),
         sa.Column("actor", sa.String(length=255), nullable=False),
         sa.Column("declared_at", sa.DateTime(timezone=True), nullable=False),
@@ -749,6 +779,7 @@ def downgrade() -> None:
 
     op.drop_table("contract")
     op.drop_table("cluster")
+    op.drop_table("batch_prediction")
     with op.batch_alter_table("approval", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_approval_model"))
 
