@@ -15,6 +15,7 @@ from jupyter_mlops.agent.processes import Known, fork, launch
 from jupyter_mlops.serving import places, zygote
 from jupyter_mlops.serving.config import Deployment, EndpointConfig
 from jupyter_mlops.serving.declaring import contract_mode
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Workspace
 
@@ -118,6 +119,8 @@ def _config(ws: Workspace, row: EndpointRecord, port: int) -> EndpointConfig:
         max_rows=ws.settings.row_limit,
         replicas=row.replicas,
         max_memory=row.max_memory,
+        log=LogPolicy.of(row.log),
+        hash_key=str(places.hash_key_path(ws)),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.workspace.errors import Invalid
 
 FRESH = "hot"  # the folder of segments within an endpoint's traffic folder
@@ -84,6 +85,10 @@ class EndpointConfig:
         Bytes each may take; 0 for as much as there is.
     predict_seconds : float
         Time that the model has for one batch, before its process is ended.
+    log : LogPolicy
+        What is written down.
+    hash_key : str
+        The file with the key of the log's hashes.
     """
 
     endpoint: str
@@ -106,6 +111,8 @@ class EndpointConfig:
     replicas: int = 1
     max_memory: int = 0
     predict_seconds: float = 60.0
+    log: LogPolicy = field(default_factory=LogPolicy)
+    hash_key: str = ""
 
     @property
     def primary(self) -> Deployment:
@@ -146,6 +153,7 @@ class EndpointConfig:
         try:
             told = json.loads(path.read_bytes())
             told["beside"] = [Deployment(**one) for one in told.get("beside", [])]
+            told["log"] = LogPolicy.of(told.get("log", {}))
             return cls(**told)
         except (OSError, ValueError, TypeError) as error:
             raise Invalid(

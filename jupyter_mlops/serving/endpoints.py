@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from jupyter_mlops.serving.config import Deployment
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.serving.places import read_state, state_path, token_path
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import (
@@ -59,6 +60,8 @@ class Endpoint(Result):
         Canary and shadow.
     replicas : int
         Processes of each version.
+    log : LogPolicy
+        What is written down.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Endpoint(Result):
     detailed: bool = True
     beside: tuple[Deployment, ...] = ()
     replicas: int = 1
+    log: LogPolicy = field(default_factory=LogPolicy)
 
     @property
     def ref(self) -> str:
@@ -191,6 +195,7 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
         detailed=detailed,
         beside=tuple(Deployment(**one) for one in row.beside),
         replicas=row.replicas,
+        log=LogPolicy.of(row.log),
     )
 
 

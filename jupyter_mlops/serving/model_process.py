@@ -118,12 +118,14 @@ def _unexpected(error: Exception) -> dict[str, str]:
 def _answered(predictor: Predictor, asked: dict[str, Any]) -> dict[str, Any]:
     """Predict the rows of several requests at once, or, where that fails, of each by itself."""
     block: Array | None = asked.get("block")
+    # Libraries quote in their errors what they stumbled on.
+    discreet = asked.get("discreet", False)
     columns: dict[str, Array] = asked["columns"] if block is None else predictor.named(block)
     try:
         return _told(predictor(columns) if block is None else predictor.of_block(block))
     except Exception as error:
         if len(asked["counts"]) == 1:
-            return {"parts": [_failure(error, asked["requests"][0])]}
+            return {"parts": [_failure(error, asked["requests"][0], discreet)]}
     parts, start = [], 0
     for count, request in zip(asked["counts"], asked["requests"], strict=True):
         # One bad row must not fail its neighbours.
@@ -132,7 +134,7 @@ def _answered(predictor: Predictor, asked: dict[str, Any]) -> dict[str, Any]:
         try:
             parts.append(_told(predictor(rows)))
         except Exception as error:
-            parts.append(_failure(error, request))
+            parts.append(_failure(error, request, discreet))
     return {"parts": parts}
 
 
@@ -143,10 +145,12 @@ def _told(answer: Answer) -> dict[str, Any]:
     return told
 
 
-def _failure(error: Exception, request: str) -> dict[str, Any]:
+def _failure(error: Exception, request: str, discreet: bool) -> dict[str, Any]:
     """Log where and why the model failed: the caller is told nothing that holds data."""
     where = traceback.extract_tb(error.__traceback__)[-1]
-    why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"
+    why = type(error).__name__
+    if not discreet:
+        why += f": {str(error).partition(chr(10))[0][:300]}"
     print(
         f"request {request}: {why} ({where.filename}:{where.lineno})", file=sys.stderr, flush=True
     )

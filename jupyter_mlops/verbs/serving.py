@@ -26,6 +26,10 @@ def serve(
     shadow: str | None = None,
     replicas: int | None = None,
     memory: str | None = None,
+    log: Literal["required", "best-effort", "off"] | None = None,
+    redact: list[str] | None = None,
+    log_sample: str | None = None,
+    keep: str | None = None,
 ) -> Endpoint:
     """Serve a registered model over HTTP, and wait until it answers.
 
@@ -58,11 +62,23 @@ def serve(
         Processes of each version; 1 when nothing is said.
     memory : str
         What each process may take at most, such as 2GB.
+    log : str
+        When the disk is full, nothing is answered that can't be logged (required, when nothing
+        is said), or it is answered and counted (best-effort). With off nothing is logged, and
+        there is no feedback, drift or skew to tell.
+    redact : list[str]
+        Columns that are never written down, such as name,hash:email: of the second a keyed hash
+        is, which joins all the same. `off` ends it. What was logged before stays.
+    log_sample : str
+        Which share of the rows is logged, such as 10%: always the same keys.
+    keep : str
+        How long the log is kept, how large it grows, or both: 90d,50GB. `forever` ends it.
 
     Examples
     --------
     >>> %mlops serve delay@champion --key flight_id --time time_hour
     >>> %mlops serve delay@3 --canary 4:10%
+    >>> %mlops serve delay@3 --redact name,hash:email --log-sample 10% --keep 90d
     """
     from jupyter_mlops import agent, models, serving
 
@@ -79,6 +95,10 @@ def serve(
         shadow=_shadow(ws, version.name, shadow),
         replicas=replicas,
         max_memory=None if memory is None else _bytes(memory),
+        log=log,
+        redact=redact,
+        log_sample=log_sample,
+        keep=keep,
     )
     return agent.bring_up(ws, name or version.name, generation)
 

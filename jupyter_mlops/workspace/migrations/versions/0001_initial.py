@@ -139,6 +139,7 @@ def upgrade() -> None:
         sa.Column("beside", sa.JSON(), nullable=False),
         sa.Column("replicas", sa.Integer(), nullable=False),
         sa.Column("max_memory", sa.BigInteger(), nullable=False),
+        sa.Column("log", sa.JSON(), nullable=False),
         sa.Column("token_sha256", sa.String(length=64), nullable=False),
         sa.Column("actor", sa.String(length=255), nullable=False),
         sa.Column("declared_at", sa.DateTime(timezone=True), nullable=False),
