@@ -258,10 +258,6 @@ def test_a_large_body_is_answered_by_the_version_that_took_over_meanwhile(
     async def all_of_it() -> httpx.Response:
         endpoint = build(config)
         old = endpoint.board.primary
-        if where == "while it is read":
-            monkeypatch.setattr(application, "read_invocation", held(application.read_invocation))
-        else:
-            monkeypatch.setattr(old.expectations, "meet", held(old.expectations.meet))
         try:
             endpoint.board.begin()
             app = endpoint.application(8123)
@@ -270,6 +266,14 @@ def test_a_large_body_is_answered_by_the_version_that_took_over_meanwhile(
                 transport=transport, base_url="http://127.0.0.1:8123", headers=served.AUTH
             ) as caller:
                 body = {"dataframe_records": [ROW]}
+                assert (await caller.post("/invocations", json=body)).status_code == 200
+                assert (await caller.get("/metrics")).status_code == 200
+                if where == "while it is read":
+                    monkeypatch.setattr(
+                        application, "read_invocation", held(application.read_invocation)
+                    )
+                else:
+                    monkeypatch.setattr(old.expectations, "meet", held(old.expectations.meet))
                 asked = asyncio.create_task(caller.post("/invocations", json=body))
                 assert await asyncio.to_thread(reading.wait, 60)
                 await endpoint.board.apply(after)
@@ -277,7 +281,11 @@ def test_a_large_body_is_answered_by_the_version_that_took_over_meanwhile(
                     endpoint.board.watch()
                     await asyncio.sleep(0.01)
                 go_on.set()
-                return await asyncio.wait_for(asked, 60)
+                answer = await asyncio.wait_for(asked, 60)
+                # What a version logged counts when it is gone, too.
+                told = (await caller.get("/metrics")).text
+                assert 'mlops_traffic_log_rows_total{fate="logged"} 2.0' in told
+                return answer
         finally:
             go_on.set()
             endpoint.board.close()
