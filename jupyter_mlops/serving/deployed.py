@@ -252,7 +252,7 @@ def deploy(
         raise Unavailable(
             "the traffic log cannot be written",
             "the disk is full or read-only",
-            "make room or choose another traffic folder",
+            "make room, choose another traffic folder, or serve with `--log best-effort`",
             code="E-SERVE-023",
         )
     recorder = Recorder(log, metrics.shadow_log if shadow else metrics.log)
