@@ -63,7 +63,7 @@ def record(
     )
     table = served.flights(len(keys)).to_dict(orient="list")
     rows = Intake(fields, key="flight").columns({**table, "flight": list(keys)}, len(keys))
-    answer = Answer(np.zeros(len(keys), bool), np.linspace(0, 1, len(keys)))
+    answer = Answer(np.linspace(0, 1, len(keys)) > 0.5, np.linspace(0, 1, len(keys)))
     told = Recorder(log, tally or LogTally()).write([([Asked("r", rows)], [answer])])[0]
     if close:
         log.close()

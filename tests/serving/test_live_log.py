@@ -238,9 +238,10 @@ def test_a_large_body_is_answered_by_the_version_that_took_over_meanwhile(
 
     table = served.flights()
     narrow = served.save_model(tmp_path / "narrow", table.drop(columns="hour"), served.late(table))
-    config = served.config(model, tmp_path)
+    # What takes over asks for a column that the version before did not know.
+    config = served.config(narrow, tmp_path)
     after = replace(
-        config, version="5", path=str(narrow), digest=directory_digest(narrow), generation=2
+        config, version="5", path=str(model), digest=directory_digest(model), generation=2
     )
     monkeypatch.setattr(switchboard, "_PROBATION", 0.0)
     monkeypatch.setattr(application, "_LARGE", 0)

@@ -179,6 +179,7 @@ def test_a_sample_is_the_same_keys_each_time_and_says_what_it_left_out(
     # Values stay with their rows.
     chosen = served.flights(400)["distance"][kept].tolist()
     assert sorted(rows["in.distance"]) == sorted(chosen * 2)
+    assert (rows["prediction"] == (rows["probability"] > 0.5)).all()
 
     by_key = truth(ws, pd.DataFrame({"flight": [*keys, "k9999"], "late": True}))
     assert by_key.matched == sum(kept)
