@@ -280,6 +280,10 @@ def _facts(one: Endpoint) -> list[Fact]:
             Fact(label="Memory", value=size_text(live["memory_bytes"])),
         ]
     facts.append(Fact(label="Log", value=one.log.words(), hint=_logged(live)))
+    log = live.get("log") or {}
+    answered = sum(log.get(fate, 0) for fate in ("logged", "sampled_out", "unlogged", "off"))
+    if answered > log.get("logged", 0):
+        facts.append(Fact(label="Logged", value=f"{log['logged']:,} of {answered:,} rows"))
     if one.restarts:
         facts.append(Fact(label="Restarts", value=f"{one.restarts:,}"))
     return facts

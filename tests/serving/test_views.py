@@ -56,7 +56,8 @@ def test_what_is_not_logged_is_shown_with_the_reason() -> None:
     shown = mimebundle(replace(READY, log=best, live={**LIVE, "log": log}))
     assert f"100 rows were answered and not logged: {full}." in shown["text/plain"]
     assert "what finds none is answered all the same; without name" in shown["text/plain"]
-    assert "900 rows logged, 100 rows not logged for want of room, 5.3 MB" in shown["text/html"]
+    assert "900 rows logged, 100 rows not logged for want of room, 5.3 MB" in str(shown[ENDPOINT])
+    assert "Logged: 900 of 1,000 rows" in shown["text/plain"]
     over = mimebundle(replace(READY, log=best, live={**LIVE, "log": {**log, "trouble": ""}}))
     assert f"{full}, which is over." in over["text/plain"]
     refused = mimebundle(replace(READY, live={**LIVE, "log": {**log, "unlogged": 0}}))
