@@ -59,7 +59,7 @@ def test_what_is_not_logged_is_shown_with_the_reason() -> None:
     assert "900 rows logged, 100 rows not logged for want of room, 5.3 MB" in str(shown[ENDPOINT])
     assert "Logged: 900 of 1,000 rows" in shown["text/plain"]
     over = mimebundle(replace(READY, log=best, live={**LIVE, "log": {**log, "trouble": ""}}))
-    assert f"{full}, which is over." in over["text/plain"]
+    assert f"{full}, which is over." in str(over[ENDPOINT])
     refused = mimebundle(replace(READY, live={**LIVE, "log": {**log, "unlogged": 0}}))
     assert f"Requests are refused: {full}." in refused["text/plain"]
     plain = mimebundle(READY)["text/plain"]
