@@ -16,6 +16,7 @@ from jupyter_mlops.models.waivers import waived
 from jupyter_mlops.serving import places, zygote
 from jupyter_mlops.serving.config import Deployment, EndpointConfig, Gpus
 from jupyter_mlops.serving.declaring import contract_mode
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Invalid, Workspace
 
@@ -131,6 +132,8 @@ def _config(ws: Workspace, row: EndpointRecord, port: int, gpus: Gpus | None) ->
         environment=row.environment,
         interpreter=row.interpreter,
         gpus=gpus,
+        log=LogPolicy.of(row.log),
+        hash_key=str(places.hash_key_path(ws)),
     )
 
 

@@ -10,6 +10,8 @@ import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 
+from sqlalchemy import select
+
 from jupyter_mlops.agent.detached import Detached
 from jupyter_mlops.agent.kinds import KINDS
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
@@ -19,13 +21,16 @@ from jupyter_mlops.experiments.gpus.leases import expire, in_use
 from jupyter_mlops.experiments.gpus.watching import watch
 from jupyter_mlops.serving import zygote
 from jupyter_mlops.serving.config import FRESH
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.serving.places import traffic_root
+from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import MLOpsError, Workspace
 
 __all__ = ["run"]
 
 LOOK_SECONDS = 0.2
 HOUSE_SECONDS = 10.0
+PRUNE_SECONDS = 60.0
 
 
 def run(ws: Workspace) -> bool:
@@ -89,7 +94,7 @@ def _go_on(
     detached = Detached(ws, KINDS)
     retraining = Retraining(ws)
     renewed = busy = time.monotonic()
-    next_house = 0.0
+    next_house = next_prune = 0.0
     house: Future[int] | None = None
     while not stopping.is_set():
         now = time.monotonic()
@@ -119,7 +124,9 @@ def _go_on(
             house = None
         if house is None and now >= next_house:
             next_house = now + HOUSE_SECONDS
-            house = keeper.submit(_keep_house, ws)
+            house = keeper.submit(_keep_house, ws, prune=now >= next_prune)
+            if now >= next_prune:
+                next_prune = now + PRUNE_SECONDS
         # Looking whether there is something to tidy up is no work: it happens all the time.
         if reconciler.busy or detached.busy or retraining.busy:
             busy = now
@@ -133,15 +140,28 @@ def _go_on(
     return True
 
 
-def _keep_house(ws: Workspace) -> int:
+def _keep_house(ws: Workspace, *, prune: bool = False) -> int:
     # Two small queries while nobody holds or waits for a GPU.
     taken_back = expire(ws) + watch(ws)
+    if prune:
+        taken_back += _prune(ws)
     if not any(traffic_root(ws).glob(f"**/{FRESH}/*")):
         return taken_back
     # Arrow is loaded when there is something to do, and beside the loop.
     from jupyter_mlops.serving.compaction import compact_all
 
     return taken_back + compact_all(ws)
+
+
+def _prune(ws: Workspace) -> int:
+    """Remove what logs are not to keep any longer; before compaction, which may need the room."""
+    with ws.read() as session:
+        policies = [LogPolicy.of(log) for log in session.scalars(select(EndpointRecord.log))]
+    if not any(policy.limited for policy in policies):
+        return 0
+    from jupyter_mlops.serving.retention import prune_all
+
+    return prune_all(ws)
 
 
 def _say(text: str) -> None:

@@ -14,7 +14,7 @@ from jupyter_mlops.monitoring.estimates import Task
 from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.performance import Performance, measure
-from jupyter_mlops.monitoring.sides import log_column, read_sides, within
+from jupyter_mlops.monitoring.sides import Sides, log_column, read_sides, within
 from jupyter_mlops.monitoring.truth import join_truth
 from jupyter_mlops.monitoring.verdicts import overall, sentence
 from jupyter_mlops.monitoring.windows import Window, parse_length
@@ -39,6 +39,7 @@ def drift(
     window: Window | None = None,
     length: str | None = None,
     limits: Limits | None = None,
+    notices: Sequence[str] = (),
 ) -> Drift:
     """Compare a window of logged traffic with a reference, keep the result, return it.
 
@@ -74,6 +75,8 @@ def drift(
     length : str, optional
         ``30d``: only the newest so much of the window.
     limits : Limits, optional
+    notices : sequence of str
+        What is to be said of the traffic besides.
 
     Raises
     ------
@@ -94,21 +97,20 @@ def drift(
     if within(traffic, window).select(pl.len()).collect().item() == 0:
         raise NotFound(
             f"endpoint {endpoint!r} has no traffic in the window {window}",
+            "; ".join(notices),
             fix="widen --since, --until or --window, or send rows with `%mlops call`",
             code="E-MONITORING-005",
         )
     sides = read_sides(reference, traffic, features, window)
-    notices = list(sides.notices)
+    told = [*notices, *sides.notices, *_sampled(sides)]
     judged = compare_features(sides.reference, sides.current, sides.names, limits)
     own, others = _own_answers(sides.current, version)
     if others:
-        notices.append(
-            f"{others:,} rows were answered by other versions; they count as traffic only"
-        )
+        told.append(f"{others:,} rows were answered by other versions; they count as traffic only")
     predictions = _compare_predictions(own, validation, limits)
     performance, corrected = _performance(own, feedback, task, validation, metrics, classes, limits)
     if corrected:
-        notices.append(f"{corrected:,} truths were corrected later; the latest counts")
+        told.append(f"{corrected:,} truths were corrected later; the latest counts")
     times = _times(sides.current)
     return keep(
         ws,
@@ -129,11 +131,27 @@ def drift(
             predictions=predictions,
             missing=sides.missing,
             performance=performance,
-            notices=notices,
+            notices=told,
             limits=limits,
             at=utcnow(),
         ),
     )
+
+
+def _sampled(sides: Sides) -> list[str]:
+    """Say of how many rows those of a sampled log are a part."""
+    current, name = sides.current, log_column(sides.current, "share")
+    if name is None or name in sides.names:
+        return []  # no log tells it; a feature may be called so
+    shares = current[name].drop_nulls().unique().sort().to_list()
+    if not shares or shares == [1.0]:
+        return []
+    asked = (1 / current[name]).sum()
+    part = " to ".join(f"{100 * share:.4g}%" for share in {shares[0]: 0, shares[-1]: 0})
+    said = [f"{part} of the rows were logged: {current.height:,} stand for about {asked:,.0f}"]
+    if len(shares) > 1:
+        said.append("the share changed within the window, and rows count alike all the same")
+    return said
 
 
 def after_last_check(ws: Workspace, endpoint: str, traffic: pl.LazyFrame) -> Window:

@@ -18,6 +18,7 @@ class TrafficLook:
     """Remembers how far each endpoint's traffic had come when it was looked at last."""
 
     def __init__(self) -> None:
+        #: The size of each segment, and the rows that each process answered without a line.
         self._seen: dict[Path, int] | None = None
         self._grown: set[str] = set()
 
@@ -28,7 +29,7 @@ class TrafficLook:
         are told twice. The first look only learns what is there.
         """
         from jupyter_mlops.serving.config import FRESH
-        from jupyter_mlops.serving.places import traffic_root
+        from jupyter_mlops.serving.places import read_state, traffic_root
 
         found: dict[Path, int] = {}
         for segment in traffic_root(workspace).glob(f"*/{FRESH}/*"):
@@ -36,13 +37,20 @@ class TrafficLook:
                 found[segment] = segment.stat().st_size
             except FileNotFoundError:
                 continue  # compacted meanwhile
+        # What isn't logged is counted all the same.
+        for path in (workspace.home / "run").glob("endpoint-*.json"):
+            told = read_state(path).get("log", {})
+            found[path] = sum(told.get(fate, 0) for fate in ("sampled_out", "unlogged", "off"))
         before, self._seen = self._seen, found
         if before is None:
             return []
-        grown = {
-            segment.parent.parent.name
-            for segment, size in found.items()
-            if size > before.get(segment, 0)
-        }
+        grown = {_name(path) for path, size in found.items() if size > before.get(path, 0)}
         told, self._grown = grown | self._grown, grown
         return sorted(told)
+
+
+def _name(path: Path) -> str:
+    """The endpoint whose segment, or state, it is."""
+    if path.suffix == ".json":
+        return path.stem.removeprefix("endpoint-")
+    return path.parent.parent.name

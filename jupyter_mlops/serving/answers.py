@@ -56,3 +56,8 @@ class Answer:
         """Return the answer to rows `start` to `stop`."""
         probability = None if self.probability is None else self.probability[start:stop]
         return Answer(self.prediction[start:stop], probability)
+
+    def only(self, kept: Array) -> Answer:
+        """Return the answer to the rows where `kept`, booleans of shape (n,), is true."""
+        probability = None if self.probability is None else self.probability[kept]
+        return Answer(self.prediction[kept], probability)

@@ -59,11 +59,6 @@ class Endpoint:
     def _processes(self) -> list[int]:
         return [pid for one in self.board.running for pid in one.batcher.pids]
 
-    @property
-    def log_bytes(self) -> int:
-        """Bytes that were written to the logs of the versions that run."""
-        return sum(one.log.bytes_written for one in self.board.running)
-
     def application(self, port: int) -> Door:
         """Return the ASGI application as it listens on `port`."""
         routes = [
@@ -159,9 +154,13 @@ class Endpoint:
     ) -> Response:
 
         def take(body: bytes) -> tuple[Deployed, Rows]:
-            sent = decode(body)
-            one = self.board.choose(sent, request_id)
-            return one, one.expectations.meet(sent)
+            while True:
+                before = self.board.primary
+                sent = decode(body)
+                one = self.board.choose(sent, request_id)
+                # What takes over meanwhile may ask for other columns.
+                if self.board.primary is before:
+                    return one, one.expectations.meet(sent)
 
         version = self.board.primary.config.version
         request_id = _request_id(request)
@@ -173,8 +172,9 @@ class Endpoint:
             # A large body is decoded beside the loop, so that small ones need not wait for it.
             large = len(body) > _LARGE
             one, checked = await asyncio.to_thread(take, body) if large else take(body)
-            if one.batcher.closed:
-                one = self.board.primary  # another took over while a large body was read
+            while one.batcher.closed and one is not self.board.primary:
+                # Another took over while a large body was read.
+                one, checked = await asyncio.to_thread(take, body)
             version = one.config.version
             outcome = await one.answer(request_id, checked)
             rows = checked.count
@@ -240,7 +240,7 @@ class Endpoint:
 
     async def exposition(self, request: Request) -> Response:
         """Give the metrics in OpenMetrics text format."""
-        text = self.metrics.exposition(self.log_bytes)
+        text = self.metrics.exposition()
         return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def specification(self, request: Request) -> Response:

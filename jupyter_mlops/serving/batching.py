@@ -8,10 +8,7 @@ to the disk serves all batches that came back meanwhile.
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 import sys
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -21,44 +18,22 @@ from typing import Any, Final
 
 from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
-from jupyter_mlops.serving.journal import JournalError
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.serving.model_process import Task
+from jupyter_mlops.serving.pseudonyms import Pseudonyms
+from jupyter_mlops.serving.recording import Outcome, Recorder, new_request_id
 from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.serving.replies import read_reply
-from jupyter_mlops.serving.trafficlog import Logged, TrafficLog
 from jupyter_mlops.serving.workers import Worker, WorkerLost, start
 from jupyter_mlops.workspace.errors import MLOpsError
 
 __all__ = ["Batcher", "Outcome", "new_request_id"]
 
-_nonce = os.urandom(4).hex()
-_counter = itertools.count()
 #: Times that a model's process may end in a row before nobody starts it again.
 CRASHES: Final = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 #: Requests that are passed over in the search for others with the same parameters.
 _AHEAD: Final = 500
-
-
-def _renew() -> None:
-    global _nonce
-    _nonce = os.urandom(4).hex()
-
-
-os.register_at_fork(after_in_child=_renew)
-
-
-def new_request_id() -> str:
-    """Return an id that sorts by time and repeats in no other process: 11 + 8 + 6 hex digits."""
-    return f"{time.time_ns() // 1_000_000:011x}{_nonce}{next(_counter):06x}"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a request."""
-
-    ids: list[str]
-    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -90,7 +65,8 @@ class Batcher:
         What a process of the model is started with.
     workers : list of Worker
         Those that run already.
-    log : TrafficLog
+    recorder : Recorder
+        Writes the log.
     max_rows : int
         Rows predicted at once; a larger request goes alone.
     max_waiting : int
@@ -105,7 +81,7 @@ class Batcher:
         self,
         task: Task,
         workers: list[Worker],
-        log: TrafficLog,
+        recorder: Recorder,
         *,
         max_rows: int = 8192,
         max_waiting: int = 400_000,
@@ -114,7 +90,8 @@ class Batcher:
     ) -> None:
         self.task = task
         self.portrait = workers[0].portrait
-        self.log = log
+        self.recorder = recorder
+        self.log = recorder.log
         self.max_rows = max_rows
         self.max_waiting = max_waiting
         self.seconds = seconds
@@ -235,6 +212,7 @@ class Batcher:
             message: dict[str, Any] = {
                 "counts": counts,
                 "requests": [waiting.request_id for waiting in batch],
+                "discreet": self.log.policy.hides,
                 **({"columns": merge(parts)} if block is None else {"block": block}),
             }
             if parts[0].apart:
@@ -298,7 +276,7 @@ class Batcher:
             return
         work, self._unlogged = self._unlogged, []
         self._logging = True
-        done = asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
+        done = asyncio.get_running_loop().run_in_executor(self._thread, self.recorder.write, work)
         done.add_done_callback(lambda written: self._settle(work, written))
 
     def _settle(
@@ -319,32 +297,11 @@ class Batcher:
         for one, result in zip(waiting, results, strict=True):
             _tell(one, result)
 
-    def _write(self, work: list[tuple[Batch, list[Answer | Refusal]]]) -> list[Outcome | Refusal]:
-        results: list[Outcome | Refusal] = []
-        logged: list[list[Logged]] = []
-        for batch, answers in work:
-            rows: list[Logged] = []
-            for waiting, answer in zip(batch, answers, strict=True):
-                if isinstance(answer, Refusal):
-                    results.append(answer)
-                    continue
-                # Callers may repeat their own request ids; predictions never share one.
-                prefix = new_request_id()
-                ids = [f"{prefix}-{row}" for row in range(waiting.rows.count)]
-                rows.append(Logged(waiting.request_id, ids, waiting.rows, answer))
-                results.append(Outcome(ids, answer))
-            if rows:
-                logged.append(rows)
-        if logged:
-            try:
-                self.log.append(logged)
-            except JournalError as error:
-                print(error, file=sys.stderr, flush=True)
-                refusal = Refusal(
-                    503, "E-SERVE-122", f"{error}: nothing is answered that is not logged"
-                )
-                return [r if isinstance(r, Refusal) else refusal for r in results]
-        return results
+    async def follow(self, policy: LogPolicy, pseudonyms: Pseudonyms | None) -> None:
+        """Log by another policy; when this returns, nothing is written by the one before."""
+        if not self.closed:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self.log.follow, policy, pseudonyms)
 
     async def drain(self, seconds: float) -> None:
         """Finish what is under way, for so long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -64,8 +65,11 @@ def compact(ws: Workspace, name: str) -> int:
 
 
 def with_version(table: pa.Table) -> pa.Table:
-    """Put the version that a segment's schema names into a column of its own."""
-    version = (table.schema.metadata or {}).get(b"version", b"").decode()
+    """Put the version and the share logged, which a segment's schema names, into columns."""
+    told = table.schema.metadata or {}
+    version = told.get(b"version", b"").decode()
     column = pa.array([version] * table.num_rows, pa.string())
     at = table.schema.get_field_index("prediction")
-    return table.add_column(at, "version", column)
+    table = table.add_column(at, "version", column)
+    share = np.full(table.num_rows, float(told.get(b"share", b"1")))
+    return table.add_column(at + 1, "share", pa.array(share))

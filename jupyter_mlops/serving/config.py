@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.workspace.errors import Invalid
 
 FRESH = "hot"  # the folder of segments within an endpoint's traffic folder
@@ -119,6 +120,10 @@ class EndpointConfig:
         The managed environment of the primary's processes.
     gpus : Gpus, optional
         What its models' processes may use of the GPUs.
+    log : LogPolicy
+        What is written down.
+    hash_key : str
+        The file with the key of the log's hashes.
     """
 
     endpoint: str
@@ -145,6 +150,8 @@ class EndpointConfig:
     environment: str = ""
     interpreter: str = ""
     gpus: Gpus | None = None
+    log: LogPolicy = field(default_factory=LogPolicy)
+    hash_key: str = ""
 
     @property
     def primary(self) -> Deployment:
@@ -189,6 +196,7 @@ class EndpointConfig:
             told = json.loads(path.read_bytes())
             told["beside"] = [Deployment(**one) for one in told.get("beside", [])]
             told["gpus"] = Gpus(**told["gpus"]) if told.get("gpus") else None
+            told["log"] = LogPolicy.of(told.get("log", {}))
             return cls(**told)
         except (OSError, ValueError, TypeError) as error:
             raise Invalid(

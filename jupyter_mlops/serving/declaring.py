@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -12,7 +13,8 @@ from sqlalchemy import select
 
 from jupyter_mlops.serving.config import Deployment, Role
 from jupyter_mlops.serving.homes import Home, home_of
-from jupyter_mlops.serving.places import make_token
+from jupyter_mlops.serving.logpolicy import LogMode, LogPolicy
+from jupyter_mlops.serving.places import make_hash_key, make_token
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Conflict, Invalid, Workspace, check_name, events
 from jupyter_mlops.workspace.records import utcnow
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from jupyter_mlops.serving.expectations import Mode
 
-__all__ = ["contract_mode", "declare"]
+__all__ = ["contract_mode", "declare", "ever_hidden"]
 
 
 class Served(Protocol):
@@ -60,6 +62,10 @@ def declare(
     gpus: int | None = None,
     gpu_memory: int | str | None = None,
     own: Path | None = None,
+    log: LogMode | None = None,
+    redact: Sequence[str] | None = None,
+    log_sample: str | float | None = None,
+    keep: str | None = None,
 ) -> int:
     """Record that an endpoint should serve a version; the agent makes it so.
 
@@ -95,6 +101,16 @@ def declare(
         bytes on one, ``8GB``, that the processes of its versions share; 0 of both for none.
     own : Path, optional
         The agent's interpreter; this process's when not given.
+    log : {"required", "best-effort", "off"}, optional
+        Whether nothing is answered that cannot be logged, or nothing is logged.
+    redact : sequence of str, optional
+        Columns whose values are never written; of ``hash:NAME`` a keyed hash is. ``["off"]``
+        for none.
+    log_sample : str or float, optional
+        Share of the rows that is logged, such as ``10%``.
+    keep : str, optional
+        Age and size of the log beyond which the oldest is removed, such as ``90d,50GB``;
+        ``forever`` for no limit.
 
     Returns
     -------
@@ -104,7 +120,8 @@ def declare(
     Raises
     ------
     Invalid
-        The model has no signature or inputs that cannot be served, or the port is none.
+        The model has no signature or inputs that cannot be served, the port is none, or the
+        log can't be kept like that.
     Conflict
         Another endpoint of the workspace has the port, or an environment lacks what a model was
         trained with.
@@ -121,7 +138,7 @@ def declare(
     if replicas is not None and not 1 <= replicas <= 64:
         raise Invalid(f"an endpoint can't have {replicas} processes", "1 to 64 are possible",
                       code="E-SERVE-035")  # fmt: skip
-    path = _checked(ws, version)
+    path, columns = _checked(ws, version)
     declared = _declared(ws, name)
     home = _home(ws, version, env, own, declared)
     others = {
@@ -154,6 +171,11 @@ def declare(
             "gpus": wanted_gpus[0],
             "gpu_memory": wanted_gpus[1],
         }
+        policy = LogPolicy.of(row.log if row else {}).changed(log, redact, log_sample, keep)
+        policy.check(columns, wanted["key"], wanted["time"], names=redact is not None)
+        if policy.hashed:
+            make_hash_key(ws)
+        wanted["log"] = policy.as_dict()
         if port:
             _check_port(tx.session, name, port)
         before = _declared_mode(tx.session, name)
@@ -182,6 +204,7 @@ def declare(
                 "generation": row.generation,
                 "digest": version.digest,
                 **({} if mode == "observe" else {"contract": mode}),
+                **({"log": row.log} if row.log else {}),
                 **{one["role"]: one["version"] for one in row.beside},
                 **({"environment": home.environment} if home.environment else {}),
                 **({"differs": list(home.differs)} if home.differs else {}),
@@ -191,13 +214,12 @@ def declare(
         return row.generation
 
 
-def _checked(ws: Workspace, version: Served) -> Path:
-    """Where a version's files are; says now, and not in a log file, that it can't be served."""
+def _checked(ws: Workspace, version: Served) -> tuple[Path, list[str]]:
+    """A version's files and columns; says now, and not in a log file, that it can't be served."""
     from jupyter_mlops.serving.modelfile import read_model_file
 
     path = version.path(ws)
-    read_model_file(path)
-    return path
+    return path, [field.name for field in read_model_file(path).fields]
 
 
 def _declared(ws: Workspace, name: str) -> EndpointRecord | None:
@@ -272,8 +294,8 @@ def _beside(
             kept[role] = asdict(
                 Deployment(
                     version.name, str(version.version), version.digest,
-                    str(_checked(ws, version)), mode, role, weight,
-                    homes[role].environment, homes[role].interpreter,
+                    str(_checked(ws, version)[0]), mode, role, weight,
+                    environment=homes[role].environment, interpreter=homes[role].interpreter,
                 )
             )  # fmt: skip
     same = (primary.name, str(primary.version))
@@ -284,6 +306,21 @@ def contract_mode(ws: Workspace, name: str) -> Mode:
     """What an endpoint was last declared to do with rows that break the model's contract."""
     with ws.read() as session:
         return _declared_mode(session, name)
+
+
+def ever_hidden(ws: Workspace, name: str) -> frozenset[str]:
+    """Columns that an endpoint was ever declared to leave out of its log, or to hash."""
+    found: set[str] = set()
+    with ws.read() as session:
+        after = 0
+        while told := events.read(
+            session, after=after, kind="endpoint.declared", subject=f"endpoint:{name}"
+        ):
+            for one in told:
+                policy = LogPolicy.of(one.payload.get("log", {}))
+                found.update(policy.dropped, policy.hashed)
+            after = told[-1].seq
+    return frozenset(found)
 
 
 def _declared_mode(session: Session, name: str) -> Mode:

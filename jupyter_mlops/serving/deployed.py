@@ -19,12 +19,14 @@ from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.metrics import Metrics
 from jupyter_mlops.serving.model_process import Task
 from jupyter_mlops.serving.modelfile import read_model_file
+from jupyter_mlops.serving.pseudonyms import Pseudonyms
+from jupyter_mlops.serving.recording import Recorder
 from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.serving.trafficlog import TrafficLog
 from jupyter_mlops.serving.workers import start
 from jupyter_mlops.workspace.errors import Conflict, Unavailable
 
-__all__ = ["Agreement", "Deployed", "Tally", "deploy"]
+__all__ = ["Agreement", "Deployed", "Tally", "deploy", "pseudonyms_of"]
 
 _LATENCIES: Final = 2048
 
@@ -226,16 +228,22 @@ def deploy(
         config.path, config.digest, endpoint.max_memory, config.environment, config.interpreter,
         endpoint.gpus.variables if endpoint.gpus else {}, config.pickles,
     )  # fmt: skip
+    pseudonyms = pseudonyms_of(endpoint)
     workers = [start(task) for _ in range(endpoint.replicas)]
     portrait = workers[0].portrait
     folder = Path(endpoint.traffic)
+    shadow = config.role == "shadow"
     log = TrafficLog(
-        folder / SHADOW if config.role == "shadow" else folder,
+        folder / SHADOW if shadow else folder,
         file.fields,
         labels=portrait.labels,
         many=portrait.task == "multiclass",
         answers=portrait.answers,
         about=endpoint.about_of(config),
+        policy=endpoint.log,
+        pseudonyms=pseudonyms,
+        key=endpoint.key,
+        time=endpoint.time,
     )
     if not log.ready():
         for worker in workers:
@@ -243,11 +251,25 @@ def deploy(
         raise Unavailable(
             "the traffic log cannot be written",
             "the disk is full or read-only",
-            "make room or choose another traffic folder",
+            "make room, choose another traffic folder, or serve with `--log best-effort`",
             code="E-SERVE-023",
         )
-    batcher = Batcher(task, workers, log, seconds=endpoint.predict_seconds, observe=metrics.batch)
+    recorder = Recorder(log, metrics.shadow_log if shadow else metrics.log)
+    batcher = Batcher(
+        task, workers, recorder, seconds=endpoint.predict_seconds, observe=metrics.batch
+    )
     return Deployed(endpoint, config, intake, batcher, log, metrics)
+
+
+def pseudonyms_of(endpoint: EndpointConfig) -> Pseudonyms | None:
+    """What hashes columns, where some are to be.
+
+    Raises
+    ------
+    Unavailable
+        The key cannot be read.
+    """
+    return Pseudonyms.read(endpoint.hash_key) if endpoint.log.hashed else None
 
 
 def _same_columns(config: Deployment, mine: Intake, theirs: Intake) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from jupyter_mlops.serving.config import Deployment
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.serving.places import read_state, state_path, token_path
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import (
@@ -64,6 +65,8 @@ class Endpoint(Result):
         The managed environment that the version runs in; empty for the agent's own.
     gpus, gpu_memory : int
         What it holds of the GPUs while it runs: whole ones, or bytes on one.
+    log : LogPolicy
+        What is written down.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Endpoint(Result):
     environment: str = ""
     gpus: int = 0
     gpu_memory: int = 0
+    log: LogPolicy = field(default_factory=LogPolicy)
 
     @property
     def ref(self) -> str:
@@ -202,6 +206,7 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
         environment=row.environment,
         gpus=row.gpus,
         gpu_memory=row.gpu_memory,
+        log=LogPolicy.of(row.log),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,11 @@ from sqlalchemy import select
 
 from jupyter_mlops.data import Table
 from jupyter_mlops.serving import traffic
+from jupyter_mlops.serving.declaring import ever_hidden
 from jupyter_mlops.serving.endpoints import get
+from jupyter_mlops.serving.logpolicy import UNLOGGED, LogPolicy
+from jupyter_mlops.serving.places import hash_key_path
+from jupyter_mlops.serving.pseudonyms import Pseudonyms
 from jupyter_mlops.serving.records import FeedbackRecord
 from jupyter_mlops.workspace import Invalid, Result, Workspace, closest
 from jupyter_mlops.workspace.records import new_id, utcnow
@@ -35,6 +40,9 @@ class Feedback(Result):
         Rows with a truth.
     matched : int
         Those that belong to a prediction made so far; the others wait for theirs.
+    unlogged : int
+        Those whose prediction is known not to be in the log, because of the sample, because
+        logging is off or because there was no room: they will never belong to one.
     empty : int
         Rows without a truth, which are left out.
     known : bool
@@ -42,7 +50,9 @@ class Feedback(Result):
     total : int
         Predictions of the endpoint that have a truth now.
     predictions : int
-        Predictions the endpoint has made.
+        Predictions in the endpoint's log.
+    log : str
+        What is logged, in words.
     """
 
     endpoint: str
@@ -55,6 +65,8 @@ class Feedback(Result):
     predictions: int
     digest: str
     at: datetime
+    unlogged: int = 0
+    log: str = ""
 
 
 def add(ws: Workspace, endpoint: str, data: Table, truth: str) -> Feedback:
@@ -96,24 +108,34 @@ def add(ws: Workspace, endpoint: str, data: Table, truth: str) -> Feedback:
             "leave such rows out",
             code="E-SERVE-052",
         )
-    content = _content(given.rename({by: "prediction_id" if by == "prediction_id" else "key"}))
+    column = "prediction_id" if by == "prediction_id" else "key"
+    given = given.rename({by: column})
+    given = given.with_columns(_lost(found.log, column).alias("lost"))
+    if column == "key" and by in found.log.hashed:
+        given = given.with_columns(_hashes(ws))
+    content = _content(given.drop("lost"))
     digest = hashlib.sha256(content).hexdigest()
     now = utcnow()
     known = _keep(ws, found.name, digest, content, given.height, by)
-    asked = traffic.read(ws, found.name).select("prediction_id", "key").collect()
-    column = "prediction_id" if by == "prediction_id" else "key"
-    matched = given.join(asked, left_on=by, right_on=column, how="semi").height
+    asked = traffic.read(ws, found.name).select("prediction_id", "key")
+    if column == "key" and found.key in ever_hidden(ws, found.name):
+        given, asked = given.with_columns(_hashes(ws)), asked.with_columns(_hashes(ws))
+    logged = asked.collect()
+    # What was logged under another policy is there, whatever the sample says now.
+    waiting = given.join(logged, on=column, how="anti")
     return Feedback(
         endpoint=found.name,
         by=by,
         rows=given.height,
-        matched=matched,
+        matched=given.height - waiting.height,
+        unlogged=int(waiting["lost"].sum()),
         empty=frame.height - given.height,
         known=known,
         total=int(read(ws, found.name).select(pl.len()).collect().item()),
-        predictions=asked.height,
+        predictions=logged.height,
         digest=digest,
         at=now,
+        log=found.log.words(),
     )
 
 
@@ -131,11 +153,12 @@ def read(ws: Workspace, endpoint: str) -> pl.LazyFrame:
         ``prediction_id, truth, at``, one row for each prediction that has a truth; ``at`` is
         when it was received.
     """
-    name = get(ws, endpoint).name
+    found = get(ws, endpoint)
+    name = found.name
     with ws.read() as session:
         rows = session.execute(
             select(FeedbackRecord.file, FeedbackRecord.received_at)
-            .where(FeedbackRecord.endpoint == name)
+            .where(FeedbackRecord.endpoint == name, FeedbackRecord.file != "")
             .order_by(FeedbackRecord.received_at, FeedbackRecord.file)
         ).all()
     batches = []
@@ -158,9 +181,12 @@ def read(ws: Workspace, endpoint: str) -> pl.LazyFrame:
     every = pl.concat(batches, how="vertical_relaxed")
     by_id = every.filter(pl.col("prediction_id").is_not_null()).drop("key")
     asked = traffic.read(ws, name).select("prediction_id", "key")
+    every = every.drop_nulls("key")
+    if found.key in ever_hidden(ws, name):
+        # Some keys were logged, or told, before they were hashed.
+        every, asked = every.with_columns(_hashes(ws)), asked.with_columns(_hashes(ws))
     by_key = (
-        every.filter(pl.col("key").is_not_null())
-        .drop("prediction_id")
+        every.drop("prediction_id")
         .join(asked, on="key", how="inner")
         .drop("key")
         .select("prediction_id", "truth", "at", "order")
@@ -171,6 +197,36 @@ def read(ws: Workspace, endpoint: str) -> pl.LazyFrame:
         .unique("prediction_id", keep="last", maintain_order=True)
         .drop("order")
     )
+
+
+def logged(ws: Workspace, endpoint: str, truths: Sequence[pl.DataFrame], column: str) -> pl.Series:
+    """Return which ids or keys of some batches belong to a prediction that is in the log.
+
+    Parameters
+    ----------
+    ws : Workspace
+    endpoint : str
+    truths : sequence of polars.DataFrame
+        Batches with that column.
+    column : {"prediction_id", "key"}
+    """
+    if not truths:
+        return pl.Series(column, [], pl.String)
+    told = pl.concat([one.select(column) for one in truths]).unique().lazy()
+    told = told.with_columns(told=pl.col(column))
+    asked = traffic.read(ws, endpoint).select(column)
+    found = get(ws, endpoint)
+    if column == "key" and found.key in ever_hidden(ws, found.name):
+        told, asked = told.with_columns(_hashes(ws)), asked.with_columns(_hashes(ws))
+    # The log is the larger side, and is read piece by piece.
+    return asked.join(told, on=column).select("told").unique().collect(engine="streaming")["told"]
+
+
+def write(ws: Workspace, endpoint: str, truth: pl.DataFrame) -> str:
+    """Write a batch of truth to a file of its own, which no record names yet; return its key."""
+    file = f"{endpoint}/{BATCHES}/{new_id()}.parquet"
+    ws.traffic.write_bytes(file, _content(truth))
+    return file
 
 
 def _joined_by(key: str | None, endpoint: str, columns: list[str], truth: str) -> str:
@@ -192,6 +248,23 @@ def _joined_by(key: str | None, endpoint: str, columns: list[str], truth: str) -
         or f"`%mlops call {endpoint} DATA` returns prediction ids; or serve with --key COLUMN",
         code="E-SERVE-051",
     )
+
+
+def _lost(policy: LogPolicy, column: str) -> pl.Expr:
+    """Whether the prediction that is meant isn't in the log, and never will be."""
+    if column == "prediction_id":
+        return pl.col(column).str.contains(rf"^[0-9a-f]{{25}}-\d+{UNLOGGED}$")
+    if policy.whole:
+        return pl.lit(False)
+    if policy.mode == "off":
+        return pl.lit(True)
+    return ~pl.col(column).map_elements(policy.samples, return_dtype=pl.Boolean)
+
+
+def _hashes(ws: Workspace) -> pl.Expr:
+    """The column `key`, hashed where it isn't yet."""
+    pseudonyms = Pseudonyms.read(hash_key_path(ws))
+    return pl.col("key").map_elements(pseudonyms.again, return_dtype=pl.String)
 
 
 def _content(frame: pl.DataFrame) -> bytes:

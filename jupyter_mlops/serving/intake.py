@@ -55,6 +55,16 @@ class Rows:
     absent: tuple[str, ...] = ()
     apart: str = ""
 
+    def only(self, kept: Array) -> Rows:
+        """Return the rows where `kept`, booleans of shape (count,), is true."""
+        return Rows(
+            int(np.count_nonzero(kept)),
+            {name: column[kept] for name, column in self.inputs.items()},
+            None if self.keys is None else self.keys[kept],
+            None if self.times is None else self.times[kept],
+            self.ignored,
+        )
+
 
 class Intake:
     """Checks requests against a signature.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -21,6 +22,54 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _ROWS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
 
 
+class LogTally:
+    """What became of the rows that were answered; versions share it, each writes by itself.
+
+    Attributes
+    ----------
+    logged, sampled_out, unlogged, off : int
+        Rows written down; left out by the sample; answered although the log could not be
+        written; answered while nothing is logged.
+    bytes : int
+        Bytes written.
+    trouble : str
+        Why the log can't be written now.
+    last_trouble : str
+        Why it could not when that happened last.
+    """
+
+    def __init__(self) -> None:
+        self.logged = self.sampled_out = self.unlogged = self.off = self.bytes = 0
+        self.trouble = self.last_trouble = ""
+        self._lock = threading.Lock()
+
+    def add(self, rows: int, size: int) -> None:
+        """Count rows that were written down."""
+        with self._lock:
+            self.logged += rows
+            self.bytes += size
+            self.trouble = ""
+
+    def fail(self, rows: int, reason: str) -> None:
+        """Count rows that could not be written down and are answered all the same."""
+        with self._lock:
+            self.unlogged += rows
+            self.trouble = self.last_trouble = reason
+
+    def leave_out(self, rows: int, *, by_sample: bool) -> None:
+        """Count rows that nobody wants written down."""
+        with self._lock:
+            if by_sample:
+                self.sampled_out += rows
+            else:
+                self.off += rows
+
+    def told(self) -> dict[str, Any]:
+        """As the state file holds it."""
+        with self._lock:
+            return {key: value for key, value in vars(self).items() if not key.startswith("_")}
+
+
 class Metrics:
     """Counts requests of one endpoint process.
 
@@ -33,6 +82,8 @@ class Metrics:
     ----------
     processes : callable
         Ids of the model's processes, whose time and memory count as the endpoint's.
+    log, shadow_log : LogTally
+        What became of the rows that were answered, and of a shadow's.
     """
 
     def __init__(self, about: dict[str, str]) -> None:
@@ -43,7 +94,7 @@ class Metrics:
             ["protocol", "status", "version"],
             registry=self.registry,
         )
-        self._rows = Counter("mlops_rows", "Rows predicted and logged.", registry=self.registry)
+        self._rows = Counter("mlops_rows", "Rows predicted.", registry=self.registry)
         self._seconds = Histogram(
             "mlops_request_seconds",
             "Time from the last byte of a request to its answer.",
@@ -62,6 +113,12 @@ class Metrics:
         )
         self._log = Counter(
             "mlops_traffic_log_bytes", "Bytes of traffic log.", unit="bytes", registry=self.registry
+        )
+        self._log_rows = Counter(
+            "mlops_traffic_log_rows",
+            "Rows answered: logged, left out by the sample, unlogged for want of room, or off.",
+            ["fate"],
+            registry=self.registry,
         )
         self._memory = Gauge(
             "mlops_memory_bytes",
@@ -83,7 +140,8 @@ class Metrics:
         self._cpu_before = 0.0
         times = self._process.cpu_times()
         self._cpu_at = (time.monotonic(), times.user + times.system)
-        self._log_before = 0
+        self.log, self.shadow_log = LogTally(), LogTally()
+        self._log_before: dict[str, int] = {}
         self.requests = 0
         self.rows = 0
         self.errors = 0
@@ -128,7 +186,17 @@ class Metrics:
             self._buckets.append([now, 0, 0, 0])
         return self._buckets[-1]
 
-    def _sample(self, log_bytes: int) -> tuple[float, int]:
+    def _count_log(self) -> dict[str, Any]:
+        """Bring the log's counters up to what the versions have told since the last look."""
+        told = self.log.told()
+        told["bytes"] += self.shadow_log.bytes
+        for fate in ("bytes", "logged", "sampled_out", "unlogged", "off"):
+            counter = self._log if fate == "bytes" else self._log_rows.labels(fate)
+            counter.inc(told[fate] - self._log_before.get(fate, 0))
+            self._log_before[fate] = told[fate]
+        return told
+
+    def _sample(self) -> tuple[float, int]:
         now = time.monotonic()
         due = now - self._memory_seen > MEMORY_SECONDS
         memory = 0
@@ -149,18 +217,18 @@ class Metrics:
         if due:
             self._memory.set(memory)
             self._memory_bytes = memory
-        self._log.inc(log_bytes - self._log_before)
-        self._log_before = log_bytes
         return cpu, self._memory_bytes
 
-    def exposition(self, log_bytes: int) -> bytes:
+    def exposition(self) -> bytes:
         """Return all metrics in OpenMetrics text format."""
-        self._sample(log_bytes)
+        self._sample()
+        self._count_log()
         return bytes(generate_latest(self.registry))  # type: ignore[no-untyped-call]
 
-    def state(self, log_bytes: int) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Return what a person wants to see of the last five minutes."""
-        cpu, memory = self._sample(log_bytes)
+        cpu, memory = self._sample()
+        log = self._count_log()
         now = time.monotonic()
         before, cpu_before = self._cpu_at
         self._cpu_at = (now, cpu)
@@ -174,7 +242,8 @@ class Metrics:
             "cpu_percent": round(100 * (cpu - cpu_before) / max(now - before, 1e-6), 1),
             "cpu_seconds": round(cpu, 2),
             "memory_bytes": memory,
-            "log_bytes": log_bytes,
+            "log_bytes": log["bytes"],
+            "log": log,
             "traffic": [
                 {"at": int(at), "requests": int(n), "rows": int(rows), "errors": int(errors)}
                 for at, n, rows, errors in self._buckets

@@ -155,13 +155,15 @@ def _packed(predictor: Predictor | Exact, asked: dict[str, Any]) -> bytes:
         try:
             pack(parts[place])
         except (TypeError, ValueError, OverflowError) as error:
-            parts[place] = _failure(error, request)
+            parts[place] = _failure(error, request, asked.get("discreet", False))
     return pack({"parts": parts})
 
 
 def _answered(predictor: Predictor | Exact, asked: dict[str, Any]) -> dict[str, Any]:
     """Predict the rows of several requests at once, or, where that fails, of each by itself."""
     ask, columns = _asking(predictor, asked)
+    # Libraries quote in their errors what they stumbled on.
+    discreet = asked.get("discreet", False)
     alone = len(asked["counts"]) == 1
     if alone or predictor.together:
         try:
@@ -171,7 +173,7 @@ def _answered(predictor: Predictor | Exact, asked: dict[str, Any]) -> dict[str, 
             predictor.together = False
         except Exception as error:
             if alone:
-                return {"parts": [_failure(error, asked["requests"][0])]}
+                return {"parts": [_failure(error, asked["requests"][0], discreet)]}
     parts, start = [], 0
     for count, request in zip(asked["counts"], asked["requests"], strict=True):
         # One bad row must not fail its neighbours.
@@ -180,7 +182,7 @@ def _answered(predictor: Predictor | Exact, asked: dict[str, Any]) -> dict[str, 
         try:
             parts.append(_told(ask(rows)))
         except Exception as error:
-            parts.append(_failure(error, request))
+            parts.append(_failure(error, request, discreet))
     return {"parts": parts}
 
 
@@ -215,10 +217,12 @@ def _told(answer: Answer) -> dict[str, Any]:
     return told
 
 
-def _failure(error: Exception, request: str) -> dict[str, Any]:
+def _failure(error: Exception, request: str, discreet: bool) -> dict[str, Any]:
     """Log where and why the model failed: the caller is told nothing that holds data."""
     where = traceback.extract_tb(error.__traceback__)[-1]
-    why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"
+    why = type(error).__name__
+    if not discreet:
+        why += f": {str(error).partition(chr(10))[0][:300]}"
     print(
         f"request {request}: {why} ({where.filename}:{where.lineno})", file=sys.stderr, flush=True
     )

@@ -263,7 +263,11 @@ def _v2_request() -> Schema:
 def _answer(portrait: Portrait) -> Schema:
     properties: Schema = {
         "predictions": {} if portrait.answers == "json" else {"type": "array"},
-        "prediction_ids": {"type": "array", "items": {"type": "string"}},
+        "prediction_ids": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "One for each row; it ends in u where the prediction isn't logged.",
+        },
         "model": {"type": "object"},
         "request_id": {"type": "string"},
         "warnings": {"type": "array", "items": {"type": "string"}},

@@ -12,7 +12,9 @@ from jupyter_mlops.workspace import Unavailable, Workspace
 from jupyter_mlops.workspace.records import new_id
 
 __all__ = [
+    "hash_key_path",
     "log_path",
+    "make_hash_key",
     "make_token",
     "read_state",
     "state_path",
@@ -81,6 +83,22 @@ def traffic_root(ws: Workspace) -> Path:
     return Path(ws.traffic.root) if ws.traffic.is_local else ws.home / "traffic"
 
 
+def hash_key_path(ws: Workspace) -> Path:
+    """Return where the key of the log's hashes lies; all endpoints share it, so hashes join."""
+    return ws.home / "secrets" / "traffic-hash"
+
+
+def make_hash_key(ws: Workspace) -> Path:
+    """Return the file with the key of the log's hashes, made when there is none yet.
+
+    Raises
+    ------
+    Unavailable
+        It cannot be kept.
+    """
+    return _make(hash_key_path(ws), "no key can be kept for the log's hashes", "E-SERVE-067")
+
+
 def make_token(ws: Workspace, name: str) -> str:
     """Return an endpoint's bearer token, made when there is none yet.
 
@@ -89,26 +107,33 @@ def make_token(ws: Workspace, name: str) -> str:
     Unavailable
         It cannot be kept.
     """
-    path = token_path(ws, name)
+    _make(token_path(ws, name), f"no token can be kept for endpoint '{name}'", "E-SERVE-032")
+    return token(ws, name)
+
+
+def _make(path: Path, what: str, code: str) -> Path:
+    """Make a secret that only its owner reads, unless it is there."""
     draft = path.with_name(f".{path.name}.{new_id()[-12:]}")
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if not path.exists():
-            # Linked when it is whole: whoever comes at the same moment never reads half a token.
+            # Linked when it is whole: whoever comes at the same moment never reads half of it.
             with os.fdopen(
                 os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
             ) as file:
                 file.write(secrets.token_urlsafe(32))
+                file.flush()
+                os.fsync(file.fileno())
             os.link(draft, path)
     except FileExistsError:
         pass
     except OSError as error:
         raise Unavailable(
-            f"no token can be kept for endpoint '{name}'",
+            what,
             f"{path}: {error.strerror}",
             "make room, or make the workspace writable",
-            code="E-SERVE-032",
+            code=code,
         ) from error
     finally:
         draft.unlink(missing_ok=True)
-    return token(ws, name)
+    return path

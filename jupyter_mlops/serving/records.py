@@ -43,6 +43,8 @@ class EndpointRecord(Base):
     #: What it asks for of the GPUs: whole ones, or bytes on one.
     gpus: Mapped[int] = mapped_column(Integer, default=0)
     gpu_memory: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: What is logged where that isn't everything, as `serving.logpolicy.LogPolicy` says it.
+    log: Mapped[dict[str, Any]] = mapped_column(JSONValue, default=dict)
     token_sha256: Mapped[str] = mapped_column(String(64))
     actor: Mapped[str] = mapped_column(String(255))
     declared_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from jupyter_mlops.serving.batching import Outcome
 from jupyter_mlops.serving.config import Deployment, EndpointConfig
-from jupyter_mlops.serving.deployed import Deployed, Tally, deploy, sticky
+from jupyter_mlops.serving.deployed import Deployed, Tally, deploy, pseudonyms_of, sticky
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.metrics import Metrics
 
@@ -66,6 +66,7 @@ class Switchboard:
         self.shadow: Deployed | None = None
         self._before: _Before | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._retiring: set[Deployed] = set()
         try:
             for one in config.beside:
                 self._put(deploy(config, one, metrics, like=self.primary))
@@ -105,6 +106,7 @@ class Switchboard:
         MLOpsError
             A version cannot be served; the sentence says why.
         """
+        pseudonyms = pseudonyms_of(config)
         settled = _settings(config) == _settings(self.config)
         known = {one.config.same: one for one in self.running} if settled else {}
         started: list[Deployed] = []
@@ -123,6 +125,9 @@ class Switchboard:
             for one in started:
                 one.batcher.close()
             raise
+        # Those that are on their way out finish what they were asked before.
+        for one in (*self.running, *self._retiring):
+            await one.batcher.follow(config.log, pseudonyms)
         old, last = self.running, self.primary
         self.config, self.withdrawn = config, None
         primary.config = config.primary
@@ -139,10 +144,12 @@ class Switchboard:
         self.begin()
         for one in old:
             if one not in self.running:
-                self._beside(one.retire(_DRAIN))
+                self._retire(one)
 
     def watch(self) -> None:
         """Withdraw a version that does worse; called about once a second."""
+        for one in self.running:
+            one.log.rest()
         if self.canary is not None:
             reason = complaint(self.canary.tally, self.primary.tally)
             if self.canary.batcher.failed:
@@ -162,7 +169,7 @@ class Switchboard:
             self._withdraw(failed, kept, reason)
         elif time.monotonic() > before.until:
             self._before = None
-            self._beside(kept.retire(_DRAIN))
+            self._retire(kept)
 
     def _withdraw(self, one: Deployed, kept: Deployed, reason: str) -> None:
         told = f"version {one.config.version} is withdrawn: {reason}"
@@ -174,7 +181,7 @@ class Switchboard:
             "reason": reason,
             "primary": {name: getattr(kept.config, name) for name in _PLACE},
         }
-        self._beside(one.retire(_DRAIN))
+        self._retire(one)
 
     def _put(self, one: Deployed) -> None:
         if one.config.role == "canary":
@@ -183,6 +190,14 @@ class Switchboard:
             one.tally, self.primary.tally = Tally(), Tally()
         else:
             self.shadow = one
+
+    def _retire(self, one: Deployed) -> None:
+        async def finish() -> None:
+            await one.retire(_DRAIN)
+            self._retiring.discard(one)
+
+        self._retiring.add(one)
+        self._beside(finish())
 
     def _beside(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from datetime import datetime
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from jupyter_mlops.serving.compaction import COLD, with_version
 from jupyter_mlops.serving.config import FRESH
+from jupyter_mlops.serving.declaring import ever_hidden
 from jupyter_mlops.serving.endpoints import get
 from jupyter_mlops.serving.journal import SUFFIX, read_segment
 from jupyter_mlops.serving.places import traffic_folder
-from jupyter_mlops.workspace import Workspace
+from jupyter_mlops.workspace import NotFound, Workspace
 
-__all__ = ["read"]
+__all__ = ["hidden", "read"]
 
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "prediction_id": pl.String,
@@ -22,6 +27,7 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "event_time": pl.Datetime("us", "UTC"),
     "key": pl.String,
     "version": pl.String,
+    "share": pl.Float64,
     "prediction": pl.Float64,
     "probability": pl.Float64,
 }
@@ -45,9 +51,11 @@ def read(
     Returns
     -------
     polars.LazyFrame
-        ``prediction_id, request_id, at, event_time, key, version, prediction, probability``
-        and the model's columns as ``in.<name>``. ``probability`` is of the second of two
-        classes, or a list with one for each class.
+        ``prediction_id, request_id, at, event_time, key, version, share, prediction,
+        probability`` and the model's columns as ``in.<name>``. ``share`` says which share of
+        the rows was logged when this one was: it stands for ``1 / share`` rows.
+        ``probability`` is of the second of two classes, or a list with one for each class.
+        What the endpoint's log leaves out isn't there, and what it hashes is a hash.
 
     Raises
     ------
@@ -85,12 +93,47 @@ def read(
     if not frames:
         return pl.LazyFrame(schema=_SCHEMA)
     rows = pl.concat(frames, how="diagonal_relaxed")
+    if "share" in rows.collect_schema():  # files of before there was one hold every row
+        rows = rows.with_columns(pl.col("share").fill_null(1.0))
+    else:
+        rows = rows.with_columns(share=pl.lit(1.0))
     moment = pl.col("event_time")
     if since is not None:
         rows = rows.filter(moment >= _utc(since))
     if until is not None:
         rows = rows.filter(moment < _utc(until))
     return rows
+
+
+def hidden(ws: Workspace, endpoint: str) -> frozenset[str]:
+    """Return the model's columns that can't be read from all of what is logged.
+
+    Some of the rows that are kept lack them, or hold their hashes, because the endpoint was
+    told so when they were logged.
+
+    Raises
+    ------
+    NotFound
+        There is no such endpoint.
+    """
+    name = get(ws, endpoint).name
+    if not ever_hidden(ws, name):
+        return frozenset()
+    found: set[str] = set()
+    for path in (traffic_folder(ws, name) / FRESH).glob(f"*{SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):  # compacted meanwhile
+            table = read_segment(path).table
+            if table is not None and table.num_rows:
+                found |= _hidden(table.schema)
+    for key in ws.traffic.list(f"{name}/{COLD}"):
+        if key.endswith(".parquet"):
+            with contextlib.suppress(NotFound), ws.traffic.open(key) as stream:
+                found |= _hidden(pq.read_schema(stream))
+    return frozenset(found)
+
+
+def _hidden(schema: pa.Schema) -> set[str]:
+    return set(json.loads((schema.metadata or {}).get(b"hidden", b"[]")))
 
 
 def _utc(moment: datetime) -> pl.Expr:

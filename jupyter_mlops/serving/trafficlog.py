@@ -2,53 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
+import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from jupyter_mlops.serving.config import FRESH
-from jupyter_mlops.serving.fields import Array, Field
-from jupyter_mlops.serving.intake import Rows, merge_blocks
-from jupyter_mlops.serving.journal import SUFFIX, TOGETHER, JournalError, Segment
-from jupyter_mlops.serving.shapes import as_texts, is_composed
+from jupyter_mlops.serving.fields import Field
+from jupyter_mlops.serving.journal import SUFFIX, JournalError, Segment
+from jupyter_mlops.serving.logbatches import Logged, Plan, prediction_type
+from jupyter_mlops.serving.logpolicy import LogPolicy
+from jupyter_mlops.serving.pseudonyms import Pseudonyms
 
-if TYPE_CHECKING:
-    from jupyter_mlops.serving.answers import Answer
+__all__ = ["LARGEST", "LONGEST", "STAMP", "Logged", "TrafficLog"]
 
-_ARROW = {
-    "boolean": pa.bool_(),
-    "integer": pa.int32(),
-    "long": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "string": pa.string(),
-    "binary": pa.binary(),
-    "datetime": pa.timestamp("us", tz="UTC"),
-}
-_MOMENT = pa.timestamp("us", tz="UTC")
-
-
-@dataclass(frozen=True)
-class Logged:
-    """One answered request on its way into the log."""
-
-    request_id: str
-    ids: list[str]
-    rows: Rows
-    answer: Answer
+#: Bytes and seconds after which a segment is closed, so that it can be compacted.
+LARGEST: Final = 64 << 20
+LONGEST: Final = 600.0
+STAMP: Final = "%Y%m%dT%H%M%S%f"
 
 
 class TrafficLog:
     """Appends answered requests to segments in `folder`.
+
+    One thread appends; others may ask whether it is ready.
 
     Parameters
     ----------
@@ -64,6 +46,12 @@ class TrafficLog:
         What predictions are, where labels don't tell.
     about : dict of str to str
         Endpoint, model, version and digest: the same for all rows, kept once in the schema.
+    policy : LogPolicy
+        Which columns are written, and how.
+    pseudonyms : Pseudonyms, optional
+        Hash what the policy has hashed.
+    key, time : str, optional
+        The endpoint's key and time columns.
     max_bytes, max_seconds : float
         A segment is closed when it is larger or older, so that it can be compacted.
     """
@@ -77,65 +65,94 @@ class TrafficLog:
         many: bool,
         about: dict[str, str],
         answers: str = "typed",
-        max_bytes: int = 64 << 20,
-        max_seconds: float = 600.0,
+        policy: LogPolicy | None = None,
+        pseudonyms: Pseudonyms | None = None,
+        key: str | None = None,
+        time: str | None = None,
+        max_bytes: int = LARGEST,
+        max_seconds: float = LONGEST,
     ) -> None:
         self.folder = folder / FRESH
-        self.fields = tuple(fields)
-        self.names = [field.name for field in fields]
-        #: Doubles alone are kept as one list a row, which readers part again: a batch of twenty
-        #: columns is made in a tenth of the time.
-        self.doubles = all(field.type.name == "double" for field in fields)
+        self._fields = tuple(fields)
         self.max_bytes = max_bytes
         self.max_seconds = max_seconds
-        self.schema = pa.schema(
-            [
-                ("prediction_id", pa.string()),
-                ("request_id", pa.string()),
-                ("at", _MOMENT),
-                ("event_time", _MOMENT),
-                ("key", pa.string()),
-                ("prediction", _prediction(labels, answers)),
-                ("probability", pa.list_(pa.float64()) if many else pa.float64()),
-                *self._columns(),
-            ],
-            metadata={**about, "classes": repr(labels), "columns": json.dumps(self.names)},
-        )
-        self._types = [field.type for field in self.schema]
+        self._key, self._time = key, time
+        self._about = {**about, "classes": repr(labels)}
         self._json = answers == "json"
+        self._answers = [
+            ("prediction", prediction_type(labels, answers)),
+            ("probability", pa.list_(pa.float64()) if many else pa.float64()),
+        ]
         self._segment: Segment | None = None
         self._opened = 0.0
-        self.bytes_written = 0
+        self._lock = threading.Lock()
+        #: Why nothing could be written when that was tried last; empty when it could.
+        self.trouble = ""
+        self._follow(policy or LogPolicy(), pseudonyms)
 
-    def _columns(self) -> list[tuple[str, pa.DataType]]:
-        if self.doubles:
-            return [(TOGETHER, pa.list_(pa.float64(), len(self.fields)))]
-        return [(f"in.{field.name}", _column_type(field)) for field in self.fields]
+    @property
+    def policy(self) -> LogPolicy:
+        """What is logged now."""
+        return self._plan.policy
+
+    def follow(self, policy: LogPolicy, pseudonyms: Pseudonyms | None) -> None:
+        """Log by another policy from the next row on, in a segment of its own."""
+        if policy == self.policy:
+            return
+        with self._lock:
+            self._close()
+            self._follow(policy, pseudonyms)
+            self.trouble = ""
+
+    def _follow(self, policy: LogPolicy, pseudonyms: Pseudonyms | None) -> None:
+        self._plan = Plan(
+            self._fields, self._answers, self._about, policy, pseudonyms,
+            key=self._key, time=self._time, json_answers=self._json,
+        )  # fmt: skip
 
     def ready(self) -> bool:
-        """Whether the next prediction can be written down; tries to mend what was broken."""
+        """Whether nothing in the log keeps the next prediction back; tries to mend what does."""
+        if self.policy.mode != "required":
+            return True
+        if not self._lock.acquire(blocking=False):
+            return not self.trouble  # whoever writes at this moment finds out
         try:
             self._current()
         except JournalError as error:
-            print(f"{error}", file=sys.stderr)
+            self.trouble = str(error)
             return False
+        finally:
+            self._lock.release()
+        self.trouble = ""
         return True
 
-    def _current(self) -> Segment:
+    def rest(self) -> None:
+        """Let go of a segment that is old enough, so that it can be compacted."""
+        if self._segment is not None and self._lock.acquire(blocking=False):
+            try:
+                if self._worn():
+                    self._close()
+            finally:
+                self._lock.release()
+
+    def _worn(self) -> bool:
         segment = self._segment
-        if segment is not None and (
+        return segment is not None and (
             segment.size > self.max_bytes or time.monotonic() - self._opened > self.max_seconds
-        ):
-            self.close()
-            segment = None
+        )
+
+    def _current(self) -> Segment:
+        if self._worn():
+            self._close()
+        segment = self._segment
         if segment is None:
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+            stamp = datetime.now(UTC).strftime(STAMP)
             path = self.folder / f"{stamp}-{os.getpid()}{SUFFIX}"
-            segment = self._segment = Segment(path, self.schema)
+            segment = self._segment = Segment(path, self._plan.schema)
             self._opened = time.monotonic()
         return segment
 
-    def append(self, batches: Sequence[Sequence[Logged]]) -> None:
+    def append(self, batches: Sequence[Sequence[Logged]]) -> int:
         """Make answered requests durable: all of them when this returns, none when it raises.
 
         Parameters
@@ -143,125 +160,34 @@ class TrafficLog:
         batches : sequence of sequences of Logged
             Each becomes one Arrow batch; all are synced to the disk at once.
 
+        Returns
+        -------
+        int
+            Bytes written.
+
         Raises
         ------
         JournalError
             The disk is full, read-only or broken.
         """
-        payloads = [self._batch(batch).serialize() for batch in batches]
-        try:
-            segment = self._current()
-            segment.append(payloads)
-        except JournalError:
-            # After a failed sync nobody knows what is on the disk: go on in a new segment.
-            self.close()
-            raise
-        self.bytes_written += sum(payload.size for payload in payloads)
-
-    def _batch(self, batch: Sequence[Logged]) -> pa.RecordBatch:
-        total = sum(logged.rows.count for logged in batch)
-        at = _moments(np.full(total, time.time_ns() // 1000))
-        times = at
-        if any(logged.rows.times is not None for logged in batch):
-            times = _event_times(batch, at)
-        keys: Any = pa.nulls(total, pa.string())
-        if any(logged.rows.keys is not None for logged in batch):
-            keys = _joined([_or_none(one.rows.keys, one.rows.count) for one in batch])
-        columns: list[Any] = [
-            [id_ for logged in batch for id_ in logged.ids],
-            [logged.request_id for logged in batch for _ in range(logged.rows.count)],
-            at,
-            times,
-            keys,
-            self._predictions(batch),
-            _probabilities([logged.answer.probability for logged in batch], total),
-        ]
-        if self.doubles:
-            columns.append(self._together(batch, total))
-        else:
-            for field in self.fields:
-                given = _joined([logged.rows.inputs[field.name] for logged in batch])
-                columns.append(as_texts(given) if is_composed(field) else given)
-        arrays = [_arrow(c, kind) for c, kind in zip(columns, self._types, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-
-    def _predictions(self, batch: Sequence[Logged]) -> Array:
-        if self._json:
-            return np.concatenate([as_texts(logged.answer.prediction) for logged in batch])
-        return _joined([logged.answer.prediction for logged in batch])
-
-    def _together(self, batch: Sequence[Logged], total: int) -> pa.Array:
-        block = merge_blocks([logged.rows for logged in batch])
-        if block is None:
-            block = np.stack(
-                [_joined([one.rows.inputs[name] for one in batch]) for name in self.names]
-            )
-        content = pa.py_buffer(np.ascontiguousarray(block.T, dtype=np.float64))
-        values = pa.Array.from_buffers(pa.float64(), block.size, [None, content], 0)
-        return pa.Array.from_buffers(self._types[-1], total, [None], 0, children=[values])
+        payloads = [self._plan.batch(batch).serialize() for batch in batches]
+        with self._lock:
+            try:
+                self._current().append(payloads)
+            except JournalError as error:
+                # After a failed sync nobody knows what is on the disk: go on in a new segment.
+                self._close()
+                self.trouble = str(error)
+                raise
+            self.trouble = ""
+        return sum(payload.size for payload in payloads)
 
     def close(self) -> None:
         """Let go of the open segment."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
         if self._segment is not None:
             self._segment.close()
             self._segment = None
-
-
-def _prediction(labels: list[Any] | None, answers: str) -> pa.DataType:
-    if answers in ("typed", "number"):
-        return pa.float64() if labels is None else pa.array(labels).type
-    return pa.bool_() if answers == "boolean" else pa.string()
-
-
-def _column_type(field: Field) -> pa.DataType:
-    if is_composed(field):
-        return pa.string()
-    if field.type.name != "tensor":
-        return _ARROW[field.type.name]
-    dtype = field.type.take([], field.name).dtype
-    return pa.string() if dtype.kind == "O" else pa.from_numpy_dtype(dtype)
-
-
-def _moments(microseconds: Array) -> pa.Array:
-    """Microseconds since 1970, none missing."""
-    content = pa.py_buffer(np.ascontiguousarray(microseconds, dtype=np.int64))
-    return pa.Array.from_buffers(_MOMENT, len(microseconds), [None, content], 0)
-
-
-def _event_times(batch: Sequence[Logged], at: pa.Array) -> pa.Array:
-    """When things happened, or where nobody says so, when they were asked."""
-    asked = np.asarray(at.cast(pa.int64())).view("datetime64[us]")
-    missing = np.datetime64("NaT", "us")
-    given = _joined(
-        [
-            np.full(one.rows.count, missing) if one.rows.times is None else one.rows.times
-            for one in batch
-        ]
-    )
-    return _moments(np.where(np.isnat(given), asked, given).astype("datetime64[us]").view(np.int64))
-
-
-def _joined(parts: Sequence[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _or_none(keys: Array | None, count: int) -> Array:
-    return np.full(count, None, dtype=object) if keys is None else keys
-
-
-def _probabilities(parts: Sequence[Array | None], total: int) -> Any:
-    given = [part for part in parts if part is not None]
-    if not given:
-        return pa.nulls(total)
-    joined = _joined(given)
-    return joined if joined.ndim == 1 else list(joined)
-
-
-def _arrow(column: Any, kind: pa.DataType) -> pa.Array:
-    if isinstance(column, pa.Array):
-        return column if column.type == kind else column.cast(kind)
-    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
-        return pa.array(column.astype("datetime64[us]")).cast(kind)
-    if isinstance(column, np.ndarray) and column.dtype.kind == "f" and pa.types.is_integer(kind):
-        return pa.array(column, from_pandas=True).cast(kind)  # an optional column with holes
-    return pa.array(column, type=kind, from_pandas=True)

@@ -73,7 +73,7 @@ def drift(
         endpoint=served.name,
         window=monitoring.Window.parse(since, until, window) if since or until else None,
         length=window,
-        **_model(ws, served),
+        **_logged(ws, served, _model(ws, served)),
     )
     return _with_report(ws, found, against) if report else found
 
@@ -193,6 +193,24 @@ def _model(ws: Workspace, served: Endpoint) -> dict[str, Any]:
         "classes": classes,
         "limits": monitoring.Limits.of_contract(_contract(ws, run)),
     }
+
+
+def _logged(ws: Workspace, served: Endpoint, model: dict[str, Any]) -> dict[str, Any]:
+    """Leave out features of which the log has no values, and say so."""
+    from jupyter_mlops import serving
+
+    hidden = serving.traffic.hidden(ws, served.name)
+    left_out = [name for name in model["features"] or () if name in hidden]
+    notices = []
+    if left_out:
+        model["features"] = [name for name in model["features"] if name not in hidden]
+        notices.append(
+            f"{', '.join(left_out)} can't be compared: the endpoint's log redacts "
+            f"{'it' if len(left_out) == 1 else 'them'}"
+        )
+    if served.log.mode == "off":
+        notices.append("the endpoint logs nothing now (--log off)")
+    return {**model, "notices": notices}
 
 
 def _contract(ws: Workspace, run: Run) -> Contract | None:

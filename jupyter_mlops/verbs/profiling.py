@@ -117,7 +117,10 @@ def _traffic(ws: Workspace, name: str) -> tuple[Table, list[str]]:
 
     endpoint = serving.get(ws, name)
     log = serving.traffic.read(ws, endpoint.name)
-    inputs = [one for one in log.collect_schema().names() if one.startswith(_INPUT)]
+    # What the log redacts says nothing of what was asked.
+    hidden = serving.traffic.hidden(ws, endpoint.name)
+    names = log.collect_schema().names()
+    inputs = [n for n in names if n.startswith(_INPUT) and n.removeprefix(_INPUT) not in hidden]
     if not inputs:
         raise NotFound(
             f"endpoint {endpoint.name!r} has logged no rows",

@@ -31,6 +31,10 @@ def serve(
     shadow_env: str | None = None,
     gpus: int | None = None,
     gpu_memory: str | None = None,
+    log: Literal["required", "best-effort", "off"] | None = None,
+    redact: list[str] | None = None,
+    log_sample: str | None = None,
+    keep: str | None = None,
 ) -> Endpoint:
     """Serve a registered model over HTTP, and wait until it answers.
 
@@ -74,12 +78,24 @@ def serve(
         GPUs that the endpoint holds while it runs; it starts when it is given them.
     gpu_memory : str
         Instead, memory of one GPU, such as 8GB, that its processes share; 0 for none any more.
+    log : str
+        When the disk is full, nothing is answered that can't be logged (required, when nothing
+        is said), or it is answered and counted (best-effort). With off nothing is logged, and
+        there is no feedback, drift or skew to tell.
+    redact : list[str]
+        Columns that are never written down, such as name,hash:email: of the second a keyed hash
+        is, which joins all the same. `off` ends it. What was logged before stays.
+    log_sample : str
+        Which share of the rows is logged, such as 10%: always the same keys.
+    keep : str
+        How long the log is kept, how large it grows, or both: 90d,50GB. `forever` ends it.
 
     Examples
     --------
     >>> %mlops serve delay@champion --key flight_id --time time_hour
     >>> %mlops serve delay@3 --canary 4:10%
     >>> %mlops serve delay@3 --env old --gpu-memory 8GB
+    >>> %mlops serve delay@3 --redact name,hash:email --log-sample 10% --keep 90d
     """
     from jupyter_mlops import agent, models, serving
 
@@ -102,6 +118,10 @@ def serve(
         gpus=gpus,
         gpu_memory=gpu_memory,
         own=agent.interpreter(ws),
+        log=log,
+        redact=redact,
+        log_sample=log_sample,
+        keep=keep,
     )
     return agent.bring_up(ws, name or version.name, generation)
 

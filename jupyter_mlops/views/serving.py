@@ -44,6 +44,7 @@ def endpoint_view(result: Endpoint) -> View:
             else f"{result.model}@{result.version} cannot be served: {result.reason}"
         )
         blocks.append(Notice(level="warn" if goes_on else "bad", text=text))
+    blocks += _log_notices(result)
     blocks.append(Facts(items=_facts(result)))
     versions = result.live.get("versions", [])
     if len(versions) > 1 and result.state == "ready":
@@ -87,6 +88,7 @@ def endpoints_view(result: Endpoints) -> View:
             Column(key="p99", label="p99 ms", kind="number"),
             Column(key="traffic", label="Rows over time", kind="spark"),
             Column(key="since", label="Ready since", kind="time"),
+            Column(key="log", label="Log"),
             Column(key="url", label="URL"),
         ],
         rows=rows,
@@ -139,15 +141,21 @@ def feedback_view(result: Feedback) -> View:
         Fact(label="Joined by", value=result.by),
         Fact(label="Matched", value=f"{result.matched:,}", hint="belong to a prediction"),
         Fact(
-            label="Predictions with a truth",
+            label="Logged predictions with a truth",
             value=f"{result.total:,} of {result.predictions:,}",
             hint=f"{share:.0%}",
         ),
     ]
     blocks: list[Block] = [Facts(items=facts)]
-    waiting = result.rows - result.matched
+    waiting = result.rows - result.matched - result.unlogged
     if result.known:
         blocks.append(Notice(text="These very rows had come before; nothing was added."))
+    if result.unlogged:
+        text = (
+            f"{result.unlogged:,} rows belong to predictions that were answered and not logged, "
+            f"so they can't be joined. The log holds: {result.log}."
+        )
+        blocks.append(Notice(level="warn", text=text))
     if waiting:
         text = f"{waiting:,} rows belong to no prediction yet; they wait for theirs."
         blocks.append(Notice(level="warn" if waiting == result.rows else "info", text=text))
@@ -156,11 +164,35 @@ def feedback_view(result: Feedback) -> View:
     return View(
         kind="feedback",
         title=f"{result.endpoint}: {result.rows:,} truths",
-        subtitle=f"{result.total:,} of {result.predictions:,} predictions have one",
+        subtitle=f"{result.total:,} of {result.predictions:,} logged predictions have one",
         ref=f"endpoint:{result.endpoint}",
         line=f"%mlops endpoints --name {result.endpoint}",
         blocks=blocks,
     )
+
+
+def _log_notices(one: Endpoint) -> list[Block]:
+    """What is lost, where not everything is logged that is answered."""
+    told: list[Block] = []
+    if one.log.mode == "off":
+        told.append(
+            Notice(
+                level="warn",
+                text="Nothing is logged: feedback can't be joined, and no drift, skew or "
+                "performance is known of what is asked. `--log required` logs again.",
+            )
+        )
+    log = one.live.get("log", {})
+    if log.get("trouble") and one.log.mode == "required":
+        text = f"Requests are refused: {log['trouble']}."
+        told.append(Notice(level="bad", text=text))
+    if log.get("unlogged"):
+        since = "" if log["trouble"] else ", which is over"
+        text = (
+            f"{log['unlogged']:,} rows were answered and not logged: {log['last_trouble']}{since}."
+        )
+        told.append(Notice(level="warn", text=text))
+    return told
 
 
 def _row(one: Endpoint) -> dict[str, Any]:
@@ -174,6 +206,7 @@ def _row(one: Endpoint) -> dict[str, Any]:
         "p99": one.live.get("p99_ms"),
         "traffic": [bucket["rows"] for bucket in one.live.get("traffic", [])],
         "since": _time(one.ready_at) if one.state == "ready" else None,
+        "log": one.log.words(),
         "url": one.url if one.state == "ready" else "",
     }
 
@@ -261,9 +294,29 @@ def _facts(one: Endpoint) -> list[Fact]:
             Fact(label="CPU", value=f"{live['cpu_percent']:.0f}%", hint="of one core, just now"),
             Fact(label="Memory", value=size_text(live["memory_bytes"])),
         ]
+    facts.append(Fact(label="Log", value=one.log.words(), hint=_logged(live)))
+    log = live.get("log") or {}
+    answered = sum(log.get(fate, 0) for fate in ("logged", "sampled_out", "unlogged", "off"))
+    if answered > log.get("logged", 0):
+        facts.append(Fact(label="Logged", value=f"{log['logged']:,} of {answered:,} rows"))
     if one.restarts:
         facts.append(Fact(label="Restarts", value=f"{one.restarts:,}"))
     return facts
+
+
+def _logged(live: dict[str, Any]) -> str:
+    """Of how many answered rows there is a line in the log, and why there is none of others."""
+    log = live.get("log")
+    if not log:
+        return ""
+    words = {
+        "logged": "logged",
+        "sampled_out": "left out by the sample",
+        "unlogged": "not logged for want of room",
+        "off": "answered while nothing is logged",
+    }
+    counts = [f"{log[key]:,} rows {said}" for key, said in words.items() if log[key]]
+    return ", ".join([*counts, f"{size_text(log['bytes'])} written"])
 
 
 def _ms(value: float | None) -> str:

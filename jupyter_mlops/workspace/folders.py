@@ -89,6 +89,18 @@ class Folder:
         keys = (posixpath.relpath(path, self.root) for path in found)
         return sorted(key for key in keys if not DRAFT.fullmatch(posixpath.basename(key)))
 
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """The keys below a prefix, sorted, each with the file's bytes."""
+        start = self._path(prefix) if prefix else self.root
+        with _explained(start):
+            found = self.fs.find(start, detail=True)
+        sized = {posixpath.relpath(path, self.root): about for path, about in found.items()}
+        return {
+            key: int(sized[key]["size"] or 0)
+            for key in sorted(sized)
+            if not DRAFT.fullmatch(posixpath.basename(key))
+        }
+
     def local(self, key: str) -> Path:
         """The path of a key on this machine; its parent folder exists."""
         if not self.is_local:

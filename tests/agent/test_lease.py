@@ -77,12 +77,16 @@ def test_an_idle_agent_tidies_up_and_ends(tmp_path: Path, version: Version) -> N
     from jupyter_mlops.serving.trafficlog import Logged, TrafficLog
 
     ws = Workspace.open(tmp_path, agent_idle=1.0)
-    serving.declare(ws, version)
+    serving.declare(ws, version, keep="90d")
     serving.retire(ws, "delay")
     fields = read_model_file(version.folder).fields
     log = TrafficLog(traffic_folder(ws, "delay"), fields, labels=None, many=False, about={})
     row = {"hour": [1], "distance": [2.0], "carrier": ["UA"]}
     rows = Intake(fields).columns(row, 1)
+    log.append([[Logged("r", ["old"], rows, Answer(np.array([0.1]), None))]])
+    log.close()
+    (old,) = log.folder.iterdir()
+    old.rename(old.with_name("20200101T000000000000-1.frames"))
     log.append([[Logged("r", ["r-0"], rows, Answer(np.array([0.5]), None))]])
     log.close()
     begin = time.monotonic()
@@ -92,6 +96,7 @@ def test_an_idle_agent_tidies_up_and_ends(tmp_path: Path, version: Version) -> N
     assert serving.get(ws, "delay").state == "stopped"
     assert not list(traffic_folder(ws, "delay").glob("hot/*"))
     assert serving.traffic.read(ws, "delay").collect()["prediction"].to_list() == [0.5]
+    assert [e.payload["rows"] for e in ws.events() if e.kind == "traffic.pruned"] == [1]
 
 
 def test_the_agent_of_a_workspace_that_was_removed_ends(tmp_path: Path) -> None:

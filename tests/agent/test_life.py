@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,6 +127,37 @@ def test_another_version_takes_over_without_a_refused_request(
     assert (shown.state, shown.serves, shown.version) == ("ready", "2", "3")
     assert "digest has changed" in shown.reason
     assert kinds(ws)[-1] == "endpoint.failed"
+
+
+def test_the_log_of_a_running_endpoint_is_declared_anew_and_its_process_stays(
+    workspace: Workspace, version: Version
+) -> None:
+    ws = workspace
+    first = up(ws, version, key="flight")
+    table = served.flights(20).assign(flight=[f"AA{n}" for n in range(20)])
+    rows = data.resolve(ws, table)
+    serving.call(ws, "delay", rows)
+    again = up(ws, version, redact=["carrier", "hash:flight"], log_sample="50%")
+    assert (again.pid, again.url) == (first.pid, first.url)
+    answers = serving.call(ws, "delay", rows).rows
+    assert answers["flight"].to_list() == table["flight"].tolist()  # callers see their own
+    kept = [id_ for id_ in answers["prediction_id"] if not id_.endswith("u")]
+    assert 0 < len(kept) < 20
+    logged = serving.traffic.read(ws, "delay").collect()
+    assert logged.height == 20 + len(kept)
+    assert logged.filter(logged["share"] == 0.5)["in.carrier"].null_count() == len(kept)
+    assert serving.traffic.hidden(ws, "delay") == {"carrier", "flight"}
+    truth = table[["flight"]].assign(late=True)
+    told = serving.feedback.add(ws, "delay", data.resolve(ws, truth), "late")
+    # Those of before are in the log, all of them.
+    assert (told.matched, told.unlogged, told.total) == (20, 0, 20 + len(kept))
+    live = until_found(lambda: serving.get(ws, "delay").live.get("log", {}), "sampled_out")
+    assert live["logged"] == logged.height
+
+
+def until_found(what: Callable[[], dict[str, int]], name: str) -> dict[str, int]:
+    until(lambda: what().get(name))
+    return what()
 
 
 def test_two_agents_never_both_work(workspace: Workspace, version: Version) -> None:

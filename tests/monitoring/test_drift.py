@@ -81,6 +81,21 @@ def test_without_truth_the_sentence_says_so(ws, service):
     assert found.sentence.endswith("no truth has come yet.")
 
 
+def test_of_a_sampled_log_it_is_told_how_much_was_asked(ws, service):
+    traffic = service.traffic(service.rows(1000))
+    assert check(ws, service, traffic.with_columns(share=pl.lit(1.0))).notices == []
+    tenth = check(ws, service, traffic.with_columns(share=pl.lit(0.1)), notices=["said besides"])
+    assert tenth.rows == 1000
+    assert tenth.notices == [
+        "said besides",
+        "10% of the rows were logged: 1,000 stand for about 10,000",
+    ]
+    half = pl.when(pl.int_range(pl.len()) < 500).then(0.5).otherwise(0.1)
+    both = check(ws, service, traffic.with_columns(share=half)).notices
+    assert both[0] == "10% to 50% of the rows were logged: 1,000 stand for about 6,000"
+    assert "the share changed within the window" in both[1]
+
+
 def test_a_short_window_is_no_verdict(ws, service):
     found = check(ws, service, service.traffic(service.rows(12)))
     assert found.verdict == "not enough data"

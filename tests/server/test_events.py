@@ -107,6 +107,20 @@ async def test_browsers_hear_when_an_endpoint_answers(
     socket.close()
 
 
+def test_answers_that_are_not_logged_are_noticed_too(workspace: Workspace) -> None:
+    from jupyter_mlops.server.traffic import TrafficLook
+
+    state = workspace.home / "run" / "endpoint-delay.json"
+    state.parent.mkdir(exist_ok=True)
+    look = TrafficLook()
+    state.write_text('{"log": {"off": 3}}')
+    assert look.moved(workspace) == []
+    state.write_text('{"log": {"off": 4, "logged": 9}}')
+    assert look.moved(workspace) == ["delay"]
+    assert look.moved(workspace) == ["delay"]
+    assert look.moved(workspace) == []
+
+
 async def test_where_an_endpoint_is_wanted_the_agent_runs_and_cullers_stay_away(
     jp_web_app: Any, jp_serverapp: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ class Version:
     digest: str
     name: str = "delay"
     version: int = 3
+    run_id: str = "r" * 32
 
     @property
     def ref(self) -> str:

@@ -103,6 +103,7 @@ def test_a_window_is_cut_by_event_time(workspace: Workspace, model: Path) -> Non
         "event_time": pl.Datetime("us", "UTC"),
         "key": pl.String(),
         "version": pl.String(),
+        "share": pl.Float64(),
         "prediction": pl.Boolean(),
         "probability": pl.Float64(),
         "in.hour": pl.Int64(),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_mlops.serving import Endpoint, Endpoints
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.views.registry import mimebundle
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -45,6 +46,25 @@ READY = Endpoint(
     inputs=(("hour", "long", True), ("<script>alert(1)</script>", "string", False)),
 )
 ENDPOINT = "application/vnd.jupyter-mlops.endpoint.v1+json"
+
+
+def test_what_is_not_logged_is_shown_with_the_reason() -> None:
+    full = "the traffic log cannot be written: No space left on device"
+    counts = {"logged": 900, "sampled_out": 0, "unlogged": 100, "off": 0, "bytes": 5_300_000}
+    log = {**counts, "trouble": full, "last_trouble": full}
+    best = LogPolicy(mode="best-effort", dropped=("name",))
+    shown = mimebundle(replace(READY, log=best, live={**LIVE, "log": log}))
+    assert f"100 rows were answered and not logged: {full}." in shown["text/plain"]
+    assert "what finds none is answered all the same; without name" in shown["text/plain"]
+    assert "900 rows logged, 100 rows not logged for want of room, 5.3 MB" in str(shown[ENDPOINT])
+    assert "Logged: 900 of 1,000 rows" in shown["text/plain"]
+    over = mimebundle(replace(READY, log=best, live={**LIVE, "log": {**log, "trouble": ""}}))
+    assert f"{full}, which is over." in str(over[ENDPOINT])
+    refused = mimebundle(replace(READY, live={**LIVE, "log": {**log, "unlogged": 0}}))
+    assert f"Requests are refused: {full}." in refused["text/plain"]
+    plain = mimebundle(READY)["text/plain"]
+    assert "Log: every row, each before it is answered" in plain
+    assert "refused" not in plain
 
 
 def test_an_endpoint_shows_its_figures_and_how_to_call_it() -> None:

@@ -18,6 +18,7 @@ from jupyter_mlops.data.sources.streams.payloads import parse
 from jupyter_mlops.serving.calling import open_client
 from jupyter_mlops.serving.endpoints import get
 from jupyter_mlops.serving.streaming.messages import Batch, Document, Marks, Record, advance, beyond
+from jupyter_mlops.serving.streaming.redaction import Redaction
 from jupyter_mlops.workspace import Denied, Unavailable, Workspace
 from jupyter_mlops.workspace.records import utcnow
 
@@ -27,8 +28,8 @@ _AGAIN: Final = (408, 429, 502, 503, 504)
 _FIRST, _LONGEST = 0.05, 5.0
 _ROW: Final = re.compile(r"\brow (\d+)\b")
 _NUMBERS: Final = ("integer", "long", "float", "double")
-#: Bytes of a record that are kept in a dead letter.
-_KEPT: Final = 64 << 10
+#: Seconds between two looks at what the endpoint's log redacts.
+_LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Asking:
         #: Why the last one was; empty after an answer.
         self.trouble = ""
         self._endpoint = get(ws, endpoint)
+        self._redacted = Redaction.of(ws, self._endpoint)
+        self._looked = time.monotonic()
         self._client = open_client(ws, self._endpoint.name)
         self._types = {name: kind for name, kind, _ in self._endpoint.inputs}
         self._optional = [name for name, _, required in self._endpoint.inputs if not required]
@@ -218,14 +221,10 @@ class Asking:
         return found
 
     def _letter(self, record: Record, refused: _Refused) -> Document:
-        payload = record.payload
-        if isinstance(payload, bytes):
-            text = payload[:_KEPT].decode(errors="replace")
-        else:
-            text = orjson.dumps(payload, default=str)[:_KEPT].decode(errors="replace")
+        key, text = self._redaction().letter(record.key, record.payload)
         body = {
             "position": record.place,
-            "key": record.key,
+            "key": key,
             "reason": refused.message,
             "code": refused.code,
             "stream": self.stream,
@@ -233,7 +232,14 @@ class Asking:
             "at": utcnow().isoformat(),
             "record": text,
         }
-        return Document(record.partition, record.mark, record.key, body)
+        return Document(record.partition, record.mark, key, body)
+
+    def _redaction(self) -> Redaction:
+        """What a dead letter may hold: the endpoint may have been declared anew meanwhile."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._redacted = Redaction.of(self.ws, get(self.ws, self._endpoint.name))
+        return self._redacted
 
 
 def _parts(count: int, message: str) -> list[slice]:

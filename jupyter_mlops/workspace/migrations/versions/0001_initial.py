@@ -196,6 +196,7 @@ def upgrade() -> None:
         sa.Column("interpreter", sa.String(length=4096), nullable=False),
         sa.Column("gpus", sa.Integer(), nullable=False),
         sa.Column("gpu_memory", sa.BigInteger(), nullable=False),
+        sa.Column("log", sa.JSON(), nullable=False),
         sa.Column("token_sha256", sa.String(length=64), nullable=False),
         sa.Column("actor", sa.String(length=255), nullable=False),
         sa.Column("declared_at", sa.DateTime(timezone=True), nullable=False),
