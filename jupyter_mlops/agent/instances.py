@@ -50,7 +50,7 @@ class Instance:
 
     def tell(self, ws: Workspace, row: EndpointRecord) -> None:
         """Have it serve what `row` declares now."""
-        _config(ws, row, row.port).write(self.state_file.with_suffix(".config"))
+        _config(ws, row, row.port, row.grpc_port).write(self.state_file.with_suffix(".config"))
         self.told, self.since = row.generation, time.monotonic()
         if self.state().get("ready"):
             # It would see the file within a second by itself.
@@ -75,7 +75,9 @@ class Instance:
             self.state_file.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def start(ws: Workspace, row: EndpointRecord, *, port: int) -> Instance:
+def start(
+    ws: Workspace, row: EndpointRecord, *, port: int, grpc_port: int | None = None
+) -> Instance:
     """Start a process for what `row` declares.
 
     Raises
@@ -86,7 +88,7 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int) -> Instance:
     state_file = places.state_path(ws, row.name)
     state_file.parent.mkdir(mode=0o700, exist_ok=True)
     path = state_file.with_suffix(".config")
-    _config(ws, row, port).write(path)
+    _config(ws, row, port, grpc_port).write(path)
     log = places.log_path(ws, row.name)
     process: Known | None = None
     if zygote.available():
@@ -98,7 +100,7 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int) -> Instance:
     return Instance(row.name, row.generation, process, state_file)
 
 
-def _config(ws: Workspace, row: EndpointRecord, port: int) -> EndpointConfig:
+def _config(ws: Workspace, row: EndpointRecord, port: int, grpc_port: int | None) -> EndpointConfig:
     return EndpointConfig(
         endpoint=row.name,
         model=row.model,
@@ -109,6 +111,7 @@ def _config(ws: Workspace, row: EndpointRecord, port: int) -> EndpointConfig:
         state=str(places.state_path(ws, row.name)),
         token_sha256=row.token_sha256,
         port=port,
+        grpc_port=grpc_port,
         key=row.key,
         time=row.time,
         contract=contract_mode(ws, row.name),

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from jupyter_mlops.serving.config import Deployment, Role
+from jupyter_mlops.serving.grpc.port import check_installed
 from jupyter_mlops.serving.places import make_token
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Conflict, Invalid, Workspace, check_name, events
@@ -52,6 +53,7 @@ def declare(
     shadow: Served | Literal["off"] | None = None,
     replicas: int | None = None,
     max_memory: int | None = None,
+    grpc: int | Literal["off"] | None = None,
 ) -> int:
     """Record that an endpoint should serve a version; the agent makes it so.
 
@@ -78,6 +80,8 @@ def declare(
         Processes of each version.
     max_memory : int, optional
         Bytes each process may take; 0 for as much as there is.
+    grpc : int or "off", optional
+        Port on 127.0.0.1 for gRPC; 0 for a free one. Off as long as nothing is said.
 
     Returns
     -------
@@ -88,19 +92,26 @@ def declare(
     ------
     Invalid
         The model has no signature or inputs that cannot be served, or the port is none.
+    Unavailable
+        gRPC is asked for and not installed.
     Conflict
         Another endpoint of the workspace has the port.
     """
     name = check_name(name or version.name, "endpoint")
-    if port is not None and not 1024 <= port <= 65535:
+    # A free port is none for HTTP, and zero for gRPC, which has to be asked for.
+    ports = [port] if port is not None else []
+    ports += [grpc] if isinstance(grpc, int) and grpc else []
+    for wrong in (one for one in ports if not 1024 <= one <= 65535):
         raise Invalid(
-            f"an endpoint cannot listen on port {port}",
+            f"an endpoint cannot listen on port {wrong}",
             fix="choose one from 1024 to 65535, or leave it out to take a free one",
             code="E-SERVE-030",
         )
     if replicas is not None and not 1 <= replicas <= 64:
         raise Invalid(f"an endpoint can't have {replicas} processes", "1 to 64 are possible",
                       code="E-SERVE-035")  # fmt: skip
+    if isinstance(grpc, int):
+        check_installed()
     path = _checked(ws, version)
     token_sha256 = hashlib.sha256(make_token(ws, name).encode()).hexdigest()
     with ws.write() as tx:
@@ -116,11 +127,18 @@ def declare(
             "key": key or (row.key if row else None),
             "time": time or (row.time if row else None),
             "port": port or (row.port if row else 0),
+            "grpc_port": _grpc_port(grpc, row),
             "replicas": replicas or (row.replicas if row else 1),
             "max_memory": (row.max_memory if row else 0) if max_memory is None else max_memory,
         }
-        if port:
-            _check_port(tx.session, name, port)
+        for one in ports:
+            _check_port(tx.session, name, one)
+        if wanted["port"] and wanted["port"] == wanted["grpc_port"]:
+            raise Invalid(
+                f"port {wanted['port']} can't be for HTTP and for gRPC",
+                fix="choose another for one of them",
+                code="E-SERVE-039",
+            )
         before = _declared_mode(tx.session, name)
         mode = contract or before
         wanted["beside"] = _beside(ws, row.beside if row else [], version, mode, canary, shadow)
@@ -150,6 +168,12 @@ def declare(
             inputs=[version.ref, *(f"model:{o['model']}@{o['version']}" for o in row.beside)],
         )
         return row.generation
+
+
+def _grpc_port(told: int | Literal["off"] | None, row: EndpointRecord | None) -> int | None:
+    if told is None:
+        return row.grpc_port if row else None
+    return None if told == "off" else told
 
 
 def _checked(ws: Workspace, version: Served) -> Path:
@@ -214,7 +238,7 @@ def _declared_mode(session: Session, name: str) -> Mode:
 def _check_port(session: Any, name: str, port: int) -> None:
     other = session.scalar(
         select(EndpointRecord.name).where(
-            EndpointRecord.port == port,
+            or_(EndpointRecord.port == port, EndpointRecord.grpc_port == port),
             EndpointRecord.name != name,
             EndpointRecord.desired == "running",
         )

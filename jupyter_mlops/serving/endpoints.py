@@ -44,6 +44,8 @@ class Endpoint(Result):
         The version that answers now; empty when none does.
     url : str
         Where it listens, ``http://127.0.0.1:PORT``.
+    grpc_url : str
+        Where it listens for gRPC, ``127.0.0.1:PORT``; empty when it does not.
     token_path : Path
         The file with its bearer token, readable by its owner.
     key, time : str or None
@@ -83,6 +85,7 @@ class Endpoint(Result):
     detailed: bool = True
     beside: tuple[Deployment, ...] = ()
     replicas: int = 1
+    grpc_url: str = ""
 
     @property
     def ref(self) -> str:
@@ -191,6 +194,7 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
         detailed=detailed,
         beside=tuple(Deployment(**one) for one in row.beside),
         replicas=row.replicas,
+        grpc_url="" if row.grpc_port is None else row.grpc_url or "",
     )
 
 

@@ -117,6 +117,11 @@ def _refuse(row: int, column: str, expected: str, value: object) -> Refusal:
     )
 
 
+def missing_value(row: int, column: str, expected: str) -> Refusal:
+    """Return the refusal of a missing value where the type has none."""
+    return _refuse(row, column, expected, None)
+
+
 def _take_double(values: Sequence[Any], column: str) -> Array:
     return _floats(values, column, np.float64, "double")
 

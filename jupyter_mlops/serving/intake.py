@@ -95,13 +95,51 @@ class Intake:
         block = self._block(table, count) if self._doubles else None
         inputs = {} if block is None else dict(zip(self.names, block, strict=True))
         for field in () if block is not None else self.fields:
-            values = table.get(field.name)
-            if values is not None:
-                inputs[field.name] = field.take(values)
-            elif field.required:
-                raise self.missing(field.name, list(table))
-            else:
-                inputs[field.name] = field.absent(count)
+            inputs[field.name] = self._take(field, table, count)
+        return self._rows(table, count, inputs, block)
+
+    def typed(
+        self, ready: Mapping[str, Array], table: Mapping[str, Sequence[Any]], count: int
+    ) -> Rows:
+        """Take columns that have their types already, and check the rest as `columns` does.
+
+        Parameters
+        ----------
+        ready : mapping of str to array, each of shape (count,)
+            Columns of the signature.
+        table : mapping of str to sequence, each of length `count`
+            All others.
+        count : int
+        """
+        self.limit(count)
+        if self._doubles and len(ready) == len(self.names):
+            block = np.empty((len(self.names), count))
+            for row, name in zip(block, self.names, strict=True):
+                row[:] = ready[name]
+            inputs: dict[str, Array] = dict(zip(self.names, block, strict=True))
+        else:
+            block = None
+            inputs = {}
+            for field in self.fields:
+                given = ready.get(field.name)
+                inputs[field.name] = self._take(field, table, count) if given is None else given
+        return self._rows(table, count, inputs, block)
+
+    def _take(self, field: Field, table: Mapping[str, Sequence[Any]], count: int) -> Array:
+        values = table.get(field.name)
+        if values is not None:
+            return field.take(values)
+        if field.required:
+            raise self.missing(field.name, list(table))
+        return field.absent(count)
+
+    def _rows(
+        self,
+        table: Mapping[str, Sequence[Any]],
+        count: int,
+        inputs: dict[str, Array],
+        block: Array | None,
+    ) -> Rows:
         return Rows(
             count,
             inputs,
@@ -152,6 +190,8 @@ class Intake:
     def _times(self, values: Sequence[Any] | None, table: Mapping[str, Any]) -> Array:
         if values is None:
             raise self.missing(str(self.time), list(table))
+        if isinstance(values, np.ndarray):
+            return values
         return take_times(values, str(self.time))
 
     def matrix(self, rows: Sequence[Any]) -> Rows:

@@ -26,6 +26,7 @@ def serve(
     shadow: str | None = None,
     replicas: int | None = None,
     memory: str | None = None,
+    grpc: str | None = None,
 ) -> Endpoint:
     """Serve a registered model over HTTP, and wait until it answers.
 
@@ -58,11 +59,15 @@ def serve(
         Processes of each version; 1 when nothing is said.
     memory : str
         What each process may take at most, such as 2GB.
+    grpc : str
+        Answer the Open Inference Protocol over gRPC, too: `on` takes a free port, a number that
+        port on 127.0.0.1; `off` ends it.
 
     Examples
     --------
     >>> %mlops serve delay@champion --key flight_id --time time_hour
     >>> %mlops serve delay@3 --canary 4:10%
+    >>> %mlops serve delay@3 --grpc on
     """
     from jupyter_mlops import agent, models, serving
 
@@ -79,6 +84,7 @@ def serve(
         shadow=_shadow(ws, version.name, shadow),
         replicas=replicas,
         max_memory=None if memory is None else _bytes(memory),
+        grpc=_grpc(grpc),
     )
     return agent.bring_up(ws, name or version.name, generation)
 
@@ -107,6 +113,18 @@ def _bytes(told: str) -> int:
         raise Invalid(
             f"--memory can't be {told!r}", fix="write for example 2GB", code="E-SERVE-038"
         ) from None
+
+
+def _grpc(told: str | None) -> int | Literal["off"] | None:
+    if told is None or told == "off":
+        return None if told is None else "off"
+    if told != "on" and not told.isdecimal():
+        from jupyter_mlops.workspace import Invalid
+
+        raise Invalid(
+            f"--grpc can't be {told!r}", fix="write on, off or a port", code="E-SERVE-048"
+        )
+    return 0 if told == "on" else int(told)
 
 
 def _canary(

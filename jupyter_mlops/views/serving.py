@@ -228,6 +228,9 @@ def _facts(one: Endpoint) -> list[Fact]:
     ]
     if one.state == "ready":
         facts.append(Fact(label="URL", value=one.url))
+        if one.grpc_url:
+            hint = "Open Inference Protocol, with the same token"
+            facts.append(Fact(label="gRPC", value=one.grpc_url, hint=hint))
         facts.append(
             Fact(label="Token", value=str(one.token_path), hint="a file only you can read")
         )
