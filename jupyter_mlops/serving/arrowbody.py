@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jupyter_mlops.serving.asking import Reply, too_large
-from jupyter_mlops.serving.fields import Array, Field, missing_value
+from jupyter_mlops.serving.fields import Array, Field, dtype_of, missing_value
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.refusals import Refusal, quoted
 
-__all__ = ["ARROW", "ArrowSplitter", "answer_batch", "read_arrow", "write_arrow"]
+__all__ = ["ARROW", "STREAM_END", "ArrowSplitter", "answer_batch", "read_arrow", "write_arrow"]
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 _WIRE: Final = {
@@ -39,19 +39,30 @@ _WIRE: Final = {
     pa.float32(): "FP32",
     pa.float64(): "FP64",
 }
+_DOUBLE: Final = pa.float64()
 _MOMENT: Final = pa.timestamp("us")
 _NOT_A_TIME: Final = np.iinfo(np.int64).min
 _CONTINUES: Final = b"\xff\xff\xff\xff"
-_SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
+STREAM_END: Final = _CONTINUES + bytes(4)
+_END, _SCHEMA, _DICTIONARY, _BATCH = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
 class _Message:
-    """One encapsulated message of a stream, with its body."""
+    """One encapsulated message of a stream.
+
+    Attributes
+    ----------
+    kind : int
+        What it holds; 0 for the stream's end.
+    rows : int
+    stop : int
+        Where it, with its body, ends.
+    """
 
     kind: int
     rows: int
-    content: bytes
+    stop: int
 
 
 class ArrowSplitter:
@@ -65,8 +76,7 @@ class ArrowSplitter:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.rows = 0
-        self.ended = False
+        self._order = _Order()
         self._pending = bytearray()
         self._head: list[bytes] = []
 
@@ -79,54 +89,78 @@ class ArrowSplitter:
             It is no Arrow stream, is compressed, or a message is too large.
         """
         self._pending += piece
-        while not self.ended and (message := self._next()) is not None:
-            if message.kind == _SCHEMA and self._head:
-                raise _broken("a second schema")
-            if message.kind != _SCHEMA and not self._head:
-                raise _broken("data before its schema")
-            if message.kind == _BATCH and message.rows == 0:
-                continue
-            if message.kind == _BATCH:
-                self.rows += message.rows
-                yield b"".join([*self._head, message.content])
-                continue
-            self._head.append(message.content)
-            if sum(map(len, self._head)) > self.limit:
-                raise too_large(self.limit, "what comes before the rows")
-        if self.ended and self._pending:
-            raise _broken("bytes after its end")
+        while (message := _message(self._pending, 0, self.limit)) is not None:
+            self._order.add(message)
+            content = bytes(self._pending[: message.stop])
+            del self._pending[: message.stop]
+            if message.kind in (_SCHEMA, _DICTIONARY):
+                self._head.append(content)
+                if sum(map(len, self._head)) > self.limit:
+                    raise too_large(self.limit, "what comes before the rows")
+            elif message.rows:
+                yield b"".join([*self._head, content])
 
     def end(self) -> None:
         """Notice a stream that was cut off."""
-        if self._pending:
+        self._order.end(len(self._pending))
+
+
+class _Order:
+    """Watches that messages come in the order in which a stream has them."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._begun = self._ended = False
+
+    def add(self, message: _Message) -> None:
+        if self._ended:
+            raise _broken("messages after its end")
+        if message.kind == _SCHEMA and self._begun:
+            raise _broken("a second schema")
+        if message.kind != _SCHEMA and not self._begun:
+            raise _broken("data before its schema")
+        self._begun = True
+        self._ended = message.kind == _END
+        self.rows += message.rows if message.kind == _BATCH else 0
+
+    def end(self, left: int) -> None:
+        if left:
             raise _broken("a message that is cut off")
-        if not self._head:
+        if not self._begun:
             raise _broken("no schema")
 
-    def _next(self) -> _Message | None:
-        held = self._pending
-        if len(held) < 8:
-            return None
-        if held[:4] != _CONTINUES:
-            raise _broken("a message that does not begin as one")
-        (size,) = struct.unpack_from("<i", held, 4)
-        if size == 0:
-            self.ended = True
-            del held[:8]
-            return None
-        if not 0 < size <= self.limit:
-            raise too_large(self.limit, "a message") if size > 0 else _broken("a length below 0")
-        if len(held) < 8 + size:
-            return None
-        kind, rows, body = _read_head(bytes(held[8 : 8 + size]))
-        if body > self.limit:
-            raise too_large(self.limit, "a record batch")
-        whole = 8 + size + body
-        if len(held) < whole:
-            return None
-        content = bytes(held[:whole])
-        del held[:whole]
-        return _Message(kind, rows, content)
+
+def _rows(body: bytes, limit: int) -> int:
+    """Return how many rows a whole stream says that it holds, having looked at each message."""
+    order = _Order()
+    at = 0
+    while (message := _message(body, at, limit)) is not None:
+        order.add(message)
+        at = message.stop
+    order.end(len(body) - at)
+    return order.rows
+
+
+def _message(held: bytes | bytearray, at: int, limit: int) -> _Message | None:
+    """Look at the message that begins there; None when not all of it has come."""
+    if len(held) < at + 8:
+        return None
+    if held[at : at + 4] != _CONTINUES:
+        raise _broken("a message that does not begin as one")
+    (size,) = struct.unpack_from("<i", held, at + 4)
+    if size == 0:
+        return _Message(_END, 0, at + 8)
+    if size < 0:
+        raise _broken("a length below zero")
+    if size > limit:
+        raise too_large(limit, "a message")
+    start, stop = at + 8, at + 8 + size
+    if len(held) < stop:
+        return None
+    kind, rows, length = _read_head(bytes(held[start:stop]))
+    if length > limit:
+        raise too_large(limit, "a record batch")
+    return _Message(kind, rows, stop + length) if len(held) >= stop + length else None
 
 
 def _read_head(head: bytes) -> tuple[int, int, int]:
@@ -191,12 +225,10 @@ def read_arrow(body: bytes, intake: Intake, limit: int) -> Rows:
     Refusal
         It is no such stream, or a column doesn't fit the signature.
     """
-    splitter = ArrowSplitter(limit)
-    parts = list(splitter.feed(body))
-    splitter.end()
-    intake.limit(splitter.rows)
+    count = _rows(body, limit)
+    intake.limit(count)
     try:
-        with pa.ipc.open_stream(parts[0] if len(parts) == 1 else body) as stream:
+        with pa.ipc.open_stream(body) as stream:
             batches = list(stream)
             for batch in batches:
                 batch.validate(full=True)
@@ -208,6 +240,12 @@ def read_arrow(body: bytes, intake: Intake, limit: int) -> Rows:
         raise Refusal(400, "E-SERVE-108", f"column {quoted(twice)} is named twice")
     if intake.tensor and len(names) == len(intake.names) and set(names) != set(intake.names):
         names = list(intake.names)  # an array's columns have no names that anybody chose
+    kinds = batches[0].schema.types
+    alike = intake.plain and len(batches) == 1 and set(names) == intake.known
+    if alike and all(kind == _DOUBLE for kind in kinds):
+        batch = batches[0].select([names.index(name) for name in intake.names])
+        matrix = batch.to_tensor(null_to_nan=True, row_major=False).to_numpy()
+        return intake.block(np.ascontiguousarray(matrix.T))
     fields = {field.name: field for field in intake.fields}
     ready: dict[str, Array] = {}
     table: dict[str, Any] = {}
@@ -218,15 +256,19 @@ def read_arrow(body: bytes, intake: Intake, limit: int) -> Rows:
             table[name] = _times(column, name, limit)
         if name == intake.key:
             table[name] = _plain(column, limit).to_pylist()
-        if name in fields:
-            ready[name] = _typed(column, fields[name], limit)
+        field = fields.get(name)
+        if field is not None:
+            ready[name] = _typed(column, field, limit)
         elif name not in table:
             table[name] = ()  # nobody asked for it
-    return intake.typed(ready, table, splitter.rows)
+    return intake.typed(ready, table, count)
 
 
 def _typed(column: pa.Array, field: Field, limit: int) -> Array:
     kind = field.type
+    if kind.name == "double" and column.type == _DOUBLE:
+        doubles: Array = column.to_numpy(zero_copy_only=False)
+        return doubles
     if pa.types.is_null(column.type):
         return field.take([None] * len(column))
     if kind.name == "datetime":
@@ -247,8 +289,7 @@ def _typed(column: pa.Array, field: Field, limit: int) -> Array:
         if field.required:
             raise missing_value(_first_null(column), field.name, kind.name)
         return np.asarray(column.to_numpy(zero_copy_only=False))  # NaN for numbers, else None
-    dtype = kind.take([], field.name).dtype
-    return np.asarray(column.to_numpy(zero_copy_only=False)).astype(dtype, copy=False)
+    return np.asarray(column.to_numpy(zero_copy_only=False)).astype(dtype_of(kind), copy=False)
 
 
 def _plain(column: pa.Array, limit: int) -> pa.Array:
@@ -321,7 +362,7 @@ def _first_null(column: pa.Array) -> int:
 def answer_batch(reply: Reply, request_id: str) -> pa.RecordBatch:
     """Return the answers of a request as columns; the schema's metadata says who answered."""
     answer, one = reply.outcome.answer, reply.version
-    columns: dict[str, Any] = {"prediction": pa.array(answer.prediction)}
+    columns = {"prediction": pa.array(answer.prediction)}
     about = {**one.about, "request_id": request_id}
     if answer.probability is not None:
         flat = pa.array(answer.probability.ravel())
@@ -329,19 +370,15 @@ def answer_batch(reply: Reply, request_id: str) -> pa.RecordBatch:
             flat = pa.FixedSizeListArray.from_arrays(flat, answer.probability.shape[1])
         columns["probability"] = flat
         about["classes"] = json.dumps(one.portrait.classes)
-    columns["prediction_id"] = pa.array(reply.outcome.ids, pa.string())
+    columns["prediction_id"] = reply.outcome.ids.column
     columns["model_version"] = pa.repeat(one.config.version, reply.rows.count)
     if reply.rows.ignored:
         about["ignored"] = json.dumps(reply.rows.ignored[:5])
-    batch = pa.RecordBatch.from_pydict(columns)
-    return batch.replace_schema_metadata(about)
+    fields = [pa.field(name, column.type) for name, column in columns.items()]
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=pa.schema(fields, about))
 
 
 def write_arrow(reply: Reply, request_id: str) -> bytes:
     """Return the answers as a whole stream."""
     batch = answer_batch(reply, request_id)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as stream:
-        stream.write_batch(batch)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    return b"".join([batch.schema.serialize(), batch.serialize(), STREAM_END])

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from jupyter_mlops.serving.batching import Outcome, new_request_id
+from jupyter_mlops.serving.batching import Outcome
+from jupyter_mlops.serving.ids import new_request_id
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.refusals import Refusal
 

@@ -8,10 +8,7 @@ to the disk serves all batches that came back meanwhile.
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 import sys
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +18,7 @@ from typing import Any, Final
 
 from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.fields import has_missing
+from jupyter_mlops.serving.ids import Ids, new_request_id
 from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
 from jupyter_mlops.serving.journal import JournalError
 from jupyter_mlops.serving.model_process import Task
@@ -31,31 +29,16 @@ from jupyter_mlops.workspace.errors import MLOpsError
 
 __all__ = ["Batcher", "Outcome", "new_request_id"]
 
-_nonce = os.urandom(4).hex()
-_counter = itertools.count()
 #: Times that a model's process may end in a row before nobody starts it again.
 CRASHES: Final = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-
-
-def _renew() -> None:
-    global _nonce
-    _nonce = os.urandom(4).hex()
-
-
-os.register_at_fork(after_in_child=_renew)
-
-
-def new_request_id() -> str:
-    """Return an id that sorts by time and repeats in no other process: 11 + 8 + 6 hex digits."""
-    return f"{time.time_ns() // 1_000_000:011x}{_nonce}{next(_counter):06x}"
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a request."""
 
-    ids: list[str]
+    ids: Ids
     answer: Answer
 
 
@@ -316,8 +299,7 @@ class Batcher:
                     results.append(answer)
                     continue
                 # Callers may repeat their own request ids; predictions never share one.
-                prefix = new_request_id()
-                ids = [f"{prefix}-{row}" for row in range(waiting.rows.count)]
+                ids = Ids(new_request_id(), waiting.rows.count)
                 rows.append(Logged(waiting.request_id, ids, waiting.rows, answer))
                 results.append(Outcome(ids, answer))
             if rows:

@@ -325,6 +325,14 @@ _TYPES = {
 }
 
 
+def dtype_of(kind: FieldType) -> np.dtype[Any]:
+    """Return the type of the arrays that `kind` takes values into."""
+    return _DTYPES[kind.name]
+
+
+_DTYPES = {name: kind.take([], "").dtype for name, kind in _TYPES.items()}
+
+
 def field_type(name: str) -> FieldType | None:
     """Return the type MLflow calls `name`, or None when it cannot be served."""
     return _TYPES.get(name)

@@ -119,7 +119,7 @@ def _json(reply: Reply, request_id: str) -> bytes:
     if answer.probability is not None:
         body["probabilities"] = answer.probability
         body["classes"] = reply.version.portrait.classes
-    body["prediction_ids"] = reply.outcome.ids
+    body["prediction_ids"] = reply.outcome.ids.listed
     body["model"] = reply.version.about
     body["request_id"] = request_id
     if reply.rows.ignored:

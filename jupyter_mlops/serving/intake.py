@@ -13,6 +13,7 @@ from jupyter_mlops.serving.fields import Array, Field, take_times
 from jupyter_mlops.serving.refusals import Refusal, closest, quoted
 
 _PLAIN = frozenset({float, int, type(None)})
+_MANY = 512
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Intake:
         self.max_rows = max_rows
         self.names = tuple(field.name for field in self.fields)
         self._doubles = all(field.type.name == "double" for field in self.fields)
+        #: Whether doubles are all that a request has to hold.
+        self.plain = self._doubles and not key and not time
         self.known = frozenset(self.names) | {n for n in (key, time) if n}
 
     def limit(self, count: int) -> None:
@@ -153,11 +156,41 @@ class Intake:
         """All columns at once, where that goes without a word; what is wrong is told by each."""
         try:
             values = list(chain.from_iterable([table[name] for name in self.names]))
-            if not set(map(type, values)) <= _PLAIN:
-                return None
-            return np.array(values, dtype=np.float64).reshape(len(self.names), count)
-        except (KeyError, OverflowError, ValueError):
+            doubles = _doubles(values)
+            return None if doubles is None else doubles.reshape(len(self.names), count)
+        except (KeyError, ValueError):
             return None
+
+    def split(self, names: Sequence[str], rows: Sequence[Any]) -> Rows | None:
+        """Take rows that are lists at once, where all of them are doubles and nothing else comes.
+
+        Returns
+        -------
+        Rows or None
+            None where that does not go: something else has to look, or to say what is wrong.
+        """
+        if not self.plain or set(names) != self.known:
+            return None
+        self.limit(len(rows))
+        if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(names)}:
+            return None
+        doubles = _doubles(list(chain.from_iterable(rows)))
+        if doubles is None:
+            return None
+        block = np.empty((len(names), len(rows)))
+        places = {name: place for place, name in enumerate(names)}
+        np.take(
+            doubles.reshape(len(rows), len(names)).T,
+            [places[name] for name in self.names],
+            axis=0,
+            out=block,
+        )
+        return self.block(block)
+
+    def block(self, block: Array) -> Rows:
+        """Take all columns in one piece, shape (columns, n), where nothing else is to come."""
+        self.limit(block.shape[1])
+        return Rows(block.shape[1], dict(zip(self.names, block, strict=True)), block=block)
 
     def missing(self, name: str, sent: Sequence[str]) -> Refusal:
         """Return the refusal of a request that lacks the column `name`."""
@@ -212,6 +245,30 @@ class Intake:
                     400, "E-SERVE-106", f"row {row}: expected {width} values, found {found}"
                 )
         return self.columns(dict(zip(self.names, zip(*rows, strict=True), strict=True)), len(rows))
+
+
+def _doubles(values: list[Any]) -> Array | None:
+    """Return JSON values as doubles, None as NaN; nothing where others are among them."""
+    if len(values) < _MANY:
+        if not set(map(type, values)) <= _PLAIN:
+            return None
+        try:
+            return np.array(values, dtype=np.float64)
+        except OverflowError:
+            return None
+    # Arrow looks at each value once, where NumPy and the look at its type take two.
+    import pyarrow as pa
+
+    try:
+        found = pa.array(values)
+        if not pa.types.is_floating(found.type):
+            if not pa.types.is_integer(found.type):
+                return None
+            found = found.cast(pa.float64())
+    except (pa.ArrowException, OverflowError):
+        return None
+    doubles: Array = found.to_numpy(zero_copy_only=False)
+    return doubles
 
 
 def merge_blocks(parts: Sequence[Rows]) -> Array | None:

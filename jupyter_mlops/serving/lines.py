@@ -94,7 +94,7 @@ def write_lines(reply: Reply) -> bytes:
     columns: dict[str, list[Any]] = {"prediction": answer.prediction.tolist()}
     if answer.probability is not None:
         columns["probability"] = answer.probability.tolist()
-    columns["prediction_id"] = reply.outcome.ids
+    columns["prediction_id"] = reply.outcome.ids.listed
     columns["model_version"] = [reply.version.config.version] * reply.rows.count
     rows = zip(*columns.values(), strict=True)
     lines = [orjson.dumps(dict(zip(columns, row, strict=True))) for row in rows]

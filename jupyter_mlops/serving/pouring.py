@@ -18,7 +18,7 @@ import pyarrow as pa
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from jupyter_mlops.serving.arrowbody import ArrowSplitter, answer_batch, read_arrow
+from jupyter_mlops.serving.arrowbody import STREAM_END, ArrowSplitter, answer_batch, read_arrow
 from jupyter_mlops.serving.asking import TIME_TO_SEND, Reply, pieces
 from jupyter_mlops.serving.formats import Form
 from jupyter_mlops.serving.intake import Rows
@@ -150,7 +150,7 @@ class _Batches(_Pouring):
                 yield await self._answered(content)
         splitter.end()
         if self.schema is not None:
-            yield _END
+            yield STREAM_END
 
     def last(self, refusal: Refusal) -> bytes:
         return b""
@@ -167,9 +167,6 @@ class _Batches(_Pouring):
         if batch.schema != self.schema:
             raise Refusal(503, "E-SERVE-125", "another version, of other answers, took over")
         return bytes(batch.serialize())
-
-
-_END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 class _Poured(Response):

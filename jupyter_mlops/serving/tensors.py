@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jupyter_mlops.serving.batching import Outcome
-from jupyter_mlops.serving.fields import Array, Field
+from jupyter_mlops.serving.fields import Array, Field, dtype_of
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.refusals import Refusal, quoted
 from jupyter_mlops.serving.workers import Portrait
@@ -176,7 +176,7 @@ def _typed(columns: dict[str, Any], count: int, intake: Intake) -> Rows:
         field = fields.get(name)
         if isinstance(values, np.ndarray):
             if field is not None and name not in (intake.key, intake.time):
-                ready[name] = values.astype(field.type.take([], name).dtype, copy=False)
+                ready[name] = values.astype(dtype_of(field.type), copy=False)
                 continue
             values = values.tolist()
         elif values and type(values[0]) is bytes:
@@ -209,7 +209,7 @@ def outputs(outcome: Outcome, asked: Iterable[str] | None) -> dict[str, Array]:
     columns: dict[str, Any] = {"prediction": outcome.answer.prediction}
     if outcome.answer.probability is not None:
         columns["probability"] = outcome.answer.probability
-    columns["prediction_id"] = np.asarray(outcome.ids, dtype=object)
+    columns["prediction_id"] = np.asarray(outcome.ids.listed, dtype=object)
     names = list(columns) if asked is None else list(asked)
     unknown = next((name for name in names if name not in columns), None)
     if unknown is not None:
