@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -23,6 +24,7 @@ from jupyter_mlops.serving.door import Door, refusal_response
 from jupyter_mlops.serving.formats import form_of, want_json
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.jsonbody import write_json
+from jupyter_mlops.serving.modelfile import read_model_file
 from jupyter_mlops.serving.pouring import pour
 from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.serving.switchboard import Switchboard
@@ -308,7 +310,8 @@ class Endpoint:
     async def specification(self, request: Request) -> Response:
         """Give the OpenAPI document made from the signature."""
         one = self.board.primary
-        document = openapi.document(self.board.config, one.intake, one.portrait)
+        example = read_model_file(Path(one.config.path)).example
+        document = openapi.document(self.board.config, one.intake, one.portrait, example)
         return Response(write_json(document), media_type="application/json")
 
 

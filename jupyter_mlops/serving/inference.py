@@ -35,24 +35,32 @@ class Question:
         request = read_json(head)
         if type(request) is not dict or type(request.get("inputs")) is not list:
             raise Refusal(400, "E-SERVE-130", "send a JSON object with a list `inputs` of tensors")
-        self.id = request["id"] if type(request.get("id")) is str else ""
-        parameters = request.get("parameters")
-        self.binary = type(parameters) is dict and parameters.get("binary_data_output") is True
+        given = request.get("id")
+        if type(given) not in (str, type(None)):
+            raise Refusal(400, "E-SERVE-130", "`id` must be a string")
+        self.id = given or ""
+        self.binary = _parameters(request).get("binary_data_output") is True
         self.outputs = _asked(request.get("outputs"))
         tail = memoryview(body)[len(head) :]
         self.rows = rows_of(_tensors(request["inputs"], tail), intake)
 
 
 def _asked(outputs: Any) -> dict[str, bool] | None:
-    if not outputs:
+    if outputs is None or outputs == []:
         return None
     asked = {}
     for output in outputs if type(outputs) is list else [None]:
         if type(output) is not dict or type(output.get("name")) is not str:
             raise Refusal(400, "E-SERVE-131", "`outputs` must be a list of objects with a `name`")
-        parameters = output.get("parameters")
-        asked[output["name"]] = type(parameters) is dict and parameters.get("binary_data") is True
+        asked[output["name"]] = _parameters(output).get("binary_data") is True
     return asked
+
+
+def _parameters(holder: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = holder.get("parameters")
+    if type(given) not in (dict, type(None)):
+        raise Refusal(400, "E-SERVE-137", "`parameters` must be an object")
+    return given or {}
 
 
 def _tensors(inputs: Sequence[Any], tail: memoryview) -> Iterator[Given]:
@@ -80,8 +88,7 @@ def _tensors(inputs: Sequence[Any], tail: memoryview) -> Iterator[Given]:
 
 
 def _binary_size(tensor: Mapping[str, Any]) -> int | None:
-    parameters = tensor.get("parameters")
-    size = parameters.get("binary_data_size") if type(parameters) is dict else None
+    size = _parameters(tensor).get("binary_data_size")
     if size is None:
         return None
     if type(size) is not int or size < 0:
