@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
 )
 
-__all__ = ["PACKAGE", "SERVICE", "message"]
+__all__ = ["PACKAGE", "SERVICE", "message", "names"]
 
 PACKAGE: Final = "inference"
 SERVICE: Final = f"{PACKAGE}.GRPCInferenceService"
@@ -104,6 +104,11 @@ def message(name: str) -> Any:
     b'\\n\\x05delay'
     """
     return _CLASSES[f"{PACKAGE}.{name}"]
+
+
+def names() -> list[str]:
+    """Return the names of all messages that lie in no other."""
+    return [name for name in _DESCRIBED if "." not in name]
 
 
 def _file() -> FileDescriptorProto:
