@@ -298,12 +298,12 @@ def _plain(column: pa.Array, limit: int) -> pa.Array:
     if pa.types.is_dictionary(kind):
         values = kind.value_type
         if _texts(values):
-            lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
-            _small(lengths, limit)
+            lengths = pa.array(_lengths(column.dictionary))
+            _small(pc.sum(pc.take(lengths, column.indices)).as_py(), limit)
         column = column.dictionary_decode()
         kind = column.type
     if _texts(kind) and kind not in (pa.string(), pa.binary()):
-        _small(pc.binary_length(column), limit)
+        _small(int(_lengths(column).sum()), limit)
         text = kind in (pa.large_string(), pa.string_view())
         return column.cast(pa.string() if text else pa.binary())
     return column
@@ -316,8 +316,18 @@ def _texts(kind: pa.DataType) -> bool:
     )  # fmt: skip
 
 
-def _small(lengths: pa.Array, limit: int) -> None:
-    if (pc.sum(lengths).as_py() or 0) > limit:
+def _lengths(column: pa.Array) -> Array:
+    """Return how many bytes each text has; several may be the same bytes."""
+    if column.type in (pa.string_view(), pa.binary_view()):
+        # Each view is 16 bytes that begin with its length (Arrow's columnar format).
+        views = np.frombuffer(column.buffers()[1], "<i4").reshape(-1, 4)
+        lengths = views[column.offset : column.offset + len(column), 0]
+        return np.where(np.asarray(column.is_valid()), lengths, 0).astype(np.int64)
+    return np.asarray(pc.fill_null(pc.binary_length(column), 0)).astype(np.int64)
+
+
+def _small(size: int | None, limit: int) -> None:
+    if (size or 0) > limit:
         raise too_large(limit, "a column of texts")
 
 

@@ -13,7 +13,6 @@ from jupyter_mlops.serving.fields import Array, Field, take_times
 from jupyter_mlops.serving.refusals import Refusal, closest, quoted
 
 _PLAIN = frozenset({float, int, type(None)})
-_MANY = 512
 
 
 @dataclass(frozen=True)
@@ -249,26 +248,13 @@ class Intake:
 
 def _doubles(values: list[Any]) -> Array | None:
     """Return JSON values as doubles, None as NaN; nothing where others are among them."""
-    if len(values) < _MANY:
-        if not set(map(type, values)) <= _PLAIN:
-            return None
-        try:
-            return np.array(values, dtype=np.float64)
-        except OverflowError:
-            return None
-    # Arrow looks at each value once, where NumPy and the look at its type take two.
-    import pyarrow as pa
-
-    try:
-        found = pa.array(values)
-        if not pa.types.is_floating(found.type):
-            if not pa.types.is_integer(found.type):
-                return None
-            found = found.cast(pa.float64())
-    except (pa.ArrowException, OverflowError):
+    # NumPy takes a boolean for a number, and so would Arrow among doubles: types are looked at.
+    if not _PLAIN.issuperset(map(type, values)):
         return None
-    doubles: Array = found.to_numpy(zero_copy_only=False)
-    return doubles
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        return None
 
 
 def merge_blocks(parts: Sequence[Rows]) -> Array | None:
