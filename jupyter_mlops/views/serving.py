@@ -86,6 +86,7 @@ def endpoints_view(result: Endpoints) -> View:
             Column(key="traffic", label="Rows over time", kind="spark"),
             Column(key="since", label="Ready since", kind="time"),
             Column(key="url", label="URL"),
+            *([Column(key="grpc", label="gRPC")] if any(row["grpc"] for row in rows) else []),
         ],
         rows=rows,
         total=len(result.items),
@@ -172,6 +173,7 @@ def _row(one: Endpoint) -> dict[str, Any]:
         "traffic": [bucket["rows"] for bucket in one.live.get("traffic", [])],
         "since": _time(one.ready_at) if one.state == "ready" else None,
         "url": one.url if one.state == "ready" else "",
+        "grpc": one.grpc_url if one.state == "ready" else "",
     }
 
 
