@@ -30,7 +30,9 @@ import psutil
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 TOKEN = "benchmark"
-LOADS = ((1, 1), (16, 1), (64, 1), (1, 1000))  # callers at once, rows in a request
+JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
+# Callers at once, rows in a request, what ours is sent; the others are sent JSON.
+LOADS = ((1, 1, JSON), (16, 1, JSON), (64, 1, JSON), (1, 1000, JSON), (1, 1000, ARROW))
 
 
 def save_model(folder: Path) -> Path:
@@ -62,6 +64,19 @@ def body(rows: int) -> bytes:
     columns = [f"c{n}" for n in range(20)]
     data = [[(row * 31 + n * 7) % 17 / 10 for n in range(20)] for row in range(rows)]
     return json.dumps({"dataframe_split": {"columns": columns, "data": data}}).encode()
+
+
+def arrow_body(rows: int) -> bytes:
+    """The same rows as an Arrow stream."""
+    import pyarrow as pa
+
+    split = json.loads(body(rows))["dataframe_split"]
+    columns = zip(split["columns"], zip(*split["data"], strict=True), strict=True)
+    batch = pa.RecordBatch.from_pydict({name: list(values) for name, values in columns})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return bytes(sink.getvalue())
 
 
 def free_port() -> int:
@@ -124,14 +139,16 @@ def start_bare(model: Path, folder: Path, port: int) -> subprocess.Popen[bytes]:
 
 
 def tree(process: subprocess.Popen[bytes], folder: Path | None = None) -> list[psutil.Process]:
-    """The server's processes; ours are no children of each other, and named in its state."""
+    """The server's processes, each once; ours names its model's in its state."""
     parent = psutil.Process(process.pid)
-    found = [parent, *parent.children(recursive=True)]
+    found = {one.pid: one for one in (parent, *parent.children(recursive=True))}
     if folder is not None:
         state = json.loads((folder / "state.json").read_text())
         if state["pid"] == process.pid:
-            found += [psutil.Process(pid) for one in state["versions"] for pid in one["processes"]]
-    return found
+            # Forked from elsewhere they are no children of it; started by it they are.
+            ours = [pid for one in state["versions"] for pid in one["processes"]]
+            found |= {pid: psutil.Process(pid) for pid in ours}
+    return list(found.values())
 
 
 def processor_seconds(processes: list[psutil.Process]) -> float:
@@ -139,10 +156,12 @@ def processor_seconds(processes: list[psutil.Process]) -> float:
     return sum(sum(one.cpu_times()[:2]) for one in processes)
 
 
-async def ask(port: int, content: bytes, callers: int, requests: int) -> list[float]:
+async def ask(
+    port: int, content: bytes, callers: int, requests: int, kind: str = JSON
+) -> list[float]:
     """Send requests over kept connections; return their seconds."""
     head = (
-        f"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json"
+        f"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {kind}"
         f"\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(content)}\r\n\r\n"
     ).encode()
     seconds: list[float] = []
@@ -207,11 +226,11 @@ def measure(
 ) -> None:
     """Ask all in turns and print the table."""
     print(
-        f"{'callers':>8}{'rows':>7}{'ours µs':>10}{'bare µs':>10}{'ratio':>7}"
+        f"{'callers':>8}{'rows':>7}{'sent':>7}{'ours µs':>10}{'bare µs':>10}{'ratio':>7}"
         f"{'mlflow µs':>11}{'ratio':>8}   p50 ms"
     )
-    for callers, rows in LOADS:
-        content = body(rows)
+    for callers, rows, kind in LOADS:
+        content, sent = body(rows), arrow_body(rows) if kind == ARROW else body(rows)
         count = max(50, requests // 4) if rows > 1 else max(requests, callers * 10)
         best: dict[str, float] = {}
         middle: dict[str, float] = {}
@@ -219,14 +238,18 @@ def measure(
             for server, process in processes.items():
                 every = tree(process, folder)
                 before = processor_seconds(every)
-                took = asyncio.run(ask(ports[server], content, callers, count))
+                told = (
+                    (sent, callers, count, kind) if server == "ours" else (content, callers, count)
+                )
+                took = asyncio.run(ask(ports[server], *told))
                 used = (processor_seconds(every) - before) / count * 1e6
                 best[server] = min(used, best.get(server, used))
                 middle[server] = min(took[len(took) // 2] * 1e3, middle.get(server, 1e9))
         ours, bare, theirs = (best[server] for server in ("ours", "bare", "mlflow"))
         p50 = " / ".join(f"{middle[server]:.1f}" for server in ("ours", "bare", "mlflow"))
         print(
-            f"{callers:>8}{rows:>7}{ours:>10.0f}{bare:>10.0f}{ours / bare:>7.2f}"
+            f"{callers:>8}{rows:>7}{'Arrow' if kind == ARROW else 'JSON':>7}"
+            f"{ours:>10.0f}{bare:>10.0f}{ours / bare:>7.2f}"
             f"{theirs:>11.0f}{theirs / ours:>8.1f}   {p50}",
             flush=True,
         )

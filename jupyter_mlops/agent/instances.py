@@ -56,7 +56,8 @@ class Instance:
     def tell(self, ws: Workspace, row: EndpointRecord, gpus: Gpus | None = None) -> None:
         """Have it serve what `row` declares now."""
         self.gpus = gpus
-        _config(ws, row, row.port, gpus).write(self.state_file.with_suffix(".config"))
+        config = _config(ws, row, row.port, row.grpc_port, gpus)
+        config.write(self.state_file.with_suffix(".config"))
         self.told, self.since = row.generation, time.monotonic()
         if self.state().get("ready"):
             # It would see the file within a second by itself.
@@ -81,7 +82,14 @@ class Instance:
             self.state_file.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def start(ws: Workspace, row: EndpointRecord, *, port: int, gpus: Gpus | None = None) -> Instance:
+def start(
+    ws: Workspace,
+    row: EndpointRecord,
+    *,
+    port: int,
+    grpc_port: int | None = None,
+    gpus: Gpus | None = None,
+) -> Instance:
     """Start a process for what `row` declares.
 
     Raises
@@ -92,7 +100,7 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int, gpus: Gpus | None = 
     state_file = places.state_path(ws, row.name)
     state_file.parent.mkdir(mode=0o700, exist_ok=True)
     path = state_file.with_suffix(".config")
-    _config(ws, row, port, gpus).write(path)
+    _config(ws, row, port, grpc_port, gpus).write(path)
     log = places.log_path(ws, row.name)
     process: Known | None = None
     if zygote.available():
@@ -104,7 +112,9 @@ def start(ws: Workspace, row: EndpointRecord, *, port: int, gpus: Gpus | None = 
     return Instance(row.name, row.generation, process, state_file, gpus=gpus)
 
 
-def _config(ws: Workspace, row: EndpointRecord, port: int, gpus: Gpus | None) -> EndpointConfig:
+def _config(
+    ws: Workspace, row: EndpointRecord, port: int, grpc_port: int | None, gpus: Gpus | None
+) -> EndpointConfig:
     return EndpointConfig(
         endpoint=row.name,
         model=row.model,
@@ -115,6 +125,7 @@ def _config(ws: Workspace, row: EndpointRecord, port: int, gpus: Gpus | None) ->
         state=str(places.state_path(ws, row.name)),
         token_sha256=row.token_sha256,
         port=port,
+        grpc_port=grpc_port,
         key=row.key,
         time=row.time,
         contract=contract_mode(ws, row.name),

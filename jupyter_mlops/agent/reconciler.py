@@ -147,9 +147,14 @@ class Reconciler:
         port = row.port
         if port == 0 and row.url:
             # Callers keep their URL over restarts, unless somebody else took the port.
-            port = _free_again(int(row.url.rpartition(":")[2]))
+            port = _free_again(_port_of(row.url))
+        grpc_port = row.grpc_port
+        if grpc_port == 0 and row.grpc_url:
+            grpc_port = _free_again(_port_of(row.grpc_url))
         try:
-            watch.instance = instances.start(self.ws, row, port=port, gpus=gpus)
+            watch.instance = instances.start(
+                self.ws, row, port=port, grpc_port=grpc_port, gpus=gpus
+            )
         except (MLOpsError, OSError) as error:
             self.holdings.give_back(gpus)
             self._crashed(row, watch, _as_reason(error))
@@ -238,6 +243,7 @@ class Reconciler:
             found.serving, found.failed = row.generation, None
             found.pid, found.pid_created = current.process.pid, state["created"]
             found.host, found.url = socket.gethostname(), state["url"]
+            found.grpc_url = state.get("grpc_url") or found.grpc_url
             found.ready_at = utcnow()
             tx.emit(
                 "endpoint.ready",
@@ -361,6 +367,10 @@ def _answers(url: str) -> bool:
         return httpx.get(f"{url}/v2/health/live", timeout=1.0, trust_env=False).is_success
     except (httpx.HTTPError, httpx.InvalidURL):
         return False
+
+
+def _port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
 
 
 def _free_again(port: int) -> int:

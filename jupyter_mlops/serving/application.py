@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import contextlib
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,22 +16,40 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from jupyter_mlops.serving import inference, metrics, openapi
-from jupyter_mlops.serving.batching import Outcome, new_request_id
+from jupyter_mlops.serving import inference, metrics, openapi, tensors
+from jupyter_mlops.serving.asking import Reply, length_of, read_body, request_id_of
 from jupyter_mlops.serving.config import EndpointConfig
-from jupyter_mlops.serving.csvbody import read_csv
 from jupyter_mlops.serving.deployed import Deployed
 from jupyter_mlops.serving.door import Door, refusal_response
+from jupyter_mlops.serving.formats import form_of, want_json
 from jupyter_mlops.serving.intake import Rows
-from jupyter_mlops.serving.invocations import read_invocation
-from jupyter_mlops.serving.jsonbody import read_json, write_json
-from jupyter_mlops.serving.lines import LINES, read_lines, write_lines
-from jupyter_mlops.serving.refusals import Refusal, quoted
+from jupyter_mlops.serving.jsonbody import write_json
+from jupyter_mlops.serving.modelfile import read_model_file
+from jupyter_mlops.serving.pouring import pour
+from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.serving.switchboard import Switchboard
 
-BODY_SECONDS = 30.0
-_LARGE = 1 << 20
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_LARGE: Final = 1 << 20
+_HUNG_UP: Final = Refusal(400, "E-SERVE-150", "the connection was closed")
+
+
+@dataclass
+class Count:
+    """One request on its way into the metrics.
+
+    Attributes
+    ----------
+    version : str
+        Which answered.
+    started : float
+        When its last byte had come, by `time.perf_counter`.
+    rows : int
+        Answered.
+    """
+
+    version: str
+    started: float
+    rows: int = 0
 
 
 class Endpoint:
@@ -71,6 +91,7 @@ class Endpoint:
             Route("/health", self.ready),
             Route("/version", self.version),
             Route("/v2", self.server),
+            Route("/v2/", self.server),
             Route("/v2/models/{name}", self.model),
             Route("/v2/models/{name}/versions/{version}", self.model),
             Route("/v2/models/{name}/ready", self.model_ready),
@@ -87,47 +108,30 @@ class Endpoint:
 
     async def invocations(self, request: Request) -> Response:
         """Answer MLflow's scoring protocol."""
-
-        def encode(one: Deployed, rows: Rows, outcome: Outcome, request_id: str) -> Response:
-            answer = outcome.answer
-            if kind == LINES:
-                headers = {**one.headers, "x-request-id": request_id}
-                return Response(write_lines(outcome), headers=headers, media_type=LINES)
-            body: dict[str, Any] = {"predictions": answer.predictions}
-            if answer.probability is not None:
-                body["probabilities"] = answer.probability
-                body["classes"] = one.portrait.classes
-            body["prediction_ids"] = outcome.ids
-            body["model"] = one.about
-            body["request_id"] = request_id
-            if rows.ignored:
-                names = ", ".join(map(quoted, rows.ignored[:5]))
-                body["warnings"] = [f"columns the model does not know were ignored: {names}"]
-            return Response(
-                write_json(body),
-                headers={**one.headers, "x-request-id": request_id},
-                media_type="application/json",
-            )
+        form = form_of(request)
+        request_id = request_id_of(request.headers.get("x-request-id", ""))
+        limit = self.config.max_body
+        length = length_of(request)
+        if form.flows and (length is None or length > limit):
+            try:
+                return await pour(self, request, form, request_id)
+            except Refusal as refusal:
+                return _refusal(refusal, request_id)
+            except ClientDisconnect:
+                return _refusal(_HUNG_UP, request_id)
 
         def decode(body: bytes) -> Rows:
-            intake = self.board.primary.intake
-            if kind == "text/csv":
-                return read_csv(body, intake)
-            if kind == LINES:
-                return read_lines(body, intake)
-            return read_invocation(read_json(body), intake)
+            return form.read(body, self.board.primary.intake, limit)
 
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in ("text/csv", LINES):
-            _want_json(request, missing_is_fine=False)
-        return await self._answer(request, "invocations", decode, encode)
+        return await self._answer(request, "invocations", request_id, decode, form.write)
 
     async def infer(self, request: Request) -> Response:
         """Answer the Open Inference Protocol."""
-        self._check_name(request)
+        self.check_name(request.path_params["name"], request.path_params.get("version"))
         json_length = _json_length(request)
         if json_length is None:
-            _want_json(request, missing_is_fine=True)
+            want_json(request, missing_is_fine=True)
+        request_id = request_id_of(request.headers.get("x-request-id", ""))
         question: inference.Question
 
         def decode(body: bytes) -> Rows:
@@ -135,58 +139,103 @@ class Endpoint:
             question = inference.Question(body, json_length, self.board.primary.intake)
             return question.rows
 
-        def encode(one: Deployed, _: Rows, outcome: Outcome, request_id: str) -> Response:
-            body, length = inference.write_answer(question, outcome, one.about, request_id)
+        def encode(reply: Reply, request_id: str) -> Response:
+            one = reply.version
+            body, length = inference.write_answer(question, reply.outcome, one.about, request_id)
             headers = {**one.headers, "x-request-id": request_id}
             if length is None:
                 return Response(body, headers=headers, media_type="application/json")
             headers[inference.BINARY_HEADER] = str(length)
             return Response(body, headers=headers, media_type="application/octet-stream")
 
-        return await self._answer(request, "v2", decode, encode)
+        return await self._answer(request, "v2", request_id, decode, encode)
 
     async def _answer(
         self,
         request: Request,
         protocol: str,
+        request_id: str,
         decode: Callable[[bytes], Rows],
-        encode: Callable[[Deployed, Rows, Outcome, str], Response],
+        encode: Callable[[Reply, str], Response],
     ) -> Response:
+        try:
+            with self.counting(protocol) as count:
+                body = await read_body(request, self.config.max_body)
+                count.started = time.perf_counter()
+                reply = await self.ask(count, request_id, len(body), lambda: decode(body))
+                return encode(reply, request_id)
+        except Refusal as refusal:
+            return _refusal(refusal, request_id)
 
-        def take(body: bytes) -> tuple[Deployed, Rows]:
+    @contextlib.contextmanager
+    def counting(self, protocol: str) -> Iterator[Count]:
+        """Count what happens within as one request, refused or answered."""
+        count = Count(self.board.primary.config.version, time.perf_counter())
+        status = 500
+        try:
+            yield count
+            status = 200
+        except Refusal as refusal:
+            status = refusal.status
+            raise
+        except ClientDisconnect:
+            status = _HUNG_UP.status
+            raise Refusal(status, _HUNG_UP.code, _HUNG_UP.message) from None
+        except asyncio.CancelledError:
+            status = _HUNG_UP.status  # a caller that waits no longer
+            raise
+        finally:
+            seconds = time.perf_counter() - count.started
+            self.metrics.request(protocol, status, count.version, seconds, count.rows)
+
+    async def ask(
+        self,
+        count: Count,
+        request_id: str,
+        size: int,
+        decode: Callable[[], Rows],
+        *,
+        counted: bool = False,
+    ) -> Reply:
+        """Have rows checked, predicted and written down: what all protocols do.
+
+        Parameters
+        ----------
+        count : Count
+            Learns who answered, and how much.
+        request_id : str
+        size : int
+            Bytes that `decode` reads; many are read beside the loop.
+        decode : callable
+            Gives the rows, checked against the signature.
+        counted : bool
+            What breaks the contract among them has been counted before.
+
+        Raises
+        ------
+        Refusal
+            They are not answered; says why.
+        """
+
+        def take() -> tuple[Deployed, Rows]:
             while True:
                 before = self.board.primary
-                sent = decode(body)
+                sent = decode()
                 one = self.board.choose(sent, request_id)
                 # What takes over meanwhile may ask for other columns.
                 if self.board.primary is before:
-                    return one, one.expectations.meet(sent)
+                    return one, one.expectations.meet(sent, counted=counted)
 
-        version = self.board.primary.config.version
-        request_id = _request_id(request)
-        rows = 0
-        started = time.perf_counter()
-        try:
-            body = await read_body(request, self.config.max_body)
-            started = time.perf_counter()
-            # A large body is decoded beside the loop, so that small ones need not wait for it.
-            large = len(body) > _LARGE
-            one, checked = await asyncio.to_thread(take, body) if large else take(body)
-            while one.batcher.closed and one is not self.board.primary:
-                # Another took over while a large body was read.
-                one, checked = await asyncio.to_thread(take, body)
-            version = one.config.version
-            outcome = await one.answer(request_id, checked)
-            rows = checked.count
-            response = encode(one, checked, outcome, request_id)
-            self.board.shade(request_id, checked, outcome)
-        except Refusal as refusal:
-            response = refusal_response(refusal.status, refusal.code, refusal.message, request_id)
-        except ClientDisconnect:
-            response = refusal_response(400, "E-SERVE-150", "the connection was closed", request_id)
-        seconds = time.perf_counter() - started
-        self.metrics.request(protocol, response.status_code, version, seconds, rows)
-        return response
+        # A large body is decoded beside the loop, so that small ones need not wait for it.
+        one, rows = await asyncio.to_thread(take) if size > _LARGE else take()
+        while one.batcher.closed and one is not self.board.primary:
+            # Another took over while a large body was read.
+            one, rows = await asyncio.to_thread(take)
+        count.version = one.config.version
+        outcome = await one.answer(request_id, rows)
+        count.rows = rows.count
+        self.board.shade(request_id, rows, outcome)
+        return Reply(one, rows, outcome)
 
     async def live(self, request: Request) -> Response:
         """Say that the process runs."""
@@ -194,11 +243,18 @@ class Endpoint:
 
     async def ready(self, request: Request) -> Response:
         """Say whether the next request would be answered: model loaded, log writable."""
-        if not self.board.primary.log.ready():
-            return refusal_response(503, "E-SERVE-122", "the traffic log cannot be written")
-        if not self.board.primary.batcher.ready:
-            return refusal_response(503, "E-SERVE-123", "no process of the model runs")
+        refusal = self.unready()
+        if refusal is not None:
+            return _refusal(refusal)
         return Response(b"{}", media_type="application/json")
+
+    def unready(self) -> Refusal | None:
+        """Why the next request would not be answered; None when it would."""
+        if not self.board.primary.log.ready():
+            return Refusal(503, "E-SERVE-122", "the traffic log cannot be written")
+        if not self.board.primary.batcher.ready:
+            return Refusal(503, "E-SERVE-123", "no process of the model runs")
+        return None
 
     async def version(self, request: Request) -> Response:
         """Name the served version, as text like MLflow's."""
@@ -206,32 +262,40 @@ class Endpoint:
 
     async def server(self, request: Request) -> Response:
         """Describe the server (V2)."""
+        return Response(write_json(self.about_server()), media_type="application/json")
+
+    def about_server(self) -> dict[str, Any]:
+        """What V2 tells of a server."""
         from jupyter_mlops import __version__
 
-        about = {
+        return {
             "name": "jupyter-mlops",
             "version": __version__,
             "extensions": ["binary_tensor_data"],
         }
-        return Response(write_json(about), media_type="application/json")
 
     async def model(self, request: Request) -> Response:
         """Describe the model (V2)."""
-        self._check_name(request)
+        self.check_name(request.path_params["name"], request.path_params.get("version"))
         one = self.board.primary
-        described = inference.describe(one.intake, one.portrait, one.about)
+        described = tensors.describe(one.intake, one.portrait, one.about)
         return Response(write_json(described), media_type="application/json")
 
     async def model_ready(self, request: Request) -> Response:
         """Say whether the model is ready (V2)."""
-        self._check_name(request)
+        self.check_name(request.path_params["name"], request.path_params.get("version"))
         return await self.ready(request)
 
-    def _check_name(self, request: Request) -> None:
-        name = request.path_params["name"]
+    def check_name(self, name: str, version: str | None = None) -> None:
+        """Refuse a question to another model, or to a version that is not served.
+
+        Raises
+        ------
+        Refusal
+            There is no such model here (404).
+        """
         served = self.board.primary.config.version
-        version = request.path_params.get("version", served)
-        if name != self.config.endpoint or version != served:
+        if name != self.config.endpoint or version not in (None, served):
             raise Refusal(
                 404,
                 "E-SERVE-151",
@@ -246,27 +310,9 @@ class Endpoint:
     async def specification(self, request: Request) -> Response:
         """Give the OpenAPI document made from the signature."""
         one = self.board.primary
-        document = openapi.document(self.board.config, one.intake, one.portrait)
+        example = read_model_file(Path(one.config.path)).example
+        document = openapi.document(self.board.config, one.intake, one.portrait, example)
         return Response(write_json(document), media_type="application/json")
-
-
-def _request_id(request: Request) -> str:
-    given = request.headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else new_request_id()
-
-
-def _want_json(request: Request, *, missing_is_fine: bool) -> None:
-    given = request.headers.get("content-type", "")
-    kind, _, rest = given.partition(";")
-    charset = rest.strip().lower().replace('"', "")
-    if missing_is_fine and not given:
-        return
-    if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise HTTPException(
-            415,
-            "send Content-Type: application/json, in UTF-8; /invocations takes text/csv and "
-            f"{LINES}, too",
-        )
 
 
 def _json_length(request: Request) -> int | None:
@@ -278,45 +324,13 @@ def _json_length(request: Request) -> int | None:
     return int(given)
 
 
-async def read_body(request: Request, limit: int, seconds: float = BODY_SECONDS) -> bytes:
-    """Read a request's body.
-
-    Parameters
-    ----------
-    request : Request
-    limit : int
-        Bytes accepted.
-    seconds : float
-        How long the sender may take.
-
-    Raises
-    ------
-    Refusal
-        The body is larger (413) or the sender slower (408).
-    """
-    too_large = Refusal(
-        413, "E-SERVE-160", f"the body is larger than {limit >> 20} MiB: send it in parts"
-    )
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and (len(length) > 15 or int(length) > limit):
-        raise too_large
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise too_large
-                chunks.append(chunk)
-    except TimeoutError:
-        raise Refusal(408, "E-SERVE-161", "the body did not arrive in time") from None
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+def _refusal(refusal: Refusal, request_id: str = "") -> Response:
+    return refusal_response(refusal.status, refusal.code, refusal.message, request_id)
 
 
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return refusal_response(error.status, error.code, error.message)
+    return _refusal(error)
 
 
 def _http_error(_: Request, error: Exception) -> Response:

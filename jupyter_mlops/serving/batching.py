@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jupyter_mlops.serving.answers import Answer
+from jupyter_mlops.serving.ids import new_request_id
 from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
 from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.serving.model_process import Task
 from jupyter_mlops.serving.pseudonyms import Pseudonyms
-from jupyter_mlops.serving.recording import Outcome, Recorder, new_request_id
+from jupyter_mlops.serving.recording import Outcome, Recorder
 from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.serving.replies import read_reply
 from jupyter_mlops.serving.workers import Worker, WorkerLost, start

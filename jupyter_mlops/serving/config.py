@@ -96,6 +96,8 @@ class EndpointConfig:
         SHA-256 of the bearer token.
     port : int
         Port on 127.0.0.1; 0 takes a free one.
+    grpc_port : int, optional
+        Port for gRPC, likewise; None listens on none.
     key, time : str, optional
         Request columns logged as business key and event time.
     contract : {"observe", "enforce", "off"}
@@ -135,6 +137,7 @@ class EndpointConfig:
     state: str
     token_sha256: str
     port: int = 0
+    grpc_port: int | None = None
     key: str | None = None
     time: str | None = None
     contract: Literal["observe", "enforce", "off"] = "observe"

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from jupyter_mlops.serving.config import Deployment, Role
+from jupyter_mlops.serving.grpc.port import check_installed
 from jupyter_mlops.serving.homes import Home, home_of
 from jupyter_mlops.serving.logpolicy import LogMode, LogPolicy
 from jupyter_mlops.serving.places import make_hash_key, make_token
@@ -66,6 +67,7 @@ def declare(
     redact: Sequence[str] | None = None,
     log_sample: str | float | None = None,
     keep: str | None = None,
+    grpc: int | Literal["off"] | None = None,
 ) -> int:
     """Record that an endpoint should serve a version; the agent makes it so.
 
@@ -111,6 +113,8 @@ def declare(
     keep : str, optional
         Age and size of the log beyond which the oldest is removed, such as ``90d,50GB``;
         ``forever`` for no limit.
+    grpc : int or "off", optional
+        Port on 127.0.0.1 for gRPC; 0 for a free one. Off as long as nothing is said.
 
     Returns
     -------
@@ -126,12 +130,15 @@ def declare(
         Another endpoint of the workspace has the port, or an environment lacks what a model was
         trained with.
     Unavailable
-        An environment is gone, or this machine hasn't so much GPU.
+        An environment is gone, this machine hasn't so much GPU, or gRPC isn't installed.
     """
     name = check_name(name or version.name, "endpoint")
-    if port is not None and not 1024 <= port <= 65535:
+    # A free port is none for HTTP, and zero for gRPC, which has to be asked for.
+    ports = [port] if port is not None else []
+    ports += [grpc] if isinstance(grpc, int) and grpc else []
+    for wrong in (one for one in ports if not 1024 <= one <= 65535):
         raise Invalid(
-            f"an endpoint cannot listen on port {port}",
+            f"an endpoint cannot listen on port {wrong}",
             fix="choose one from 1024 to 65535, or leave it out to take a free one",
             code="E-SERVE-030",
         )
@@ -150,6 +157,8 @@ def declare(
         if one is not None
     }
     wanted_gpus = _gpus(gpus, gpu_memory, declared)
+    if isinstance(grpc, int):
+        check_installed()
     token_sha256 = hashlib.sha256(make_token(ws, name).encode()).hexdigest()
     with ws.write() as tx:
         row = tx.session.get(EndpointRecord, name)
@@ -164,6 +173,7 @@ def declare(
             "key": key or (row.key if row else None),
             "time": time or (row.time if row else None),
             "port": port or (row.port if row else 0),
+            "grpc_port": _grpc_port(grpc, row),
             "replicas": replicas or (row.replicas if row else 1),
             "max_memory": (row.max_memory if row else 0) if max_memory is None else max_memory,
             "environment": home.environment,
@@ -176,8 +186,14 @@ def declare(
         if policy.hashed:
             make_hash_key(ws)
         wanted["log"] = policy.as_dict()
-        if port:
-            _check_port(tx.session, name, port)
+        for one in ports:
+            _check_port(tx.session, name, one)
+        if wanted["port"] and wanted["port"] == wanted["grpc_port"]:
+            raise Invalid(
+                f"port {wanted['port']} can't be for HTTP and for gRPC",
+                fix="choose another for one of them",
+                code="E-SERVE-039",
+            )
         before = _declared_mode(tx.session, name)
         mode = contract or before
         wanted["beside"] = _beside(
@@ -212,6 +228,12 @@ def declare(
             inputs=[version.ref, *(f"model:{o['model']}@{o['version']}" for o in row.beside)],
         )
         return row.generation
+
+
+def _grpc_port(told: int | Literal["off"] | None, row: EndpointRecord | None) -> int | None:
+    if told is None:
+        return row.grpc_port if row else None
+    return None if told == "off" else told
 
 
 def _checked(ws: Workspace, version: Served) -> tuple[Path, list[str]]:
@@ -335,7 +357,7 @@ def _declared_mode(session: Session, name: str) -> Mode:
 def _check_port(session: Any, name: str, port: int) -> None:
     other = session.scalar(
         select(EndpointRecord.name).where(
-            EndpointRecord.port == port,
+            or_(EndpointRecord.port == port, EndpointRecord.grpc_port == port),
             EndpointRecord.name != name,
             EndpointRecord.desired == "running",
         )

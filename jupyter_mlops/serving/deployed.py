@@ -12,9 +12,10 @@ from typing import Any, Final
 import numpy as np
 
 from jupyter_mlops.serving.answers import Answer
-from jupyter_mlops.serving.batching import Batcher, Outcome, new_request_id
+from jupyter_mlops.serving.batching import Batcher, Outcome
 from jupyter_mlops.serving.config import SHADOW, Deployment, EndpointConfig
 from jupyter_mlops.serving.expectations import Expectations
+from jupyter_mlops.serving.ids import new_request_id
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.metrics import Metrics
 from jupyter_mlops.serving.model_process import Task

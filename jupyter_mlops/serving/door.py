@@ -74,7 +74,7 @@ class Door:
             response = refusal_response(403, "E-SERVE-140", "the Host header names another server")
         elif origin is not None and origin.lower() not in self.origins:
             response = refusal_response(403, "E-SERVE-141", "requests of other sites are refused")
-        elif scope["path"] not in OPEN and not self._knows(authorization):
+        elif scope["path"] not in OPEN and not knows(self.token, authorization):
             response = refusal_response(
                 401,
                 "E-SERVE-142",
@@ -82,16 +82,21 @@ class Door:
             )
         await (response or self.app)(scope, receive, send)
 
-    def _knows(self, authorization: bytes | None) -> bool:
-        if authorization is None:
+
+def knows(token_sha256: bytes, authorization: bytes | None) -> bool:
+    """Whether an ``Authorization`` holds the token of that SHA-256.
+
+    It comes as ``Bearer TOKEN``, or as the password of HTTP Basic.
+    """
+    if authorization is None:
+        return False
+    scheme, _, credentials = authorization.partition(b" ")
+    token = credentials.strip()
+    if scheme.lower() == b"basic":
+        try:
+            token = base64.b64decode(token, validate=True).partition(b":")[2]
+        except (binascii.Error, ValueError):
             return False
-        scheme, _, credentials = authorization.partition(b" ")
-        token = credentials.strip()
-        if scheme.lower() == b"basic":
-            try:
-                token = base64.b64decode(token, validate=True).partition(b":")[2]
-            except (binascii.Error, ValueError):
-                return False
-        elif scheme.lower() != b"bearer":
-            return False
-        return hmac.compare_digest(hashlib.sha256(token).digest(), self.token)
+    elif scheme.lower() != b"bearer":
+        return False
+    return hmac.compare_digest(hashlib.sha256(token).digest(), token_sha256)

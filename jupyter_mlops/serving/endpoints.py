@@ -46,6 +46,8 @@ class Endpoint(Result):
         The version that answers now; empty when none does.
     url : str
         Where it listens, ``http://127.0.0.1:PORT``.
+    grpc_url : str
+        Where it listens for gRPC, ``127.0.0.1:PORT``; empty when it does not.
     token_path : Path
         The file with its bearer token, readable by its owner.
     key, time : str or None
@@ -95,6 +97,7 @@ class Endpoint(Result):
     gpus: int = 0
     gpu_memory: int = 0
     log: LogPolicy = field(default_factory=LogPolicy)
+    grpc_url: str = ""
 
     @property
     def ref(self) -> str:
@@ -207,6 +210,7 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
         gpus=row.gpus,
         gpu_memory=row.gpu_memory,
         log=LogPolicy.of(row.log),
+        grpc_url="" if row.grpc_port is None else row.grpc_url or "",
     )
 
 

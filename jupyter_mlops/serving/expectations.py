@@ -98,8 +98,8 @@ class Expectations:
         contract = json.loads(file.read_bytes()) if mode != "off" and file.is_file() else {}
         return cls(contract, mode, count)
 
-    def meet(self, rows: Rows) -> Rows:
-        """Check the rows of a request and give them back.
+    def meet(self, rows: Rows, *, counted: bool = False) -> Rows:
+        """Check the rows of a request and give them back; `counted` ones are not counted again.
 
         Raises
         ------
@@ -115,9 +115,10 @@ class Expectations:
             broken = int(np.count_nonzero(failing))
             if not broken:
                 continue
-            if self.count is not None:
-                self.count(rule.column, rule.name, broken)
-            self._unsaid[rule.column, rule.name] += broken
+            if not counted:
+                if self.count is not None:
+                    self.count(rule.column, rule.name, broken)
+                self._unsaid[rule.column, rule.name] += broken
             if self.mode == "enforce" and rule.share == 0 and refusal is None:
                 row = int(np.argmax(failing))
                 refusal = Refusal(

@@ -120,6 +120,11 @@ def _refuse(row: int, column: str, expected: str, value: object) -> Refusal:
     )
 
 
+def missing_value(row: int, column: str, expected: str) -> Refusal:
+    """Return the refusal of a missing value where the type has none."""
+    return _refuse(row, column, expected, None)
+
+
 def _take_double(values: Sequence[Any], column: str) -> Array:
     return _floats(values, column, np.float64, "double")
 
@@ -321,6 +326,14 @@ _TYPES = {
         ),
     )
 }
+
+
+def dtype_of(kind: FieldType) -> np.dtype[Any]:
+    """Return the type of the arrays that `kind` takes values into."""
+    return _DTYPES[kind.name]
+
+
+_DTYPES = {name: kind.take([], "").dtype for name, kind in _TYPES.items()}
 
 
 def field_type(name: str) -> FieldType | None:

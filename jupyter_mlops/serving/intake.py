@@ -110,6 +110,8 @@ class Intake:
         self.max_rows = max_rows
         self.names = tuple(field.name for field in self.fields)
         self._doubles = all(field.type.name == "double" for field in self.fields)
+        #: Whether doubles are all that a request has to hold.
+        self.plain = self._doubles and not key and not time
         self.known = frozenset(self.names) | {n for n in (key, time) if n}
 
     @classmethod
@@ -142,13 +144,52 @@ class Intake:
         block = self._block(table, count) if self._doubles else None
         inputs = {} if block is None else dict(zip(self.names, block, strict=True))
         for field in () if block is not None else self.fields:
-            values = table.get(field.name)
-            if values is not None:
-                inputs[field.name] = field.take(values)
-            elif field.required:
-                raise self.missing(field.name, list(table))
-            else:
-                inputs[field.name] = field.absent(count)
+            inputs[field.name] = self._take(field, table, count)
+        return self._rows(table, count, inputs, block, table)
+
+    def typed(
+        self, ready: Mapping[str, Array], table: Mapping[str, Sequence[Any]], count: int
+    ) -> Rows:
+        """Take columns that have their types already, and check the rest as `columns` does.
+
+        Parameters
+        ----------
+        ready : mapping of str to array, each of shape (count,)
+            Columns of the signature.
+        table : mapping of str to sequence, each of length `count`
+            All others.
+        count : int
+        """
+        self.limit(count)
+        if self._doubles and len(ready) == len(self.names):
+            block = np.empty((len(self.names), count))
+            for row, name in zip(block, self.names, strict=True):
+                row[:] = ready[name]
+            inputs: dict[str, Array] = dict(zip(self.names, block, strict=True))
+        else:
+            block = None
+            inputs = {}
+            for field in self.fields:
+                given = ready.get(field.name)
+                inputs[field.name] = self._take(field, table, count) if given is None else given
+        return self._rows(table, count, inputs, block, {*ready, *table})
+
+    def _take(self, field: Field, table: Mapping[str, Sequence[Any]], count: int) -> Array:
+        values = table.get(field.name)
+        if values is not None:
+            return field.take(values)
+        if field.required:
+            raise self.missing(field.name, list(table))
+        return field.absent(count)
+
+    def _rows(
+        self,
+        table: Mapping[str, Sequence[Any]],
+        count: int,
+        inputs: dict[str, Array],
+        block: Array | None,
+        sent: Container[str],
+    ) -> Rows:
         rows = Rows(
             count,
             inputs,
@@ -157,7 +198,7 @@ class Intake:
             tuple(name for name in table if name not in self.known),
             block,
         )
-        return self.marked(rows, table) if self.exact else rows
+        return self.marked(rows, sent) if self.exact else rows
 
     def marked(self, rows: Rows, sent: Container[str]) -> Rows:
         """Say what keeps rows apart from those of other requests: what was left out, shapes."""
@@ -178,11 +219,41 @@ class Intake:
         """All columns at once, where that goes without a word; what is wrong is told by each."""
         try:
             values = list(chain.from_iterable([table[name] for name in self.names]))
-            if not set(map(type, values)) <= _PLAIN:
-                return None
-            return np.array(values, dtype=np.float64).reshape(len(self.names), count)
-        except (KeyError, OverflowError, ValueError):
+            doubles = _doubles(values)
+            return None if doubles is None else doubles.reshape(len(self.names), count)
+        except (KeyError, ValueError):
             return None
+
+    def split(self, names: Sequence[str], rows: Sequence[Any]) -> Rows | None:
+        """Take rows that are lists at once, where all of them are doubles and nothing else comes.
+
+        Returns
+        -------
+        Rows or None
+            None where that does not go: something else has to look, or to say what is wrong.
+        """
+        if not self.plain or set(names) != self.known:
+            return None
+        self.limit(len(rows))
+        if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(names)}:
+            return None
+        doubles = _doubles(list(chain.from_iterable(rows)))
+        if doubles is None:
+            return None
+        block = np.empty((len(names), len(rows)))
+        places = {name: place for place, name in enumerate(names)}
+        np.take(
+            doubles.reshape(len(rows), len(names)).T,
+            [places[name] for name in self.names],
+            axis=0,
+            out=block,
+        )
+        return self.block(block)
+
+    def block(self, block: Array) -> Rows:
+        """Take all columns in one piece, shape (columns, n), where nothing else is to come."""
+        self.limit(block.shape[1])
+        return Rows(block.shape[1], dict(zip(self.names, block, strict=True)), block=block)
 
     def missing(self, name: str, sent: Sequence[str]) -> Refusal:
         """Return the refusal of a request that lacks the column `name`."""
@@ -215,6 +286,8 @@ class Intake:
     def _times(self, values: Sequence[Any] | None, table: Mapping[str, Any]) -> Array:
         if values is None:
             raise self.missing(str(self.time), list(table))
+        if isinstance(values, np.ndarray):
+            return values
         return take_times(values, str(self.time))
 
     def matrix(self, rows: Sequence[Any]) -> Rows:
@@ -244,6 +317,17 @@ class Intake:
         if plain and all(type(row) is list and len(row) == 1 for row in rows):
             return [row[0] for row in rows]
         return rows
+
+
+def _doubles(values: list[Any]) -> Array | None:
+    """Return JSON values as doubles, None as NaN; nothing where others are among them."""
+    # NumPy takes a boolean for a number, and so would Arrow among doubles: types are looked at.
+    if not _PLAIN.issuperset(map(type, values)):
+        return None
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        return None
 
 
 def merge_blocks(parts: Sequence[Rows]) -> Array | None:

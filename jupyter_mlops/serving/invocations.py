@@ -80,8 +80,12 @@ def _split(data: Any, intake: Intake) -> Rows:
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise Refusal(400, "E-SERVE-108", f"column {quoted(twice)} is named twice")
     intake.limit(len(rows))
+    at_once = intake.split(names, rows)
+    if at_once is not None:
+        return at_once
+    width = len(names)
     for row, values in enumerate(rows):
-        if type(values) is not list or len(values) != len(names):
+        if type(values) is not list or len(values) != width:
             found = f"{len(values)} values" if type(values) is list else "no list"
             raise Refusal(
                 400, "E-SERVE-106", f"row {row}: expected {len(names)} values, found {found}"

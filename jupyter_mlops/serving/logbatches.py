@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from jupyter_mlops.serving.fields import Array, Field
+from jupyter_mlops.serving.ids import Ids
 from jupyter_mlops.serving.intake import Rows, merge_blocks
 from jupyter_mlops.serving.journal import TOGETHER
 from jupyter_mlops.serving.logpolicy import LogPolicy
@@ -33,6 +34,8 @@ _ARROW = {
     "binary": pa.binary(),
     "datetime": pa.timestamp("us", tz="UTC"),
 }
+#: Rows in a request from which columns are made without an object a row.
+_MANY = 32
 _MOMENT = pa.timestamp("us", tz="UTC")
 
 
@@ -41,7 +44,7 @@ class Logged:
     """One answered request on its way into the log."""
 
     request_id: str
-    ids: list[str]
+    ids: Sequence[str]
     rows: Rows
     answer: Answer
 
@@ -140,8 +143,7 @@ class Plan:
             if self.of_key is not None:
                 keys = self.of_key.column(keys)
         columns: list[Any] = [
-            [id_ for logged in batch for id_ in logged.ids],
-            [logged.request_id for logged in batch for _ in range(logged.rows.count)],
+            *_names(batch, total),
             at,
             times,
             keys,
@@ -189,6 +191,18 @@ def _column_type(field: Field) -> pa.DataType:
         return _ARROW[field.type.name]
     dtype = field.type.take([], field.name).dtype
     return pa.string() if dtype.kind == "O" else pa.from_numpy_dtype(dtype)
+
+
+def _names(batch: Sequence[Logged], total: int) -> tuple[Any, Any]:
+    """The ids of predictions and of requests, a row each."""
+    whole = [logged.ids for logged in batch if isinstance(logged.ids, Ids)]
+    if total < _MANY * len(batch) or len(whole) < len(batch):
+        return (
+            [id_ for logged in batch for id_ in logged.ids],
+            [logged.request_id for logged in batch for _ in range(logged.rows.count)],
+        )
+    requests = [pa.repeat(logged.request_id, logged.rows.count) for logged in batch]
+    return pa.concat_arrays([ids.column for ids in whole]), pa.concat_arrays(requests)
 
 
 def _moments(microseconds: Array) -> pa.Array:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.serving.intake import Intake
+from jupyter_mlops.serving.openapi_bodies import Table, answers, questions, table_of, tensors_of
 
 if TYPE_CHECKING:
     from jupyter_mlops.serving.workers import Portrait
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 
 
-def document(config: EndpointConfig, intake: Intake, portrait: Portrait) -> Schema:
+def document(
+    config: EndpointConfig,
+    intake: Intake,
+    portrait: Portrait,
+    example: Mapping[str, Any] | None = None,
+) -> Schema:
     """Return the document of `GET /openapi.json`.
 
     Parameters
@@ -24,13 +30,21 @@ def document(config: EndpointConfig, intake: Intake, portrait: Portrait) -> Sche
         The signature.
     portrait : Portrait
         Tells whether there are probabilities.
+    example : mapping, optional
+        The model's input example in MLflow's serving form.
     """
+    table = table_of(intake, example)
     model = f"/v2/models/{config.endpoint}"
     versioned = f"{model}/versions/{config.version}"
-    infer = {"post": _operation("infer", "Predict (Open Inference Protocol)", _v2_request())}
+    infer = {
+        "post": _operation("infer", "Predict (Open Inference Protocol)", _v2_content(intake, table))
+    }
     infer["post"]["responses"]["200"] = _json_answer({"$ref": "#/components/schemas/V2Answer"})
-    invocations = _operation("invocations", "Predict (MLflow)", _mlflow_request(intake))
+    invocations = _operation(
+        "invocations", "Predict (MLflow)", questions(intake, _mlflow_request(intake), table)
+    )
     invocations["responses"]["200"] = _json_answer({"$ref": "#/components/schemas/Answer"})
+    invocations["responses"]["200"]["content"] |= answers()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -73,6 +87,7 @@ def document(config: EndpointConfig, intake: Intake, portrait: Portrait) -> Sche
 
 
 _OBJECT: Schema = {"type": "object"}
+_PARAMETERS: Schema = {"type": ["object", "null"]}
 _ERROR: Schema = {
     "type": "object",
     "required": ["error", "error_code", "message", "code"],
@@ -119,11 +134,12 @@ def _refusals(*statuses: int) -> Schema:
         403: "The Host or Origin header names another server.",
         408: "The body came too slowly.",
         413: "Too many bytes or rows.",
-        415: "The body is not said to be JSON.",
+        415: "The body is of a kind that nobody reads here.",
         422: "The model failed on these rows.",
         429: "Too many rows are waiting.",
         500: "The endpoint failed.",
-        503: "The traffic log cannot be written.",
+        503: "No answer can be given or logged now.",
+        504: "The model took too long.",
     }
     error = {"$ref": "#/components/schemas/Error"}
     return {str(status): _json_answer(error, texts[status]) for status in statuses}
@@ -148,12 +164,12 @@ def _get(
     return {"get": operation}
 
 
-def _operation(name: str, summary: str, schema: Schema) -> Schema:
+def _operation(name: str, summary: str, content: Schema) -> Schema:
     return {
         "operationId": name,
         "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-        "responses": _refusals(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
+        "requestBody": {"required": True, "content": content},
+        "responses": _refusals(400, 401, 403, 408, 413, 415, 422, 429, 500, 503, 504),
     }
 
 
@@ -225,6 +241,13 @@ def _one_of(forms: dict[str, Schema], params: Sequence[str]) -> Schema:
     }
 
 
+def _v2_content(intake: Intake, table: Table | None) -> Schema:
+    told: Schema = {"schema": _v2_request()}
+    if table is not None:
+        told["example"] = tensors_of(intake, table)
+    return {"application/json": told}
+
+
 def _v2_request() -> Schema:
     tensor: Schema = {
         "type": "object",
@@ -238,6 +261,7 @@ def _v2_request() -> Schema:
                 "maxItems": 2,
             },
             "datatype": {"type": "string"},
+            "parameters": _PARAMETERS,
             "data": {"type": "array"},
         },
     }
@@ -245,15 +269,15 @@ def _v2_request() -> Schema:
         "type": "object",
         "required": ["inputs"],
         "properties": {
-            "id": {"type": "string"},
-            "parameters": {"type": "object"},
+            "id": {"type": ["string", "null"]},
+            "parameters": _PARAMETERS,
             "inputs": {"type": "array", "minItems": 1, "items": tensor},
             "outputs": {
-                "type": "array",
+                "type": ["array", "null"],
                 "items": {
                     "type": "object",
                     "required": ["name"],
-                    "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+                    "properties": {"name": {"type": "string"}, "parameters": _PARAMETERS},
                 },
             },
         },

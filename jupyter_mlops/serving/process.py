@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_mlops.serving.config import EndpointConfig
+from jupyter_mlops.serving.grpc.port import GrpcPort
 from jupyter_mlops.workspace.errors import Conflict, MLOpsError, Unavailable
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class Declared:
     def __init__(self, path: Path, endpoint: Endpoint) -> None:
         self.path = path
         self.endpoint = endpoint
+        self.grpc = GrpcPort(endpoint)
         self.failed: dict[str, Any] | None = None
         self._seen = self._stamp()
         self._news = False
@@ -172,7 +174,8 @@ class Declared:
             generation = config.generation
             if generation == self.endpoint.board.config.generation:
                 return
-            await self.endpoint.board.apply(config)
+            async with self.grpc.following(config):
+                await self.endpoint.board.apply(config)
             self.failed = None
         except MLOpsError as error:
             print(error, file=sys.stderr, flush=True)
@@ -195,7 +198,13 @@ def unexpected(error: Exception) -> dict[str, str]:
 async def serve(
     endpoint: Endpoint, listener: socket.socket, state: StateFile, declared: Declared
 ) -> int:
-    """Listen until the process is told to stop or can't go on; return its exit status."""
+    """Listen until the process is told to stop or can't go on; return its exit status.
+
+    Raises
+    ------
+    Unavailable
+        The port for gRPC can't be used.
+    """
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -222,7 +231,8 @@ async def serve(
             timeout_graceful_shutdown=20,
         )
     )
-    endpoint.board.begin()
+    async with declared.grpc.following(endpoint.config):
+        endpoint.board.begin()
     hurry = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hurry.set)
     running = asyncio.create_task(server.serve(sockets=[listener]))
@@ -231,7 +241,7 @@ async def serve(
     def tell(**more: Any) -> None:
         counted = endpoint.metrics.state()
         about = endpoint.board.config.about
-        told = endpoint.board.told()
+        told = endpoint.board.told() | declared.grpc.told()
         state.write(**fields, **about, **counted, **told, failed=declared.failed, **more)
 
     following: asyncio.Task[None] | None = None
@@ -251,6 +261,7 @@ async def serve(
         await asyncio.wait([running, wake], timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         wake.cancel()
     await running
+    await declared.grpc.close()
     await endpoint.board.drain(20.0)
     endpoint.board.close()
     failed = endpoint.board.primary.batcher.failed
@@ -295,7 +306,13 @@ def main(arguments: list[str] | None = None) -> int:
         run: Any = uvloop.run
     except ImportError:  # Windows
         run = asyncio.run
-    status: int = run(serve(endpoint, listener, state, Declared(given.config, endpoint)))
+    try:
+        status: int = run(serve(endpoint, listener, state, Declared(given.config, endpoint)))
+    except MLOpsError as error:
+        print(error, file=sys.stderr)
+        state.write(ready=False, error=error.as_dict())
+        endpoint.board.close()
+        return WRONG
     os.close(lock)
     return status
 

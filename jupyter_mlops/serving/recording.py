@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ import numpy as np
 
 from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.fields import Array
+from jupyter_mlops.serving.ids import Ids, new_request_id
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.journal import JournalError
 from jupyter_mlops.serving.logpolicy import UNLOGGED, LogPolicy
@@ -21,32 +20,17 @@ from jupyter_mlops.serving.metrics import LogTally
 from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.serving.trafficlog import Logged, TrafficLog
 
-__all__ = ["Outcome", "Recorder", "new_request_id"]
+__all__ = ["Outcome", "Recorder"]
 
 #: Seconds between two lines about a log that can't be written.
 _SAY_SECONDS: Final = 30.0
-_nonce = os.urandom(4).hex()
-_counter = itertools.count()
-
-
-def _renew() -> None:
-    global _nonce
-    _nonce = os.urandom(4).hex()
-
-
-os.register_at_fork(after_in_child=_renew)
-
-
-def new_request_id() -> str:
-    """Return an id that sorts by time and repeats in no other process: 11 + 8 + 6 hex digits."""
-    return f"{time.time_ns() // 1_000_000:011x}{_nonce}{next(_counter):06x}"
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a request."""
 
-    ids: list[str]
+    ids: Sequence[str]
     answer: Answer
 
 
@@ -93,7 +77,7 @@ class Recorder:
                 # Callers may repeat their own request ids; predictions never share one.
                 prefix = new_request_id()
                 if whole:
-                    ids = [f"{prefix}-{row}" for row in range(asked.rows.count)]
+                    ids: Sequence[str] = Ids(prefix, asked.rows.count)
                     entry: Logged | None = Logged(asked.request_id, ids, asked.rows, answer)
                 else:
                     ids, entry = _part(policy, prefix, asked, answer)

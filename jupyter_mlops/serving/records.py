@@ -33,6 +33,8 @@ class EndpointRecord(Base):
     key: Mapped[str | None] = mapped_column(String(255))
     time: Mapped[str | None] = mapped_column(String(255))
     port: Mapped[int] = mapped_column(Integer)
+    #: Port for gRPC: 0 for a free one, null for none.
+    grpc_port: Mapped[int | None] = mapped_column(Integer)
     #: Further versions, as `serving.config.Deployment` says them: a canary, a shadow.
     beside: Mapped[list[dict[str, Any]]] = mapped_column(JSONValue, default=list)
     replicas: Mapped[int] = mapped_column(Integer, default=1)
@@ -57,6 +59,7 @@ class EndpointRecord(Base):
     pid: Mapped[int | None] = mapped_column(Integer)
     pid_created: Mapped[float | None] = mapped_column(Float)
     url: Mapped[str | None] = mapped_column(String(255))
+    grpc_url: Mapped[str | None] = mapped_column(String(255))
     restarts: Mapped[int] = mapped_column(Integer, default=0)
     ready_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 

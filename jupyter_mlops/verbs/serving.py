@@ -35,6 +35,7 @@ def serve(
     redact: list[str] | None = None,
     log_sample: str | None = None,
     keep: str | None = None,
+    grpc: str | None = None,
 ) -> Endpoint:
     """Serve a registered model over HTTP, and wait until it answers.
 
@@ -89,6 +90,9 @@ def serve(
         Which share of the rows is logged, such as 10%: always the same keys.
     keep : str
         How long the log is kept, how large it grows, or both: 90d,50GB. `forever` ends it.
+    grpc : str
+        Answer the Open Inference Protocol over gRPC, too: `on` takes a free port, a number that
+        port on 127.0.0.1; `off` ends it.
 
     Examples
     --------
@@ -96,6 +100,7 @@ def serve(
     >>> %mlops serve delay@3 --canary 4:10%
     >>> %mlops serve delay@3 --env old --gpu-memory 8GB
     >>> %mlops serve delay@3 --redact name,hash:email --log-sample 10% --keep 90d
+    >>> %mlops serve delay@3 --grpc on
     """
     from jupyter_mlops import agent, models, serving
 
@@ -122,6 +127,7 @@ def serve(
         redact=redact,
         log_sample=log_sample,
         keep=keep,
+        grpc=_grpc(grpc),
     )
     return agent.bring_up(ws, name or version.name, generation)
 
@@ -150,6 +156,18 @@ def _bytes(told: str) -> int:
         raise Invalid(
             f"--memory can't be {told!r}", fix="write for example 2GB", code="E-SERVE-038"
         ) from None
+
+
+def _grpc(told: str | None) -> int | Literal["off"] | None:
+    if told is None or told == "off":
+        return None if told is None else "off"
+    if told != "on" and not told.isdecimal():
+        from jupyter_mlops.workspace import Invalid
+
+        raise Invalid(
+            f"--grpc can't be {told!r}", fix="write on, off or a port", code="E-SERVE-048"
+        )
+    return 0 if told == "on" else int(told)
 
 
 def _canary(

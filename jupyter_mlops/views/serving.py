@@ -90,6 +90,7 @@ def endpoints_view(result: Endpoints) -> View:
             Column(key="since", label="Ready since", kind="time"),
             Column(key="log", label="Log"),
             Column(key="url", label="URL"),
+            *([Column(key="grpc", label="gRPC")] if any(row["grpc"] for row in rows) else []),
         ],
         rows=rows,
         total=len(result.items),
@@ -208,6 +209,7 @@ def _row(one: Endpoint) -> dict[str, Any]:
         "since": _time(one.ready_at) if one.state == "ready" else None,
         "log": one.log.words(),
         "url": one.url if one.state == "ready" else "",
+        "grpc": one.grpc_url if one.state == "ready" else "",
     }
 
 
@@ -276,6 +278,9 @@ def _facts(one: Endpoint) -> list[Fact]:
         facts.append(Fact(label="GPUs", value=held))
     if one.state == "ready":
         facts.append(Fact(label="URL", value=one.url))
+        if one.grpc_url:
+            hint = "Open Inference Protocol, with the same token"
+            facts.append(Fact(label="gRPC", value=one.grpc_url, hint=hint))
         facts.append(
             Fact(label="Token", value=str(one.token_path), hint="a file only you can read")
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,10 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 sys.path.append(str(Path(__file__).parents[1] / "serving"))
 
 import served
+
+#: Content types that schemathesis does not write by itself; ours are texts and bytes as they are.
+SERIALIZERS = """
+import schemathesis
+
+@schemathesis.serializer("application/x-ndjson", "application/vnd.apache.arrow.stream")
+def as_it_is(context, value):
+    return value if isinstance(value, bytes) else str(value).encode()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -131,15 +143,96 @@ def test_schemathesis_finds_no_difference_to_the_openapi_document(
     that columns are of equal length, nor that a tensor's shape fits its data.
     """
     (tmp_path / "openapi.json").write_text(endpoint.get("/openapi.json").text)
+    (tmp_path / "hooks.py").write_text(SERIALIZERS)
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", "openapi.json"),
         *("--url", endpoint.url, "-H", f"Authorization: {served.AUTH['Authorization']}"),
         *("--checks", "all", "--exclude-checks", "positive_data_acceptance"),
-        *("--phases", "coverage,fuzzing", "--max-examples", "40"),
+        *("--phases", "examples,coverage,fuzzing", "--max-examples", "40"),
         *("--generation-deterministic", "--no-color"),
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": "hooks"},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Tested: 15" in done.stdout
     log = (Path(endpoint.config.state).parent / "log.txt").read_text()
     assert "Traceback" not in log
+
+
+def test_the_examples_of_the_openapi_document_are_answered(endpoint: served.Running) -> None:
+    """Each content type has one, made from the model's input example, and all are the same rows."""
+    document = endpoint.get("/openapi.json").json()
+    probabilities = []
+    for media, told in document["paths"]["/invocations"]["post"]["requestBody"]["content"].items():
+        if "example" not in told:
+            assert media == "application/vnd.apache.arrow.stream"
+            continue
+        example = told["example"]
+        headers = {"content-type": media, "accept": "application/json"}
+        body = example if isinstance(example, str) else json.dumps(example)
+        answer = endpoint.post("/invocations", content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        probabilities.append(answer.json()["probabilities"])
+    path = "/v2/models/delay/infer"
+    content = document["paths"][path]["post"]["requestBody"]["content"]
+    answer = endpoint.post(path, json=content["application/json"]["example"]).json()
+    probabilities.append(next(o["data"] for o in answer["outputs"] if o["name"] == "probability"))
+    assert len(probabilities) == 4
+    assert all(one == probabilities[0] for one in probabilities)
+
+
+def test_schemathesis_finds_the_open_inference_protocol(
+    endpoint: served.Running, tmp_path: Path
+) -> None:
+    """The protocol's own OpenAPI document, for this model: `open_inference_rest.yaml` beside here.
+
+    That file is the KServe authors', under the Apache License 2.0 as it says, and unchanged. It
+    names no other statuses than 200 and 400, so statuses are left out of the checks; what comes
+    with those two has to have the protocol's form.
+    """
+    official = yaml.safe_load(Path(__file__).with_name("open_inference_rest.yaml").read_text())
+    example = endpoint.get("/openapi.json").json()["paths"]["/v2/models/delay/infer"]["post"]
+    paths = {}
+    for path, item in official["paths"].items():
+        item.pop("parameters", None)
+        here = path.replace("${MODEL_NAME}", "delay").replace("${MODEL_VERSION}", "3")
+        paths[here] = item
+        if here.endswith("/infer"):
+            body = item["post"]["requestBody"]
+            body["required"] = True
+            content = example["requestBody"]["content"]["application/json"]
+            body["content"]["application/json"]["example"] = content["example"]
+    (tmp_path / "official.json").write_text(json.dumps({**official, "paths": paths}))
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", "official.json"),
+        *("--url", endpoint.url, "-H", f"Authorization: {served.AUTH['Authorization']}"),
+        *("--checks", "not_a_server_error,response_schema_conformance,content_type_conformance"),
+        *("--phases", "examples,coverage,fuzzing", "--max-examples", "60"),
+        *("--generation-deterministic", "--no-color"),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Tested: 6" in done.stdout
+    log = (Path(endpoint.config.state).parent / "log.txt").read_text()
+    assert "Traceback" not in log
+    assert 'protocol="v2",status="200"' in endpoint.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/v2/models/delay/infer"])
+def test_hostile_bodies_are_refused_and_neighbours_answered(
+    endpoint: served.Running, path: str
+) -> None:
+    deep = b'{"inputs":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    twice = b'{"inputs": {"hour": [7]}, "inputs": []}'
+    for body, status in ((deep, 400), (twice, 400), (b" " * (60 << 20), 413)):
+        answer = endpoint.post(path, content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == status, answer.text
+        assert set(answer.json()) == {"error", "error_code", "message", "code"}
+    table = served.flights(2).to_dict(orient="list")
+    assert endpoint.post("/invocations", json={"inputs": table}).status_code == 200

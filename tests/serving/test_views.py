@@ -103,3 +103,11 @@ def test_a_list_and_an_empty_one() -> None:
     assert [row["state"]["text"] for row in table["rows"]] == ["ready", "stopped"]
     assert table["rows"][0]["traffic"] == list(range(60))
     assert "%mlops serve MODEL" in mimebundle(Endpoints(()))["text/plain"]
+
+
+def test_a_port_for_grpc_is_shown_where_there_is_one() -> None:
+    with_grpc = replace(READY, grpc_url="127.0.0.1:4322")
+    assert "127.0.0.1:4322" in mimebundle(with_grpc)["text/plain"]
+    assert "127.0.0.1:4322" in mimebundle(Endpoints((READY, with_grpc)))["text/html"]
+    assert "gRPC" not in mimebundle(READY)["text/html"]
+    assert "gRPC" not in mimebundle(Endpoints((READY,)))["text/html"]
