@@ -11,6 +11,7 @@ import base64
 import csv
 import io
 import json
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -163,7 +164,9 @@ def _rows(layer: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _cell(text: str, channel: dict[str, Any]) -> Any:
-    return float(text) if channel["type"] == "quantitative" else _plain(text)
+    if channel["type"] != "quantitative":
+        return _plain(text)
+    return float(text) if text else math.nan  # what is missing parts a line
 
 
 def _plain(text: str) -> str:
