@@ -99,13 +99,15 @@ class _Model(BaseModel):
 class Fact(_Model):
     """One number or word with its name.
 
-    `path` leads on from Jupyter Server's own address; in a panel the value is a link there.
+    `path` leads on from Jupyter Server's own address, `ref` to a record's panel: in a panel the
+    value is a link there.
     """
 
     label: str
     value: str
     hint: str = ""
     path: str = ""
+    ref: str = ""
 
 
 class Facts(_Model):

@@ -131,7 +131,7 @@ def _reason(one: Endpoint) -> list[Block]:
 def _facts(one: Endpoint) -> list[Fact]:
     live = one.live
     serves = f"{one.model}@{one.serves or one.version}"
-    facts = [Fact(label="Model", value=serves, hint=one.digest)]
+    facts = [Fact(label="Model", value=serves, hint=one.digest, ref=f"model:{serves}")]
     if live:
         share = live["errors"] / live["requests"] if live["requests"] else 0.0
         facts += [
@@ -141,11 +141,7 @@ def _facts(one: Endpoint) -> list[Fact]:
                 value=f"{live['errors']:,}",
                 hint=f"{share:.2%} of requests" if live["errors"] else "",
             ),
-            Fact(
-                label="Latency",
-                value=" / ".join(_ms(live.get(f"{q}_ms")) for q in ("p50", "p95", "p99")),
-                hint="p50 / p95 / p99 of the last requests",
-            ),
+            _latency(live),
             Fact(label="CPU", value=f"{live['cpu_percent']:.0f} %", hint="of one core, just now"),
             Fact(label="Memory", value=size_text(live["memory_bytes"])),
         ]
@@ -159,8 +155,12 @@ def _facts(one: Endpoint) -> list[Fact]:
     return facts
 
 
-def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.1f} ms"
+def _latency(live: dict[str, Any]) -> Fact:
+    told = [live.get(f"{name}_ms") for name in ("p50", "p95", "p99")]
+    if told[0] is None:
+        return Fact(label="Latency", value="–")
+    value = " / ".join("–" if one is None else f"{one:,.1f}" for one in told) + " ms"
+    return Fact(label="Latency", value=value, hint="p50 / p95 / p99 of the last requests")
 
 
 def _reach(one: Endpoint) -> Facts:

@@ -44,11 +44,13 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'models-compare': [],
   checks: ['drift.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
+  'endpoint-logs': ['endpoint.'],
   streams: ['stream.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */
 const TRAFFIC = 'endpoint.traffic';
+const SEE_TRAFFIC = ['endpoints', 'endpoint-logs'];
 
 /** Verb and argument that show one record of a kind; all of them only read. */
 const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
@@ -82,7 +84,7 @@ export function concerns(
   kind: string,
   experiment?: string
 ): boolean {
-  if (!isRead(query.verb) || (kind === TRAFFIC && query.verb !== 'endpoints')) {
+  if (!isRead(query.verb) || (kind === TRAFFIC && !SEE_TRAFFIC.includes(query.verb))) {
     return false;
   }
   const { name } = query.args;
