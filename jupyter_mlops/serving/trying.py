@@ -116,7 +116,7 @@ def try_row(ws: Workspace, endpoint: str, row: str | Mapping[str, Any] = "") -> 
         )
     given = read_row(row) if isinstance(row, str) else dict(row)
     typed = _typed(found, given or dict(found.example))
-    body = orjson.dumps({"inputs": {name: [value] for name, value in typed.items()}})
+    body = _body(typed)
     started = time.perf_counter()
     try:
         with open_client(ws, found.name) as client:
@@ -207,6 +207,15 @@ def _value(kind: str, value: Any) -> Any:
         return _READERS[kind](value.strip())
     except (ValueError, KeyError):
         return value
+
+
+def _body(row: dict[str, Any]) -> bytes:
+    inputs = {"inputs": {name: [value] for name, value in row.items()}}
+    try:
+        return orjson.dumps(inputs, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        # A number of more than 64 bits is the endpoint's to refuse, and so is what JSON lacks.
+        return json.dumps(inputs, default=str).encode()
 
 
 def _number(text: str) -> float:

@@ -113,7 +113,8 @@ def _data(log: _Log) -> Section:
     # A contract is named with its kind; it may be called as its data is.
     for event in log.newest("dataset.added", "contract.saved"):
         name, _, version = event.subject.partition("@")
-        state = f"version {version}"
+        what = "contract" if event.kind == "contract.saved" else "version"
+        state = f"{what} {version}"
         split = splits.get(event.subject)
         parts = split.payload.get("rows") if split is not None else None
         if isinstance(parts, dict):

@@ -24,37 +24,34 @@ def evidence_blocks(versions: list[dict[str, Any]]) -> list[Block]:
     found = evidence(canary, primary)
     a, b = str(canary["version"]), str(primary["version"])
     names = (f"Version {a}, canary", f"Version {b}, live")
+    both = (canary, primary)
+    figures = [
+        ("Requests", [f"{one['requests']:,}" for one in both], ""),
+        ("Failed", [f"{one['errors']:,}" for one in both], ""),
+        (
+            "Share that failed, 99 % interval",
+            [_interval(one) for one in found.shares],
+            "its interval lies above the other one",
+        ),
+        (
+            "Half are answered within",
+            [_ms(one["p50_ms"]) for one in both],
+            "it is 1.5 times the other and 1 ms more,",
+        ),
+        (
+            "99 of 100 are answered within",
+            [_ms(one["p99_ms"]) for one in both],
+            "and this is twice the other and 5 ms more",
+        ),
+    ]
     rows = [
-        {
-            "what": "Requests",
-            "a": f"{canary['requests']:,}",
-            "b": f"{primary['requests']:,}",
-            "rule": f"none: {FEW} are needed to judge failures, {SOME} of each for latency",
-        },
-        {
-            "what": "Failed, with the 99 % interval",
-            "a": _share(canary, found.shares[0]),
-            "b": _share(primary, found.shares[1]),
-            "rule": "the canary's interval lies above the other one",
-        },
-        {
-            "what": "Half are answered within",
-            "a": _ms(canary["p50_ms"]),
-            "b": _ms(primary["p50_ms"]),
-            "rule": "it is 1.5 times the other and 1 ms more, and",
-        },
-        {
-            "what": "99 of 100 are answered within",
-            "a": _ms(canary["p99_ms"]),
-            "b": _ms(primary["p99_ms"]),
-            "rule": "it is twice the other and 5 ms more",
-        },
+        {"what": what, "a": one, "b": other, "rule": rule} for what, (one, other), rule in figures
     ]
     columns = [
         Column(key="what", label="Since the canary began"),
         Column(key="a", label=names[0]),
         Column(key="b", label=names[1]),
-        Column(key="rule", label="The canary is withdrawn when"),
+        Column(key="rule", label="It is withdrawn when"),
     ]
     return [
         Notice(text=_sentence(a, found)),
@@ -75,11 +72,11 @@ def _sentence(version: str, found: Evidence) -> str:
     )
 
 
-def _share(one: dict[str, Any], interval: tuple[float, float] | None) -> str:
-    if interval is None:
+def _interval(ends: tuple[float, float] | None) -> str:
+    if ends is None:
         return "–"
-    low, high = (percent_text(max(0.0, round(end, 6))) for end in interval)
-    return f"{one['errors']:,} of {one['requests']:,} ({low} to {high})"
+    low, high = (percent_text(max(0.0, round(end, 6))) for end in ends)
+    return f"{low} to {high}"
 
 
 def _ms(value: float | None) -> str:

@@ -164,13 +164,13 @@ def _told(event: Event, version: int) -> str:
         back = payload.get("how") == "rollback"
         if here and back:
             return f"{alias} went back to it from version {payload['before']}"
+        if here and payload.get("how") == "register":
+            return f"registered as {alias}"
         if here:
-            before = payload.get("before")
+            before, forced = payload.get("before"), payload.get("forced")
             instead = f" in place of version {before}" if before else ""
-            forced = f", although gates didn't pass: {payload['forced']}" * bool(
-                payload.get("forced")
-            )
-            return f"promoted to {alias}{instead}{forced}"
+            although = f", although gates didn't pass: {forced}" if forced else ""
+            return f"promoted to {alias}{instead}{although}"
         return f"{alias} {'went back' if back else 'moved on'} to version {payload['version']}"
     if event.kind == "gate.checked":
         lines = payload.get("lines", [])

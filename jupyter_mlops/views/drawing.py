@@ -11,7 +11,6 @@ import base64
 import csv
 import io
 import json
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,11 +138,24 @@ def _draw(axes: Axes, layer: dict[str, Any]) -> None:
         named = list(zip(scale["domain"], scale["range"], strict=True))
         for name, one in reversed(named):  # the first one lies on top
             at = [n for n, row in enumerate(rows) if row[encoding["color"]["field"]] == name]
-            axes.plot([across[n] for n in at], [up[n] for n in at], color=one, lw=1.2)
+            for run in _runs(at, rows, encoding.get("detail")):
+                axes.plot([across[n] for n in run], [up[n] for n in run], color=one, lw=1.2)
     else:
         step = mark.get("interpolate") == "step-after"
         axes.plot(across, up, color=colour, lw=1.6, drawstyle="steps-post" if step else "default")
     _scale(axes, x, y)
+
+
+def _runs(
+    places: list[int], rows: list[dict[str, str]], channel: dict[str, Any] | None
+) -> list[list[int]]:
+    """The rows of each line of a colour: one, or those that another column parts."""
+    if channel is None:
+        return [places]
+    runs: dict[str, list[int]] = {}
+    for place in places:
+        runs.setdefault(rows[place][channel["field"]], []).append(place)
+    return list(runs.values())
 
 
 def _scale(axes: Axes, x: dict[str, Any], y: dict[str, Any]) -> None:
@@ -164,9 +176,7 @@ def _rows(layer: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _cell(text: str, channel: dict[str, Any]) -> Any:
-    if channel["type"] != "quantitative":
-        return _plain(text)
-    return float(text) if text else math.nan  # what is missing parts a line
+    return float(text) if channel["type"] == "quantitative" else _plain(text)
 
 
 def _plain(text: str) -> str:

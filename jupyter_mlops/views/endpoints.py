@@ -109,7 +109,7 @@ def _row(one: Endpoint) -> dict[str, Any]:
         "beside": ", ".join(beside),
         "rows": one.live.get("rows"),
         "errors": one.live.get("errors"),
-        "p99": one.live.get("p99_ms"),
+        "p99": _tenths(one.live.get("p99_ms")),
         "traffic": [bucket["rows"] for bucket in one.live.get("traffic", [])],
         "since": _time(one.ready_at) if one.state == "ready" else None,
     }
@@ -176,6 +176,11 @@ def _reach(one: Endpoint) -> Facts:
     return Facts(title="Where it is", items=facts)
 
 
+def _tenths(value: float | None) -> float | None:
+    """Milliseconds, no finer than a network tells them."""
+    return None if value is None else round(value, 1)
+
+
 def _traffic(live: dict[str, Any]) -> list[Block]:
     traffic = live.get("traffic", [])
     now = live.get("at") or (traffic[-1]["at"] if traffic else 0)
@@ -229,7 +234,7 @@ def _versions(versions: list[dict[str, Any]]) -> Table:
                 "share": shares.get(one["role"]),
                 "requests": one["requests"],
                 "errors": one["errors"],
-                **{name: one.get(f"{name}_ms") for name in ("p50", "p95", "p99")},
+                **{name: _tenths(one.get(f"{name}_ms")) for name in ("p50", "p95", "p99")},
                 "processes": len(one["processes"]),
                 "same": shadow.get("same") if shadow.get("rows") else None,
             }

@@ -12,7 +12,7 @@ from jupyter_mlops.views.registry import look
 __all__ = ["inputs_table", "model_view", "models_view", "version_facts"]
 
 ROWS = 200
-METRIC_COLUMNS = 4
+METRIC_COLUMNS = 3
 
 
 @look(ModelVersion)
@@ -79,9 +79,9 @@ def models_view(result: Models) -> View:
         Column(key="aliases", label="Aliases"),
         Column(key="gates", label="Gates", kind="badge"),
         *(Column(key=f"metric_{name}", label=name, kind="number") for name in shown),
+        Column(key="registered", label="Registered", kind="time"),
         Column(key="run", label="Run", kind="ref"),
         Column(key="digest", label="Digest"),
-        Column(key="registered", label="Registered", kind="time"),
     ]
     total = len(result)
     many = "version" if total == 1 else "versions"

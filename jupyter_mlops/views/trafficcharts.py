@@ -16,12 +16,12 @@ BUCKET: Final = 5
 SPAN: Final = 300
 # Apart for colour-blind readers (Okabe and Ito), on light and on dark.
 _BLUE, _GREEN, _ORANGE = "#2f80c4", "#009e73", BEST
-_NOW: Final = "datum.value == 0 ? 'now' : -datum.value + ' min ago'"
+_NOW: Final = "datum.value == 0 ? 'now' : datum.value + ' min'"
 
 
 def requests_chart(traffic: list[dict[str, Any]], now: float) -> Chart:
     """Requests and errors a second over the last five minutes."""
-    rows: list[tuple[float, float, str]] = []
+    rows: list[tuple[float, float | None, str]] = []
     for ago, bucket in _minutes(traffic, now):
         errors = bucket.get("errors", 0)
         rows += [
@@ -64,12 +64,13 @@ def _minutes(traffic: list[dict[str, Any]], now: float) -> list[tuple[float, dic
 
 
 def _chart(
-    title: str, unit: str, rows: list[Any], colours: dict[str, str], alt: str, between: str
+    title: str,
+    unit: str,
+    rows: list[tuple[float, float | None, str]],
+    colours: dict[str, str],
+    alt: str,
+    between: str,
 ) -> Chart:
-    values = [("" if value is None else round(value, 3)) for _, value, _ in rows]
-    table = [
-        (round(ago, 4), value, name) for (ago, _, name), value in zip(rows, values, strict=True)
-    ]
     minutes = {
         "field": "ago",
         "type": "quantitative",
@@ -83,7 +84,7 @@ def _chart(
         "$schema": SCHEMA,
         "height": 120,
         "padding": PADDING,
-        "data": data_of(["ago", "value", "kind"], table),
+        "data": data_of(["ago", "value", "kind", "run"], _parted(rows)),
         "mark": {"type": "line", "interpolate": between, "strokeWidth": 1.6, "tooltip": True,
                  # One answer among many silent seconds would be no line at all.
                  "point": {"size": 12} if between == "linear" else False},
@@ -92,7 +93,21 @@ def _chart(
             "y": {"field": "value", "type": "quantitative", "title": unit,
                   "axis": {"tickCount": 4}, "scale": {"zero": True}},
             "color": {"field": "kind", "type": "nominal", "scale": scale,
-                      "legend": {"title": None, "orient": "top"} if many else None},
+                      "legend": {"title": None, "orient": "top", "symbolType": "stroke",
+                                 "symbolStrokeWidth": 2} if many else None},
+            "detail": {"field": "run", "type": "nominal"},
         },
     }  # fmt: skip
     return drawn(Chart(title=title, spec=spec, alt=alt))
+
+
+def _parted(rows: list[tuple[float, float | None, str]]) -> list[tuple[float, float, str, int]]:
+    """The points that are there; those with none missing between them are one run of a line."""
+    parted = []
+    runs: dict[str, int] = {}
+    for ago, value, name in rows:
+        if value is None:
+            runs[name] = runs.get(name, 0) + 1
+        else:
+            parted.append((round(ago, 4), round(value, 3), name, runs.get(name, 0)))
+    return parted

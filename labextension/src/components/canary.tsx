@@ -1,7 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import { percentText, scalarText } from '../format';
+import { scalarText } from '../format';
 import { splitReference } from '../references';
 import type { IAction, ICanary } from '../views';
 import { valueOf } from '../views';
@@ -28,13 +28,13 @@ export function CanaryBlock(props: {
   const running = block.version ?? '';
   const choices = useVersions(block);
   const [version, setVersion] = React.useState(running);
-  const [percent, setPercent] = React.useState(100 * share);
+  const [percent, setPercent] = React.useState(percentOf(share));
   const [isWorking, setWorking] = React.useState(false);
   const [failure, setFailure] = React.useState<unknown>(null);
   // What is so by now, whoever moved it.
   React.useEffect(() => {
     setVersion(running);
-    setPercent(100 * share);
+    setPercent(percentOf(share));
   }, [running, share, block.primary]);
   if (!act) {
     return null;
@@ -101,7 +101,7 @@ export function CanaryBlock(props: {
             disabled={isWorking}
             aria-valuetext={trans.__(
               '%1 for version %2',
-              percentText(percent / 100),
+              shareText(percent),
               wanted
             )}
             onChange={event => {
@@ -165,6 +165,16 @@ export function CanaryBlock(props: {
   );
 }
 
+/** Without what binary fractions leave behind: 0.07 is 7 percent. */
+function percentOf(share: number): number {
+  return Number((100 * share).toPrecision(8));
+}
+
+/** As a person wrote it: 30 %, 2.5 %. */
+function shareText(percent: number): string {
+  return `${Number(percent.toPrecision(4))} %`;
+}
+
 /** What a share would change, in a sentence, and the verb that does it; null when nothing. */
 function planOf(
   trans: TranslationBundle,
@@ -174,8 +184,8 @@ function planOf(
 ): { sentence: string; action: IAction | null } {
   const { endpoint, model, primary } = block;
   const running = block.version ?? '';
-  const now = 100 * (block.share ?? 0);
-  const text = percentText(percent / 100);
+  const now = percentOf(block.share ?? 0);
+  const text = shareText(percent);
   const isSame = running
     ? version === running && Math.abs(percent - now) < 1e-6
     : percent === 0;
@@ -216,7 +226,7 @@ function planOf(
           'Version %1 will answer %2 of the requests instead of %3, version %4 the others.',
           version,
           text,
-          percentText(now / 100),
+          shareText(now),
           primary
         )
       : running
