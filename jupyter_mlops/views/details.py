@@ -83,8 +83,15 @@ def _gates(result: VersionDetail) -> list[Block]:
         return [table.model_copy(update={"title": title}), *why]
     if not result.gates.items:
         return []
-    columns = [Column(key="name", label="Gate"), Column(key="expression", label="Must hold")]
-    rows = [{"name": one.name, "expression": one.expression} for one in result.gates.items]
+    columns = [
+        Column(key="expression", label="Gate"),
+        Column(key="actor", label="Set by"),
+        Column(key="at", label="Set", kind="time"),
+    ]
+    rows = [
+        {"expression": one.expression, "actor": one.actor, "at": one.set_at.isoformat()}
+        for one in result.gates.items
+    ]
     return [Table(title="Gates", columns=columns, rows=rows)]
 
 
