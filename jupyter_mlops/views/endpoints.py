@@ -248,8 +248,9 @@ def _versions(versions: list[dict[str, Any]]) -> Table:
         Column(key="p50", label="p50 ms", kind="number"),
         Column(key="p95", label="p95 ms", kind="number"),
         Column(key="p99", label="p99 ms", kind="number"),
-        Column(key="processes", label="Processes", kind="number"),
     ]
+    if any(len(one["processes"]) > 1 for one in versions):
+        columns.append(Column(key="processes", label="Processes", kind="number"))
     if any(one["role"] == "shadow" for one in versions):
         columns.append(Column(key="same", label="Same answer", kind="percent"))
     return Table(title="Versions", columns=columns, rows=rows)

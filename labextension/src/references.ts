@@ -84,7 +84,10 @@ export function concerns(
   kind: string,
   experiment?: string
 ): boolean {
-  if (!isRead(query.verb) || (kind === TRAFFIC && !SEE_TRAFFIC.includes(query.verb))) {
+  if (
+    !isRead(query.verb) ||
+    (kind === TRAFFIC && !SEE_TRAFFIC.includes(query.verb))
+  ) {
     return false;
   }
   const { name } = query.args;

@@ -43,7 +43,7 @@ export function Blocks(props: { blocks: readonly Block[] }): React.JSX.Element {
   };
   return (
     <>
-      {runsOf(props.blocks).map(run => {
+      {runsOf(props.blocks).flatMap(run => {
         const [first] = run;
         if (!first || !ROWS.includes(first.type)) {
           return run.map(drawn);
