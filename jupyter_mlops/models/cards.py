@@ -18,7 +18,7 @@ from jupyter_mlops.models.versions import ModelVersion, get
 from jupyter_mlops.workspace import Invalid, MLOpsError, Result, Workspace
 from jupyter_mlops.workspace.records import utcnow
 
-__all__ = ["Figure", "Labels", "ModelCard", "Use", "card", "say"]
+__all__ = ["Figure", "Labels", "ModelCard", "Use", "card", "say", "use_of"]
 
 LONGEST = 20_000
 #: Slices shown, the worst first.
@@ -132,6 +132,13 @@ def say(ws: Workspace, model: str, text: str) -> Use:
     return made
 
 
+def use_of(ws: Workspace, version: ModelVersion) -> Use | None:
+    """What a version is for; None when nobody has said it."""
+    with ws.read() as session:
+        row = session.get(CardRecord, (version.name, version.version))
+        return Use(row.text, row.actor, row.written_at) if row is not None else None
+
+
 def card(ws: Workspace, model: str, evidence: Evidence) -> ModelCard:
     """Put together what is recorded of a version.
 
@@ -146,12 +153,9 @@ def card(ws: Workspace, model: str, evidence: Evidence) -> ModelCard:
     folder = version.path(ws)
     needed = (folder / "requirements.txt").read_text("utf-8").split()
     figures, notes = _figures(version, evidence)
-    with ws.read() as session:
-        row = session.get(CardRecord, (version.name, version.version))
-        use = Use(row.text, row.actor, row.written_at) if row is not None else None
     return ModelCard(
         version,
-        use,
+        use_of(ws, version),
         _data(ws, version, notes),
         tuple(_labels(ws, version)),
         evidence.origin(version.run_id),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,10 +132,17 @@ class ModelVersion(Result):
 
 @dataclass(frozen=True)
 class Models(Result, Sequence[ModelVersion]):
-    """Registered versions, by name, the newest first."""
+    """Registered versions, by name, the newest first.
+
+    Attributes
+    ----------
+    verdicts : dict of str to bool
+        Whether a version passed its gates when they were asked last, by reference.
+    """
 
     items: tuple[ModelVersion, ...]
     name: str | None = None
+    verdicts: dict[str, bool] = field(default_factory=dict)
 
     def __getitem__(self, index: Any) -> Any:
         return self.items[index]

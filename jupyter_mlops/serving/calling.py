@@ -20,7 +20,7 @@ from jupyter_mlops.workspace import Invalid, Result, Unavailable, Workspace, clo
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Predictions", "call", "open_client"]
+__all__ = ["Predictions", "call", "check_running", "open_client"]
 
 CHUNK = 5_000
 # An endpoint that is replaced or restarted comes back within this time.
@@ -99,7 +99,7 @@ def call(
             fix=f"choose a chunk from 1 to {ws.settings.row_limit:,}",
             code="E-SERVE-040",
         )
-    _check_running(found)
+    check_running(found)
     frame = _columns(found, data)
     asking = _Asking(ws, found)
     parts: list[pl.DataFrame] = []
@@ -182,7 +182,7 @@ class _Asking:
                     raise self._away(done, total, error) from error
                 time.sleep(0.2)
                 self.endpoint = get(self.ws, self.endpoint.name)
-                _check_running(self.endpoint)
+                check_running(self.endpoint)
             except httpx.HTTPError as error:
                 raise self._away(done, total, error) from error
 
@@ -209,7 +209,14 @@ class _Asking:
         )
 
 
-def _check_running(endpoint: Endpoint) -> None:
+def check_running(endpoint: Endpoint) -> None:
+    """Refuse to ask an endpoint that was told to stop or failed.
+
+    Raises
+    ------
+    Unavailable
+        It was; says how it is started.
+    """
     if endpoint.state in ("stopped", "stopping", "failed"):
         raise Unavailable(
             f"endpoint '{endpoint.name}' is {endpoint.state}",

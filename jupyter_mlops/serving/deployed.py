@@ -17,7 +17,7 @@ from jupyter_mlops.serving.config import SHADOW, Deployment, EndpointConfig
 from jupyter_mlops.serving.expectations import Expectations
 from jupyter_mlops.serving.ids import new_request_id
 from jupyter_mlops.serving.intake import Intake, Rows
-from jupyter_mlops.serving.metrics import Metrics
+from jupyter_mlops.serving.metrics import QUANTILES, Metrics
 from jupyter_mlops.serving.model_process import Task
 from jupyter_mlops.serving.modelfile import read_model_file
 from jupyter_mlops.serving.pseudonyms import Pseudonyms
@@ -67,11 +67,12 @@ class Tally:
 
     def told(self) -> dict[str, Any]:
         """As the state file holds it."""
-        halves = {"p50_ms": self.quantile(0.5), "p99_ms": self.quantile(0.99)}
+        times = {f"{name}_ms": self.quantile(q) for name, q in QUANTILES.items()}
         return {
             "requests": self.requests,
             "errors": self.errors,
-            **{key: None if s is None else round(1000 * s, 2) for key, s in halves.items()},
+            "timed": len(self.seconds),
+            **{key: None if s is None else round(1000 * s, 2) for key, s in times.items()},
         }
 
 

@@ -55,10 +55,16 @@ class Endpoint(Result):
     reason : str
         Why it failed.
     live : dict
-        Figures of the running process: requests, rows, errors, p50_ms, p99_ms, cpu_percent,
-        memory_bytes, and traffic in buckets of five seconds.
+        Figures of the running process: requests, rows, errors, failures by HTTP status, p50_ms,
+        p95_ms, p99_ms, cpu_percent, memory_bytes, and traffic in buckets of five seconds.
     inputs : tuple of (str, str, bool)
         Name and type of each column it takes, and whether it must be there.
+    example : dict
+        The first row of the model's input example; empty when none was logged.
+    choices : dict of str to tuple of str
+        The values of columns whose model's contract lists them.
+    gpu_bytes : int or None
+        GPU memory that the models' processes hold; None when they hold none.
     beside : tuple of Deployment
         Canary and shadow.
     replicas : int
@@ -98,6 +104,9 @@ class Endpoint(Result):
     gpu_memory: int = 0
     log: LogPolicy = field(default_factory=LogPolicy)
     grpc_url: str = ""
+    example: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    gpu_bytes: int | None = None
 
     @property
     def ref(self) -> str:
@@ -173,15 +182,7 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
             live = {}
         elif clock.time() - live.get("at", 0) > 10:
             live["stale"] = True
-    inputs: tuple[tuple[str, str, bool], ...] = ()
-    if detailed:
-        from jupyter_mlops.serving.modelfile import read_model_file
-
-        try:
-            fields = read_model_file(Path(row.path)).fields
-            inputs = tuple((field.name, field.type.name, field.required) for field in fields)
-        except (OSError, Invalid, NotFound):
-            inputs = ()  # its state says what is wrong with the model's files
+    details = _details(Path(row.path), live) if detailed else {}
     reason = row.reason or {}
     return Endpoint(
         name=row.name,
@@ -202,7 +203,6 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
         declared_at=row.declared_at,
         ready_at=row.ready_at,
         live=live,
-        inputs=inputs,
         detailed=detailed,
         beside=tuple(Deployment(**one) for one in row.beside),
         replicas=row.replicas,
@@ -211,7 +211,34 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
         gpu_memory=row.gpu_memory,
         log=LogPolicy.of(row.log),
         grpc_url="" if row.grpc_port is None else row.grpc_url or "",
+        **details,
     )
+
+
+def _details(folder: Path, live: dict[str, Any]) -> dict[str, Any]:
+    """What is read from the model's own files, and from the machine."""
+    from jupyter_mlops.serving.expectations import domains
+    from jupyter_mlops.serving.modelfile import first_row, read_model_file
+
+    pids = [pid for one in live.get("versions", []) for pid in one["processes"]]
+    gpu = {"gpu_bytes": _gpu_bytes(pids)} if pids else {}
+    try:
+        file = read_model_file(folder)
+    except (OSError, Invalid, NotFound):
+        return gpu  # its state says what is wrong with the model's files
+    return {
+        **gpu,
+        "inputs": tuple((one.name, one.type.name, one.required) for one in file.fields),
+        "example": first_row(file),
+        "choices": domains(folder),
+    }
+
+
+def _gpu_bytes(pids: Sequence[int]) -> int | None:
+    from jupyter_mlops.experiments.gpus import devices
+
+    held = [one.processes[pid] for one in devices() for pid in pids if pid in one.processes]
+    return sum(one or 0 for one in held) if held else None
 
 
 def _unknown(ws: Workspace, name: str) -> NotFound:

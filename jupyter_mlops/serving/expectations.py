@@ -19,7 +19,7 @@ from jupyter_mlops.serving.fields import Array
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.refusals import Refusal, quoted
 
-__all__ = ["FILE", "Expectations", "Mode"]
+__all__ = ["FILE", "Expectations", "Mode", "domains"]
 
 FILE: Final = "contract.json"
 Mode = Literal["observe", "enforce", "off"]
@@ -226,3 +226,16 @@ def _each(values: Array, broken: Callable[[Any], bool]) -> Array:
     # NaN isn't equal to itself, and no value either.
     found = (one is not None and one == one and broken(one) for one in listed)
     return np.fromiter(found, dtype=bool, count=len(listed))
+
+
+def domains(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The known values of each column that has a list of them in the model's contract."""
+    try:
+        columns = json.loads((folder / FILE).read_bytes()).get("columns", {})
+    except (OSError, ValueError):
+        return {}
+    return {
+        name: tuple(str(one) for one in terms["domain"]["values"])
+        for name, terms in columns.items()
+        if terms.get("domain")
+    }

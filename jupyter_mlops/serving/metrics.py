@@ -6,6 +6,7 @@ import contextlib
 import math
 import threading
 import time
+from collections import Counter as Tally
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,6 +21,37 @@ BUCKETS = 60
 MEMORY_SECONDS = 10.0  # between two looks: telling shared pages apart takes the kernel 7 ms
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
+_KEPT = 2048  # latencies of a bucket that its percentiles are made from
+QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+
+
+class Bucket:
+    """What was answered within a few seconds; times are kept until those are over."""
+
+    __slots__ = ("at", "errors", "requests", "rows", "seconds", "told_ms")
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.requests = self.rows = self.errors = 0
+        self.seconds: deque[float] | None = deque(maxlen=_KEPT)
+        self.told_ms: dict[str, float | None] = {}
+
+    def close(self) -> None:
+        """Keep the percentiles alone."""
+        self.told_ms = self.percentiles()
+        self.seconds = None
+
+    def percentiles(self) -> dict[str, float | None]:
+        """Milliseconds within which half, 95 and 99 of 100 requests were answered."""
+        if self.seconds is None:
+            return self.told_ms
+        ordered = sorted(self.seconds)
+        return {name: _quantile(ordered, q) for name, q in QUANTILES.items()}
+
+    def told(self) -> dict[str, Any]:
+        """As the state file holds it."""
+        counted = {"at": self.at, "requests": self.requests, "rows": self.rows}
+        return counted | {"errors": self.errors} | self.percentiles()
 
 
 class LogTally:
@@ -146,7 +178,8 @@ class Metrics:
         self.rows = 0
         self.errors = 0
         self._latencies: deque[float] = deque(maxlen=4096)
-        self._buckets: deque[list[float]] = deque(maxlen=BUCKETS)
+        self._buckets: deque[Bucket] = deque(maxlen=BUCKETS)
+        self._failures: Tally[int] = Tally()
 
     def name(self, about: dict[str, str]) -> None:
         """Say what is served from now on."""
@@ -161,16 +194,19 @@ class Metrics:
         child.inc()
         self.requests += 1
         bucket = self._bucket()
-        bucket[1] += 1
+        bucket.requests += 1
         if status >= 400:
             self.errors += 1
-            bucket[3] += 1
+            bucket.errors += 1
+            self._failures[status] += 1
             return
         self._seconds.observe(seconds)
         self._latencies.append(seconds)
         self._rows.inc(rows)
         self.rows += rows
-        bucket[2] += rows
+        bucket.rows += rows
+        if bucket.seconds is not None:
+            bucket.seconds.append(seconds)
 
     def batch(self, rows: int) -> None:
         """Count one call of the model."""
@@ -180,10 +216,12 @@ class Metrics:
         """Count rows that break a rule of the model's contract."""
         self._broken.labels(column, rule).inc(rows)
 
-    def _bucket(self) -> list[float]:
+    def _bucket(self) -> Bucket:
         now = int(time.time()) // BUCKET_SECONDS * BUCKET_SECONDS
-        if not self._buckets or self._buckets[-1][0] != now:
-            self._buckets.append([now, 0, 0, 0])
+        if not self._buckets or self._buckets[-1].at != now:
+            if self._buckets:
+                self._buckets[-1].close()
+            self._buckets.append(Bucket(now))
         return self._buckets[-1]
 
     def _count_log(self) -> dict[str, Any]:
@@ -237,17 +275,14 @@ class Metrics:
             "requests": self.requests,
             "rows": self.rows,
             "errors": self.errors,
-            "p50_ms": _quantile(ordered, 0.50),
-            "p99_ms": _quantile(ordered, 0.99),
+            **{f"{name}_ms": _quantile(ordered, q) for name, q in QUANTILES.items()},
+            "failures": {str(status): n for status, n in sorted(self._failures.items())},
             "cpu_percent": round(100 * (cpu - cpu_before) / max(now - before, 1e-6), 1),
             "cpu_seconds": round(cpu, 2),
             "memory_bytes": memory,
             "log_bytes": log["bytes"],
             "log": log,
-            "traffic": [
-                {"at": int(at), "requests": int(n), "rows": int(rows), "errors": int(errors)}
-                for at, n, rows, errors in self._buckets
-            ],
+            "traffic": [bucket.told() for bucket in self._buckets],
         }
 
 

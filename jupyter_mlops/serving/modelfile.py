@@ -188,6 +188,23 @@ def _example(root: Path, info: dict[str, Any]) -> dict[str, Any] | None:
     return example if isinstance(example, dict) else None
 
 
+def first_row(file: ModelFile) -> dict[str, Any]:
+    """The input example's first row, by column; empty where there is no example."""
+    example = file.example or {}
+    names = [one.name for one in file.fields]
+    try:
+        if "dataframe_split" in example:
+            split = example["dataframe_split"]
+            row = dict(zip(map(str, split["columns"]), split["data"][0], strict=True))
+        elif isinstance(example.get("inputs"), dict):
+            row = {name: values[0] for name, values in example["inputs"].items()}
+        else:
+            row = dict(zip(names, example["inputs"][0], strict=True))
+    except (KeyError, IndexError, TypeError, ValueError):
+        return {}
+    return {name: row[name] for name in names if name in row}
+
+
 def directory_digest(root: Path) -> str:
     """Return the digest by which a registered model is pinned.
 

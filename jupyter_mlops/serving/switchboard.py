@@ -12,26 +12,23 @@ import sys
 import time
 import zlib
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Final
 
 from jupyter_mlops.serving.batching import Outcome
 from jupyter_mlops.serving.config import Deployment, EndpointConfig
 from jupyter_mlops.serving.deployed import Deployed, Tally, deploy, pseudonyms_of, sticky
 from jupyter_mlops.serving.intake import Rows
+from jupyter_mlops.serving.judging import complaint
 from jupyter_mlops.serving.metrics import Metrics
 
-__all__ = ["Switchboard", "complaint"]
+__all__ = ["Switchboard"]
 
 #: Seconds that a version has to finish what it has begun.
 _DRAIN: Final = 30.0
 #: Seconds for which the version before a new primary stays warm.
 _PROBATION: Final = 120.0
-#: Requests before a version is judged by its failures, and by its latency.
-_FEW, _SOME = 30, 200
 #: What the agent records of the version that an endpoint went back to.
 _PLACE: Final = ("model", "version", "digest", "path", "environment", "interpreter")
-_CONFIDENCE: Final = NormalDist().inv_cdf(0.995)
 
 
 @dataclass(frozen=True)
@@ -226,44 +223,3 @@ def _settings(config: EndpointConfig) -> tuple[object, ...]:
     """What all versions have of the endpoint; another one needs other processes."""
     return (config.key, config.time, config.max_rows, config.replicas, config.max_memory,
             config.predict_seconds, config.gpus)  # fmt: skip
-
-
-def complaint(one: Tally, reference: Tally) -> str:
-    """Why a version does worse than another; empty when nothing shows that it does.
-
-    It fails more often when the 99 % intervals of both shares (Wilson 1927) don't overlap; it is
-    slower when its median is 1.5 times, and its 99th percentile twice, the other's.
-
-    Examples
-    --------
-    >>> good, bad = Tally(), Tally()
-    >>> good.requests, bad.requests, bad.errors = 200, 100, 30
-    >>> complaint(bad, good)
-    '30 of its 100 requests failed, against 0 of 200'
-    """
-    if one.requests >= _FEW and one.errors:
-        low = _wilson(one.errors, one.requests)[0]
-        # Without anything to compare it with, a tenth is too much.
-        high = _wilson(reference.errors, reference.requests)[1] if reference.requests else 0.1
-        if low > high:
-            return (
-                f"{one.errors:,} of its {one.requests:,} requests failed, "
-                f"against {reference.errors:,} of {reference.requests:,}"
-            )
-    if min(len(one.seconds), len(reference.seconds)) < _SOME:
-        return ""
-    mine = [one.quantile(q) or 0.0 for q in (0.5, 0.99)]
-    theirs = [reference.quantile(q) or 0.0 for q in (0.5, 0.99)]
-    if mine[0] > 1.5 * theirs[0] + 0.001 and mine[1] > 2 * theirs[1] + 0.005:
-        told = f"{1000 * mine[0]:.1f} ms, at most {1000 * mine[1]:.1f} for 99 %"
-        other = f"{1000 * theirs[0]:.1f} and {1000 * theirs[1]:.1f} ms"
-        return f"it takes {told}, against {other}"
-    return ""
-
-
-def _wilson(hits: int, n: int) -> tuple[float, float]:
-    z = _CONFIDENCE
-    share, square = hits / n, z * z
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = z / (1 + square / n) * (share * (1 - share) / n + square / (4 * n * n)) ** 0.5
-    return middle - half, middle + half

@@ -10,6 +10,7 @@ from jupyter_mlops.verbs.table import Rest, verb
 if TYPE_CHECKING:
     from jupyter_mlops.models import Models, ModelVersion
     from jupyter_mlops.models.comparing import VersionComparison
+    from jupyter_mlops.models.details import VersionDetail
     from jupyter_mlops.models.tags import Tags
     from jupyter_mlops.models.waivers import Waiver
     from jupyter_mlops.workspace import Workspace
@@ -48,8 +49,10 @@ def register(ws: Workspace, run: str, name: str, *, alias: str | None = None) ->
 
 
 @verb("models")
-def list_models(ws: Workspace, name: str | None = None) -> Models | ModelVersion:
+def list_models(ws: Workspace, name: str | None = None) -> Models | VersionDetail:
     """List registered models with versions, aliases, metrics and digests, or show one version.
+
+    A version comes with what became of its gates, who approved it, and where it was promoted.
 
     Parameters
     ----------
@@ -60,11 +63,15 @@ def list_models(ws: Workspace, name: str | None = None) -> Models | ModelVersion
     --------
     >>> %mlops models delay
     """
+    from dataclasses import replace
+
     from jupyter_mlops import models
+    from jupyter_mlops.models.details import detail
+    from jupyter_mlops.models.gates.checking import last_verdicts
 
     if name is not None and "@" in name:
-        return models.get(ws, name)
-    return models.list_models(ws, name)
+        return detail(ws, name)
+    return replace(models.list_models(ws, name), verdicts=last_verdicts(ws))
 
 
 @verb("models compare")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_mlops.verbs.table import Data, verb
+from jupyter_mlops.verbs.table import Data, Rest, verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.models import ModelVersion
     from jupyter_mlops.serving import Endpoint, Endpoints, Feedback, Predictions
+    from jupyter_mlops.serving.logs import EndpointLog
+    from jupyter_mlops.serving.trying import Tried
     from jupyter_mlops.workspace import Workspace
 
 
@@ -208,6 +210,48 @@ def endpoints(ws: Workspace, *, name: str | None = None) -> Endpoints | Endpoint
     from jupyter_mlops import serving
 
     return serving.list_endpoints(ws) if name is None else serving.get(ws, name)
+
+
+@verb("endpoint logs")
+def endpoint_logs(ws: Workspace, endpoint: str, *, lines: int = 200) -> EndpointLog:
+    """Show the last lines that an endpoint's gateway and its models' processes wrote.
+
+    Parameters
+    ----------
+    endpoint : str
+        Its name.
+    lines : int
+        How many, 2,000 at most.
+
+    Examples
+    --------
+    >>> %mlops endpoint logs delay --lines 50
+    """
+    from jupyter_mlops.serving.logs import read_log
+
+    return read_log(ws, endpoint, lines)
+
+
+@verb("endpoint try", writes=True)
+def try_row(ws: Workspace, endpoint: str, row: Rest = "") -> Tried:
+    """Ask an endpoint about one row; it is checked, answered and logged as any other request.
+
+    Without a row the model's input example is asked.
+
+    Parameters
+    ----------
+    endpoint : str
+        Its name.
+    row : str
+        Values by column, such as hour=17 carrier=AA, or a JSON object.
+
+    Examples
+    --------
+    >>> %mlops endpoint try delay hour=17 distance=300
+    """
+    from jupyter_mlops.serving import trying
+
+    return trying.try_row(ws, endpoint, row)
 
 
 @verb("call", writes=True)

@@ -113,7 +113,8 @@ def _data(log: _Log) -> Section:
     # A contract is named with its kind; it may be called as its data is.
     for event in log.newest("dataset.added", "contract.saved"):
         name, _, version = event.subject.partition("@")
-        state = f"version {version}"
+        what = "contract" if event.kind == "contract.saved" else "version"
+        state = f"{what} {version}"
         split = splits.get(event.subject)
         parts = split.payload.get("rows") if split is not None else None
         if isinstance(parts, dict):
@@ -232,9 +233,15 @@ def _changed(recent: list[Event]) -> Answer:
     many = f"{len(day)}" if len(day) < len(recent) or len(day) < 50 else f"{len(day)} or more"
     return Answer(
         "What changed?",
-        f"{last.subject} {last.kind.partition('.')[2].replace('_', ' ')} {_ago(last.at)}",
+        f"{_subject(last)} {last.kind.partition('.')[2].replace('_', ' ')} {_ago(last.at)}",
         f"{many} changes in the last 24 hours, the latest by {last.actor}",
     )
+
+
+def _subject(event: Event) -> str:
+    """What it happened to; a record without a name is told by its kind alone."""
+    kind, _, name = event.subject.partition(":")
+    return kind if len(name) >= 12 and not set(name) - set("0123456789abcdef") else event.subject
 
 
 def _waiting(labels: Section, endpoints: Section, drift: list[Event]) -> Answer:

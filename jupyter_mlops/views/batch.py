@@ -79,8 +79,8 @@ def batch_view(result: BatchPrediction) -> View:
         Fact(label="Rows", value=f"{result.rows:,}"),
         Fact(label="Put aside", value=f"{result.rejected:,}"),
         Fact(label="Parts", value=f"{result.parts:,}"),
-        Fact(label="Model", value=result.model, hint=result.digest),
-        Fact(label="Data", value=result.data),
+        Fact(label="Model", value=result.model, hint=result.digest, ref=f"model:{result.model}"),
+        Fact(label="Data", value=result.data, ref=result.data),
     ]
     if fresh:
         hint = "" if result.reused else f"{rate:,.0f} rows a second"
@@ -88,7 +88,7 @@ def batch_view(result: BatchPrediction) -> View:
     if result.to is not None:
         facts.append(Fact(label="Written to", value=result.to.partition("?")[0]))
     if result.dataset is not None:
-        facts.append(Fact(label="Dataset", value=result.dataset))
+        facts.append(Fact(label="Dataset", value=result.dataset, ref=result.dataset))
     blocks: list[Block] = [Facts(items=facts)]
     if result.reused:
         text = f"{result.reused:,} of {result.parts:,} parts were there already."

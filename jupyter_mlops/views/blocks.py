@@ -12,6 +12,7 @@ __all__ = [
     "Action",
     "Actions",
     "Block",
+    "Canary",
     "Chart",
     "Code",
     "Column",
@@ -29,6 +30,7 @@ __all__ = [
     "Progress",
     "Query",
     "Series",
+    "Snippets",
     "Table",
     "View",
 ]
@@ -71,6 +73,8 @@ KINDS = (
     "waiver",
     "endpoint",
     "endpoints",
+    "endpoint-log",
+    "tried",
     "predictions",
     "batch",
     "batch-job",
@@ -102,13 +106,15 @@ class _Model(BaseModel):
 class Fact(_Model):
     """One number or word with its name.
 
-    `path` leads on from Jupyter Server's own address; in a panel the value is a link there.
+    `path` leads on from Jupyter Server's own address, `ref` to a record's panel: in a panel the
+    value is a link there.
     """
 
     label: str
     value: str
     hint: str = ""
     path: str = ""
+    ref: str = ""
 
 
 class Facts(_Model):
@@ -187,6 +193,14 @@ class Code(_Model):
     text: str
     title: str = ""
     insert: bool = False
+
+
+class Snippets(_Model):
+    """The same thing in several languages, of which a person wants one."""
+
+    type: Literal["snippets"] = "snippets"
+    title: str = ""
+    items: list[Code]
 
 
 class Action(_Model):
@@ -298,7 +312,10 @@ class Progress(_Model):
 
 
 class Field(_Model):
-    """One thing to fill in. A ``dataset`` is chosen among those of the workspace."""
+    """One thing to fill in. A ``dataset`` is chosen among those of the workspace.
+
+    What is `required` is marked so; whether it may be left out, the verb decides.
+    """
 
     name: str
     label: str
@@ -306,12 +323,15 @@ class Field(_Model):
     value: str = ""
     choices: list[str] = Pydantic(default_factory=list)
     hint: str = ""
+    required: bool = False
 
 
 class Form(_Model):
     """A verb whose arguments a person fills in; empty fields are left out.
 
-    With `changes` only what differs from the fields' values is sent.
+    With `changes` only what differs from the fields' values is sent. With `into` the fields
+    are no arguments: the verb's argument of that name takes them all as one JSON object.
+    `inline` says that the answer belongs below the form, `confirm` what is asked first.
     """
 
     type: Literal["form"] = "form"
@@ -321,6 +341,25 @@ class Form(_Model):
     args: dict[str, Any] = Pydantic(default_factory=dict)
     fields: list[Field]
     changes: bool = False
+    into: str = ""
+    inline: bool = False
+    confirm: str = ""
+    danger: bool = False
+
+
+class Canary(_Model):
+    """Which share of an endpoint's requests another version answers, for a person to move.
+
+    `primary` is the version that answers the others; without a canary `version` is empty.
+    """
+
+    type: Literal["canary"] = "canary"
+    title: str = ""
+    endpoint: str
+    model: str
+    primary: str
+    version: str = ""
+    share: float = 0.0
 
 
 Block = Annotated[
@@ -335,7 +374,9 @@ Block = Annotated[
     | Findings
     | Explorer
     | Progress
-    | Form,
+    | Form
+    | Snippets
+    | Canary,
     Pydantic(discriminator="type"),
 ]
 

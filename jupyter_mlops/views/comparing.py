@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from jupyter_mlops.models.comparing import Change, MetricPair, VersionComparison
@@ -12,6 +13,7 @@ from jupyter_mlops.views.registry import look
 __all__ = ["versions_view"]
 
 LONGEST = 60
+_DIGEST = re.compile(r"[0-9a-f]{32,}")
 
 
 @look(VersionComparison)
@@ -65,7 +67,12 @@ def _changes(title: str, changes: tuple[Change, ...], a: str, b: str) -> Table:
         Column(key="b", label=b),
     ]
     rows = [
-        {"what": one.what.replace("_", " "), "a": one.a[:LONGEST], "b": one.b[:LONGEST]}
+        {"what": one.what.replace("_", " "), "a": _short(one.a), "b": _short(one.b)}
         for one in changes
     ]
     return Table(title=title, columns=columns, rows=rows, total=len(rows))
+
+
+def _short(text: str) -> str:
+    """A digest is told apart by its first digits."""
+    return text[:12] if _DIGEST.fullmatch(text) else text[:LONGEST]

@@ -138,11 +138,24 @@ def _draw(axes: Axes, layer: dict[str, Any]) -> None:
         named = list(zip(scale["domain"], scale["range"], strict=True))
         for name, one in reversed(named):  # the first one lies on top
             at = [n for n, row in enumerate(rows) if row[encoding["color"]["field"]] == name]
-            axes.plot([across[n] for n in at], [up[n] for n in at], color=one, lw=1.2)
+            for run in _runs(at, rows, encoding.get("detail")):
+                axes.plot([across[n] for n in run], [up[n] for n in run], color=one, lw=1.2)
     else:
         step = mark.get("interpolate") == "step-after"
         axes.plot(across, up, color=colour, lw=1.6, drawstyle="steps-post" if step else "default")
     _scale(axes, x, y)
+
+
+def _runs(
+    places: list[int], rows: list[dict[str, str]], channel: dict[str, Any] | None
+) -> list[list[int]]:
+    """The rows of each line of a colour: one, or those that another column parts."""
+    if channel is None:
+        return [places]
+    runs: dict[str, list[int]] = {}
+    for place in places:
+        runs.setdefault(rows[place][channel["field"]], []).append(place)
+    return list(runs.values())
 
 
 def _scale(axes: Axes, x: dict[str, Any], y: dict[str, Any]) -> None:

@@ -126,12 +126,18 @@ def _row(line: Line) -> dict[str, Any]:
         rows = f"{line.rows:,} {noun}" + (f", {line.groups:,} groups" if grouped else "")
     return {
         "verdict": {"text": line.verdict, "level": _LEVELS[line.verdict]},
-        "name": line.name,
+        "name": _name(line),
         "value": _number(line.value, clock),
         "bound": _number(line.bound, clock),
         "interval": interval,
         "n": rows,
     }
+
+
+def _name(line: Line) -> str:
+    """What must hold; before it its name, where a person gave it one."""
+    named = line.name and line.name not in line.expression
+    return f"{line.name}: {line.expression}" if named else line.expression
 
 
 def _number(value: float | None, clock: bool) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from jupyter_mlops.views.blocks import (
     Actions,
+    Canary,
     Chart,
     Code,
     Column,
@@ -23,6 +24,7 @@ from jupyter_mlops.views.blocks import (
     Notice,
     Preview,
     Progress,
+    Snippets,
     Table,
     View,
 )
@@ -86,8 +88,12 @@ def _block(block: Any) -> str:
     if isinstance(block, Progress):
         told = progress_text(block.done, block.total, block.unit, block.seconds, block.remaining)
         return f"<p>{escape(told)}</p>"
-    if isinstance(block, Form):
-        return ""  # nothing can be filled in where no script runs
+    if isinstance(block, Snippets):
+        return "".join(
+            f"<p><strong>{escape(one.title)}</strong></p>{_block(one)}" for one in block.items
+        )
+    if isinstance(block, Form | Canary):
+        return ""  # nothing can be filled in or moved where no script runs
     raise TypeError(f"no rendering for {type(block).__qualname__}")
 
 

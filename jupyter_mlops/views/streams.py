@@ -179,21 +179,25 @@ def _row(one: Stream) -> dict[str, Any]:
 def _facts(one: Stream) -> list[Fact]:
     facts = [
         Fact(label="State", value=one.state, hint="under the agent" if one.detached else ""),
-        Fact(label="Endpoint", value=one.endpoint),
-        Fact(label="From", value=one.source),
-        Fact(label="To", value=one.sink, hint=one.guarantee),
-        Fact(label="Dead letters", value=f"{one.refused:,}", hint=one.dead),
+        Fact(label="Endpoint", value=one.endpoint, ref=f"endpoint:{one.endpoint}"),
         Fact(label="Answered", value=f"{one.answered:,}"),
+        Fact(label="Dead letters", value=f"{one.refused:,}"),
     ]
     if one.rate is not None:
         facts.append(Fact(label="A second", value=f"{one.rate:,.0f}"))
-    facts.append(Fact(label="Waiting", value=_many(one.lag)))
+    if one.lag is not None or one.state == "running":
+        facts.append(Fact(label="Waiting", value=_many(one.lag)))
     if one.started_at is not None:
         facts.append(Fact(label="Begun", value=_time(one.started_at)))
     if one.ended_at is not None:
         facts.append(Fact(label="Ended", value=_time(one.ended_at)))
     if one.restarts:
         facts.append(Fact(label="Restarts", value=f"{one.restarts:,}"))
+    facts += [
+        Fact(label="From", value=one.source),
+        Fact(label="To", value=one.sink, hint=one.guarantee),
+        Fact(label="Dead letters go to", value=one.dead),
+    ]
     return facts
 
 
@@ -223,4 +227,4 @@ def _many(count: int | None) -> str:
 
 
 def _time(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from jupyter_mlops.views.blocks import (
     Actions,
+    Canary,
     Chart,
     Code,
     Distribution,
@@ -18,6 +19,7 @@ from jupyter_mlops.views.blocks import (
     Notice,
     Preview,
     Progress,
+    Snippets,
     Table,
     View,
 )
@@ -39,11 +41,11 @@ def render_text(view: View, limit: int = LINES) -> str:
     lines = [view.title + (f" · {view.subtitle}" if view.subtitle else "")]
     facts = [block for block in view.blocks if isinstance(block, Facts)]
     notices = [block for block in view.blocks if isinstance(block, Notice)]
-    # A form can only be filled in where there is a panel.
+    # A form can only be filled in, and a canary moved, where there is a panel.
     others = [
         block
         for block in view.blocks
-        if not isinstance(block, Facts | Notice | Actions | Form | Progress)
+        if not isinstance(block, Facts | Notice | Actions | Form | Progress | Canary)
     ]
     lines += [
         progress_text(block.done, block.total, block.unit, block.seconds, block.remaining)
@@ -91,6 +93,8 @@ def _block(block: Table | Chart | Preview | Code | object, room: int) -> list[st
             room,
             block.total,
         )
+    if isinstance(block, Snippets):
+        block = block.items[0]
     if isinstance(block, Code):
         return _cut(block.text.splitlines(), room)
     return []

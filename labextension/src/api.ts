@@ -102,7 +102,13 @@ function refusal(status: number, json: unknown): Refusal {
     return typeof value === 'string' ? value : '';
   };
   if (read('what')) {
-    return new Refusal(read('what'), read('why'), read('fix'), read('code'));
+    return new Refusal(
+      read('what'),
+      read('why'),
+      read('fix'),
+      read('code'),
+      textsOf(body.fields)
+    );
   }
   if (status === 404) {
     return new Refusal(
@@ -115,4 +121,15 @@ function refusal(status: number, json: unknown): Refusal {
     return new Refusal('you may not do this on this server', read('message'));
   }
   return new Refusal(`the server answered ${status}`, read('message'));
+}
+
+/** Those of an object's values that are text. */
+function textsOf(json: unknown): Record<string, string> {
+  return typeof json === 'object' && json !== null
+    ? Object.fromEntries(
+        Object.entries(json).filter(
+          (one): one is [string, string] => typeof one[1] === 'string'
+        )
+      )
+    : {};
 }

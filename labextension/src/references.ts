@@ -47,11 +47,13 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   streams: ['stream.'],
   predictions: ['prediction.'],
   policies: ['policy.', 'decision.'],
-  decisions: ['decision.', 'policy.']
+  decisions: ['decision.', 'policy.'],
+  'endpoint-logs': ['endpoint.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */
 const TRAFFIC = 'endpoint.traffic';
+const SEE_TRAFFIC = ['endpoints', 'endpoint-logs'];
 
 /** Verb and argument that show one record of a kind; all of them only read. */
 const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
@@ -88,7 +90,10 @@ export function concerns(
   kind: string,
   experiment?: string
 ): boolean {
-  if (!isRead(query.verb) || (kind === TRAFFIC && query.verb !== 'endpoints')) {
+  if (
+    !isRead(query.verb) ||
+    (kind === TRAFFIC && !SEE_TRAFFIC.includes(query.verb))
+  ) {
     return false;
   }
   const { name } = query.args;

@@ -4,7 +4,9 @@ export class Refusal extends Error {
     readonly what: string,
     readonly why: string = '',
     readonly fix: string = '',
-    readonly code: string = ''
+    readonly code: string = '',
+    /** What is wrong with each thing that was filled in, by its name. */
+    readonly fields: Readonly<Record<string, string>> = {}
   ) {
     super(why ? `${what}: ${why}` : what);
     this.name = 'Refusal';

@@ -21,6 +21,8 @@ export interface IFact {
   hint?: string;
   /** Leads on from the server's own address. */
   path?: string;
+  /** The record whose panel it leads to. */
+  ref?: string;
 }
 
 export interface IFacts {
@@ -170,6 +172,7 @@ export interface IField {
   value?: string;
   choices?: string[];
   hint?: string;
+  required?: boolean;
 }
 
 /** A verb whose arguments a person fills in. */
@@ -181,6 +184,32 @@ export interface IForm {
   args?: Record<string, unknown>;
   fields: IField[];
   changes?: boolean;
+  /** The argument that takes all fields as one JSON object. */
+  into?: string;
+  /** Whether the answer belongs below the form. */
+  inline?: boolean;
+  confirm?: string;
+  danger?: boolean;
+}
+
+/** The same thing in several languages. */
+export interface ISnippets {
+  type: 'snippets';
+  title?: string;
+  items: ICode[];
+}
+
+/** Which share of an endpoint's requests another version answers. */
+export interface ICanary {
+  type: 'canary';
+  title?: string;
+  endpoint: string;
+  model: string;
+  /** The version that answers the others. */
+  primary: string;
+  /** Empty without a canary. */
+  version?: string;
+  share?: number;
 }
 
 export type Block =
@@ -195,7 +224,9 @@ export type Block =
   | IFindings
   | IExplorer
   | IProgress
-  | IForm;
+  | IForm
+  | ISnippets
+  | ICanary;
 
 export interface IView {
   kind: string;
@@ -242,6 +273,8 @@ export const KINDS = [
   'waiver',
   'endpoint',
   'endpoints',
+  'endpoint-log',
+  'tried',
   'predictions',
   'batch',
   'batch-job',
@@ -328,7 +361,14 @@ function isBlock(block: unknown): block is Block {
     case 'facts':
     case 'actions':
     case 'findings':
+    case 'snippets':
       return Array.isArray(block.items) && block.items.every(isRecord);
+    case 'canary':
+      return (
+        typeof block.endpoint === 'string' &&
+        typeof block.model === 'string' &&
+        typeof block.primary === 'string'
+      );
     case 'table':
     case 'explorer':
       return (

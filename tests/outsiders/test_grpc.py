@@ -110,7 +110,7 @@ def test_typed_contents_are_answered_in_kind(endpoint: served.Running) -> None:
         (lambda one: one.inputs[0].contents.int64_contents.append(1), "expected 2 values"),
         (lambda one: one.inputs[0].contents.fp64_contents.append(1), "int64_contents"),
         (lambda one: one.inputs[0].shape.append(7), "expected 14 values"),
-        (lambda one: one.inputs[0].shape.extend([1, 1]), "one or two whole numbers"),
+        (lambda one: one.inputs[0].shape.extend([1] * 8), "a list of whole numbers"),
         (lambda one: setattr(one.inputs[0], "datatype", "COMPLEX"), "datatype is unknown"),
         (lambda one: setattr(one.inputs[1], "name", "hour"), "named twice"),
         (lambda one: one.inputs.pop(), "'carrier' is missing"),

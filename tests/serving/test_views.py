@@ -17,12 +17,42 @@ LIVE: dict[str, Any] = {
     "requests": 100,
     "rows": 5000,
     "errors": 2,
+    "failures": {"400": 2},
     "p50_ms": 1.2,
+    "p95_ms": 5.5,
     "p99_ms": 9.9,
     "cpu_percent": 12.0,
     "memory_bytes": 240_000_000,
     "version": "3",
-    "traffic": [{"at": 5 * n, "requests": n, "rows": n, "errors": 0} for n in range(60)],
+    "at": 300,
+    "traffic": [
+        {"at": 5 * n, "requests": n, "rows": n, "errors": 0, "p50": 1.2, "p95": 5.5, "p99": 9.9}
+        for n in range(60)
+    ],
+    "versions": [
+        {
+            "version": "3",
+            "model": "delay",
+            "role": "primary",
+            "weight": 0.0,
+            "processes": [2],
+            "restarts": 1,
+            "requests": 360,
+            "errors": 0,
+            "timed": 360,
+            "p50_ms": 1.2,
+            "p95_ms": 5.5,
+            "p99_ms": 9.9,
+        },
+    ],
+}
+CANARY: dict[str, Any] = {
+    **LIVE["versions"][0],
+    "version": "4",
+    "role": "canary",
+    "weight": 0.1,
+    "requests": 40,
+    "timed": 40,
 }
 READY = Endpoint(
     name="delay",
@@ -71,14 +101,17 @@ def test_an_endpoint_shows_its_figures_and_how_to_call_it() -> None:
     shown = mimebundle(READY)
     text = shown["text/plain"]
     assert len(text.splitlines()) <= 15
-    assert "Rows: 5,000 · Errors: 2 · Latency: 1.2 ms / 9.9 ms" in text
+    assert "Rows: 5,000 · Errors: 2 · Latency: 1.2 / 5.5 / 9.9 ms" in text
+    assert "Restarts: 1" in text
     assert "curl -H" in text
+    assert "JavaScript" in shown["text/html"]
     assert "<script>" not in shown["text/html"]
     blocks = {block["type"]: block for block in shown[ENDPOINT]["blocks"]}
     stop = blocks["actions"]["items"][-1]
     assert (stop["verb"], stop["args"], stop["danger"]) == ("stop", {"endpoint": "delay"}, True)
     assert stop["confirm"]
-    assert len(json.dumps(shown)) < 20_000
+    # Two pictures of charts are in it.
+    assert len(json.dumps(shown)) < 60_000
 
 
 def test_one_that_failed_says_why_and_offers_a_start() -> None:
@@ -86,7 +119,8 @@ def test_one_that_failed_says_why_and_offers_a_start() -> None:
     failed = replace(READY, state="failed", serves="", live={}, reason=reason)
     shown = mimebundle(failed)
     assert reason in shown["text/plain"]
-    (start,) = shown[ENDPOINT]["blocks"][-1]["items"]
+    log, start = shown[ENDPOINT]["blocks"][-1]["items"]
+    assert (log["verb"], log["args"]) == ("endpoint logs", {"endpoint": "delay"})
     assert (start["verb"], start["args"]) == ("serve", {"model": "delay@3", "name": "delay"})
 
 
@@ -111,3 +145,62 @@ def test_a_port_for_grpc_is_shown_where_there_is_one() -> None:
     assert "127.0.0.1:4322" in mimebundle(Endpoints((READY, with_grpc)))["text/html"]
     assert "gRPC" not in mimebundle(READY)["text/html"]
     assert "gRPC" not in mimebundle(Endpoints((READY,)))["text/html"]
+
+
+def test_traffic_is_drawn_over_five_minutes_with_gaps_where_nobody_asked() -> None:
+    quiet = {**LIVE, "traffic": LIVE["traffic"][:10] + LIVE["traffic"][-10:]}
+    blocks = mimebundle(replace(READY, live=quiet))[ENDPOINT]["blocks"]
+    requests, latency = (one for one in blocks if one["type"] == "chart")
+    assert requests["title"] == "Requests a second"
+    lines = [line.split(",") for line in latency["spec"]["data"]["values"].splitlines()[1:]]
+    # From five minutes ago to the last bucket; where nobody asked, a new line begins.
+    assert (len(lines), lines[0][0], lines[-1][0]) == (20 * 3, "-5", "-0.0833")
+    assert len({run for _, _, kind, run in lines if kind == "p50"}) == 2
+
+
+def test_nobody_asked_and_old_traffic_are_told_in_words() -> None:
+    for live in ({**LIVE, "traffic": []}, {**LIVE, "at": 4000}):
+        shown = mimebundle(replace(READY, live=live))
+        assert "Nobody asked it anything in the last five minutes." in shown["text/plain"]
+        assert not [one for one in shown[ENDPOINT]["blocks"] if one["type"] == "chart"]
+
+
+def test_errors_are_counted_by_kind() -> None:
+    blocks = mimebundle(READY)[ENDPOINT]["blocks"]
+    (errors,) = (one for one in blocks if one.get("title") == "Errors")
+    assert errors["rows"] == [
+        {"kind": "The rows don't fit the signature or the contract", "status": "400",
+         "requests": 2, "share": 0.02}
+    ]  # fmt: skip
+
+
+def test_a_canary_comes_with_its_share_and_what_is_known_of_it() -> None:
+    live = {**LIVE, "versions": [*LIVE["versions"], CANARY]}
+    blocks = mimebundle(replace(READY, live=live))[ENDPOINT]["blocks"]
+    (mover,) = (one for one in blocks if one["type"] == "canary")
+    assert (mover["version"], mover["share"], mover["primary"]) == ("4", 0.1, "3")
+    (evidence,) = (one for one in blocks if one.get("title") == "Version 4 against version 3")
+    failed = evidence["rows"][2]
+    # Wilson's 99 % interval of 0 of 40 ends at z² / (n + z²) = 6.635 / 46.635.
+    assert (failed["a"], failed["b"]) == ("0 % to 14.2 %", "0 % to 1.8 %")
+    texts = [one["text"] for one in blocks if one["type"] == "notice"]
+    assert "Nothing shows that version 4 fails more often." in " ".join(texts)
+    few = {**CANARY, "requests": 10, "timed": 10}
+    blocks = mimebundle(replace(READY, live={**live, "versions": [*LIVE["versions"], few]}))
+    assert "20 more requests must come before the failures of version 4" in blocks["text/plain"]
+
+
+def test_the_form_has_a_field_for_each_column_and_role() -> None:
+    full = replace(
+        READY,
+        inputs=(("hour", "long", True), ("carrier", "string", True), ("wet", "boolean", False)),
+        example={"hour": 17, "carrier": "AA", "wet": None},
+        choices={"carrier": ("AA", "UA")},
+    )
+    (form,) = (one for one in mimebundle(full)[ENDPOINT]["blocks"] if one.get("into") == "row")
+    fields = {one["name"]: one for one in form["fields"]}
+    assert list(fields) == ["hour", "carrier", "wet", "flight_id", "time_hour"]
+    assert (fields["hour"]["kind"], fields["hour"]["value"]) == ("number", "17")
+    assert fields["carrier"]["choices"] == ["AA", "UA"]
+    assert (fields["wet"]["choices"], fields["wet"]["value"]) == (["true", "false"], "")
+    assert [name for name, one in fields.items() if not one["required"]] == ["wet"]

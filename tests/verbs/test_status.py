@@ -24,7 +24,7 @@ def test_contracts_and_splits_are_seen_beside_the_data() -> None:
     mlops.data.split("loans")
     entries = {one.ref: one.state for one in mlops().sections[0].entries}
     assert entries == {
-        "contract:loans": "version 1",
+        "contract:loans": "contract 1",
         "data:loans": "version 1, split in train, test",
         "data:loans-train": "version 1",
         "data:loans-test": "version 1",

@@ -14,7 +14,7 @@ from jupyter_mlops.models.versions import ModelVersion, get
 from jupyter_mlops.workspace import Workspace
 from jupyter_mlops.workspace.records import utcnow
 
-__all__ = ["check", "last_check"]
+__all__ = ["check", "last_check", "last_verdicts"]
 
 
 def check(ws: Workspace, model: str | ModelVersion, evidence: Evidence) -> GateCheck:
@@ -71,6 +71,15 @@ def last_check(ws: Workspace, version: ModelVersion) -> GateCheck | None:
     lines = tuple(Line(**line) for line in event.payload["lines"])
     champion = event.payload["champion"]
     return GateCheck(version, lines, champion, event.at, event.actor, event.seq)
+
+
+def last_verdicts(ws: Workspace) -> dict[str, bool]:
+    """Whether versions passed their gates when these were asked last, by reference.
+
+    Of the last thousand checks; what was never asked isn't there.
+    """
+    checks = ws.events(kind="gate.checked", newest=True, limit=1000)
+    return {one.subject: bool(one.payload["passed"]) for one in reversed(checks)}
 
 
 def _read(text: str, version: ModelVersion, name: str) -> list[Gate]:

@@ -10,7 +10,7 @@ import type {
   IProgress
 } from '../views';
 import { levelOf } from '../views';
-import { Outside } from './cells';
+import { Outside, Reference } from './cells';
 import { CopyButton } from './copy';
 import { useHost } from './host';
 import { ProgressBlock } from './progress';
@@ -30,6 +30,10 @@ export function FactsBlock(props: { block: IFacts }): React.JSX.Element {
           <dd title={isDigest(fact.hint) ? fact.hint : undefined}>
             {fact.path ? (
               <Outside text={fact.value} path={fact.path} />
+            ) : fact.ref ? (
+              <Reference reference={fact.ref}>{fact.value}</Reference>
+            ) : fact.value.length > LONG ? (
+              <Prose text={fact.value.replace(IDS, id => id.slice(0, 8))} />
             ) : (
               fact.value.replace(IDS, id => id.slice(0, 8))
             )}

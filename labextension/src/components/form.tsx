@@ -1,7 +1,8 @@
 import React from 'react';
 
 import { scalarText } from '../format';
-import type { IField, IForm, IProgress } from '../views';
+import { Refusal } from '../refusal';
+import type { Block, IField, IForm, IProgress, IView } from '../views';
 import { valueOf } from '../views';
 import { Failure } from './blocks';
 import { useHost } from './host';
@@ -9,9 +10,14 @@ import { ProgressBlock } from './progress';
 import { Titled } from './section';
 
 /** A verb whose arguments a person fills in; nothing where verbs can't be set off. */
-export function FormBlock(props: { block: IForm }): React.JSX.Element | null {
-  const { block } = props;
-  const { trans, act } = useHost();
+export function FormBlock(props: {
+  block: IForm;
+  /** Draws the blocks of an answer that belongs below the form. */
+  Answer: React.ComponentType<{ blocks: readonly Block[] }>;
+}): React.JSX.Element | null {
+  const { block, Answer } = props;
+  const { trans, act, answer } = useHost();
+  const [answered, setAnswered] = React.useState<IView | null>(null);
   const [filled, setFilled] = React.useState<Readonly<Record<string, string>>>(
     () => startOf(block)
   );
@@ -30,19 +36,33 @@ export function FormBlock(props: { block: IForm }): React.JSX.Element | null {
     setRunning(true);
     setFailure(null);
     try {
-      const args = { ...block.args, ...argumentsOf(block, filled) };
-      await act({ label: block.submit, verb: block.verb, args }, setProgress);
+      const action = {
+        label: block.submit,
+        verb: block.verb,
+        args: { ...block.args, ...argumentsOf(block, filled) },
+        confirm: block.confirm ?? '',
+        danger: block.danger ?? false
+      };
+      if (block.inline && answer) {
+        setAnswered(await answer(action, setProgress));
+      } else {
+        await act(action, setProgress);
+      }
     } catch (reason) {
+      setAnswered(null);
       setFailure(reason);
     } finally {
       setRunning(false);
       setProgress(null);
     }
   };
+  const wrong = failure instanceof Refusal ? failure.fields : {};
+  const isTold = block.fields.some(one => Object.hasOwn(wrong, one.name));
   return (
     <Titled title={block.title}>
       <form
         className="jp-mlops-Form"
+        data-inline={block.inline ?? false}
         data-lm-suppress-shortcuts="true"
         onSubmit={event => {
           event.preventDefault();
@@ -54,6 +74,9 @@ export function FormBlock(props: { block: IForm }): React.JSX.Element | null {
             key={place}
             field={field}
             value={filled[field.name] ?? ''}
+            wrong={
+              Object.hasOwn(wrong, field.name) ? (wrong[field.name] ?? '') : ''
+            }
             onChange={value => {
               setFilled({ ...filled, [field.name]: value });
             }}
@@ -62,6 +85,7 @@ export function FormBlock(props: { block: IForm }): React.JSX.Element | null {
         <button
           type="submit"
           className="jp-mlops-Button"
+          data-danger={block.danger ?? false}
           disabled={isRunning}
           aria-busy={isRunning}
         >
@@ -77,7 +101,17 @@ export function FormBlock(props: { block: IForm }): React.JSX.Element | null {
           </p>
         )
       ) : null}
-      {failure ? <Failure reason={failure} /> : null}
+      {failure && !isTold ? <Failure reason={failure} /> : null}
+      {answered && !isRunning ? (
+        <section
+          className="jp-mlops-Answer"
+          role="status"
+          aria-label={answered.title}
+          data-kind={answered.kind}
+        >
+          <Answer blocks={answered.blocks} />
+        </section>
+      ) : null}
     </Titled>
   );
 }
@@ -85,19 +119,34 @@ export function FormBlock(props: { block: IForm }): React.JSX.Element | null {
 function FieldInput(props: {
   field: IField;
   value: string;
+  /** What is wrong with it; empty when nothing is known to be. */
+  wrong: string;
   onChange: (value: string) => void;
 }): React.JSX.Element {
-  const { field, value, onChange } = props;
+  const { field, value, wrong, onChange } = props;
   const { trans } = useHost();
+  const id = React.useId();
+  const control = React.useRef<HTMLInputElement & HTMLSelectElement>(null);
+  React.useEffect(() => {
+    if (wrong) {
+      control.current?.focus();
+    }
+  }, [wrong]);
+  const told = {
+    ref: control,
+    'aria-invalid': wrong ? true : undefined,
+    'aria-describedby': wrong || field.hint ? id : undefined
+  };
   const datasets = useDatasets(field.kind === 'dataset');
   const choices = field.kind === 'dataset' ? datasets : (field.choices ?? []);
   const listed = choices.map(scalarText);
   if (value && listed.length && !listed.includes(value)) {
     listed.unshift(value);
   }
-  const control =
+  const drawn =
     field.kind === 'switch' ? (
       <input
+        {...told}
         type="checkbox"
         checked={value === 'true'}
         onChange={event => {
@@ -106,6 +155,7 @@ function FieldInput(props: {
       />
     ) : listed.length ? (
       <select
+        {...told}
         value={value}
         onChange={event => {
           onChange(event.target.value);
@@ -120,6 +170,7 @@ function FieldInput(props: {
       </select>
     ) : (
       <input
+        {...told}
         type="text"
         inputMode={field.kind === 'number' ? 'decimal' : 'text'}
         value={value}
@@ -131,9 +182,15 @@ function FieldInput(props: {
   return (
     <label className="jp-mlops-Field">
       <span className="jp-mlops-Field-label">{field.label}</span>
-      {control}
-      {field.hint ? (
-        <span className="jp-mlops-Field-hint">{field.hint}</span>
+      {drawn}
+      {wrong ? (
+        <span id={id} className="jp-mlops-Field-wrong">
+          {wrong}
+        </span>
+      ) : field.hint ? (
+        <span id={id} className="jp-mlops-Field-hint">
+          {field.hint}
+        </span>
       ) : null}
     </label>
   );
@@ -177,6 +234,13 @@ export function argumentsOf(
   block: IForm,
   filled: Readonly<Record<string, string>>
 ): Record<string, unknown> {
+  if (block.into) {
+    // As it was written: numbers of JavaScript don't hold every whole number.
+    const texts = block.fields
+      .map(one => [one.name, (filled[one.name] ?? '').trim()] as const)
+      .filter(([, text]) => text !== '');
+    return { [block.into]: JSON.stringify(Object.fromEntries(texts)) };
+  }
   const found: Record<string, unknown> = {};
   const start = startOf(block);
   for (const field of block.fields) {

@@ -30,6 +30,13 @@ export interface IHost {
         onProgress?: (progress: IProgress) => void
       ) => Promise<void>)
     | null;
+  /** Set off a verb and get its result, shown nowhere else; null when the person declined. */
+  readonly answer:
+    | ((
+        action: IAction,
+        onProgress?: (progress: IProgress) => void
+      ) => Promise<IView | null>)
+    | null;
   /** Ask a verb that changes nothing for what isn't in the view itself. */
   readonly ask: ((query: IAsk) => Promise<IView>) | null;
   /** Copy text to the clipboard. */
@@ -47,6 +54,7 @@ export const PLAIN_HOST: IHost = {
   open: null,
   urlOf: null,
   act: null,
+  answer: null,
   ask: null,
   copy: null,
   insert: null

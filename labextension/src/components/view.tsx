@@ -2,6 +2,7 @@ import React from 'react';
 
 import type { Block, IView } from '../views';
 import { ActionsBlock, CodeBlock, FactsBlock, NoticeBlock } from './blocks';
+import { CanaryBlock } from './canary';
 import { ChartBlock } from './chart';
 import { DistributionBlock } from './distribution';
 import { ExplorerBlock } from './explorer';
@@ -9,6 +10,7 @@ import { FindingsBlock } from './findings';
 import { FormBlock } from './form';
 import { PreviewBlock } from './preview';
 import { ProgressBlock } from './progress';
+import { SnippetsBlock } from './snippets';
 import { TableBlock } from './table';
 
 /** A view: its title, what can be done with it, and its other blocks. Panels and cell outputs draw the same. */
@@ -34,15 +36,44 @@ export function View(props: { view: IView }): React.JSX.Element {
 export function Blocks(props: { blocks: readonly Block[] }): React.JSX.Element {
   // Which of its type: what a person filled in or opened stays when a block comes before it.
   const seen: Partial<Record<Block['type'], number>> = {};
+  const drawn = (block: Block): React.JSX.Element => {
+    const nth = (seen[block.type] ?? 0) + 1;
+    seen[block.type] = nth;
+    return <BlockView key={`${block.type}-${nth}`} block={block} />;
+  };
   return (
     <>
-      {props.blocks.map(block => {
-        const nth = (seen[block.type] ?? 0) + 1;
-        seen[block.type] = nth;
-        return <BlockView key={`${block.type}-${nth}`} block={block} />;
+      {runsOf(props.blocks).flatMap(run => {
+        const [first] = run;
+        if (!first || !ROWS.includes(first.type)) {
+          return run.map(drawn);
+        }
+        const key = `${first.type}-run-${seen[first.type] ?? 0}`;
+        return (
+          <div key={key} className="jp-mlops-Run" data-type={first.type}>
+            {run.map(drawn)}
+          </div>
+        );
       })}
     </>
   );
+}
+
+/** Of these, several after another may stand side by side where there is room. */
+const ROWS: readonly Block['type'][] = ['chart', 'form'];
+
+/** Blocks that follow each other and are of one type. */
+function runsOf(blocks: readonly Block[]): Block[][] {
+  const runs: Block[][] = [];
+  for (const block of blocks) {
+    const last = runs[runs.length - 1];
+    if (last && last[0]?.type === block.type) {
+      last.push(block);
+    } else {
+      runs.push([block]);
+    }
+  }
+  return runs;
 }
 
 function BlockView(props: { block: Block }): React.JSX.Element {
@@ -71,6 +102,10 @@ function BlockView(props: { block: Block }): React.JSX.Element {
     case 'progress':
       return <ProgressBlock block={block} />;
     case 'form':
-      return <FormBlock block={block} />;
+      return <FormBlock block={block} Answer={Blocks} />;
+    case 'snippets':
+      return <SnippetsBlock block={block} />;
+    case 'canary':
+      return <CanaryBlock block={block} />;
   }
 }

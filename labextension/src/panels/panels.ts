@@ -67,6 +67,7 @@ export class Panels implements IPanels {
       urlOf: path =>
         URLExt.join(_app.serviceManager.serverSettings.baseUrl, path),
       act: (action, onProgress) => this.perform(action, onProgress),
+      answer: (action, onProgress) => this._answer(action, onProgress),
       ask: query => this._workspace.ask(query),
       copy: text => {
         Clipboard.copyToSystem(text);
@@ -171,9 +172,6 @@ export class Panels implements IPanels {
     action: IAction,
     onProgress?: (progress: IProgress) => void
   ): Promise<void> {
-    if (action.confirm && !(await this._agrees(action))) {
-      return;
-    }
     const verb = action.verb.replaceAll(' ', '-');
     if (isRead(verb)) {
       const args = Object.entries(action.args ?? {}).map(
@@ -182,15 +180,28 @@ export class Panels implements IPanels {
       this.openQuery({ verb, args: Object.fromEntries(args) });
       return;
     }
+    const view = await this._answer(action, onProgress);
+    if (view && !action.danger) {
+      this.openResult(view);
+    }
+  }
+
+  /** Set off a verb, asking first where that is wanted; null when the person declined. */
+  private async _answer(
+    action: IAction,
+    onProgress?: (progress: IProgress) => void
+  ): Promise<IView | null> {
+    if (action.confirm && !(await this._agrees(action))) {
+      return null;
+    }
+    const verb = action.verb.replaceAll(' ', '-');
     const view = await this._workspace.act(
       { verb, args: action.args },
       onProgress
     );
     // Events say the same; this holds where a proxy keeps them back.
     this._workspace.refresh();
-    if (!action.danger) {
-      this.openResult(view);
-    }
+    return view;
   }
 
   /**
