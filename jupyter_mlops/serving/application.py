@@ -59,11 +59,6 @@ class Endpoint:
     def _processes(self) -> list[int]:
         return [pid for one in self.board.running for pid in one.batcher.pids]
 
-    @property
-    def log_bytes(self) -> int:
-        """Bytes that were written to the logs of the versions that run."""
-        return sum(one.log.bytes_written for one in self.board.running)
-
     def application(self, port: int) -> Door:
         """Return the ASGI application as it listens on `port`."""
         routes = [
@@ -242,7 +237,7 @@ class Endpoint:
 
     async def exposition(self, request: Request) -> Response:
         """Give the metrics in OpenMetrics text format."""
-        text = self.metrics.exposition(self.log_bytes)
+        text = self.metrics.exposition()
         return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def specification(self, request: Request) -> Response:

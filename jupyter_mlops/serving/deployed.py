@@ -237,6 +237,7 @@ def deploy(
         labels=portrait.labels,
         many=portrait.task == "multiclass",
         about=endpoint.about_of(config),
+        observe=metrics.logged,
     )
     if not log.ready():
         for worker in workers:

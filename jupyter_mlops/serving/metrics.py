@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -83,7 +84,8 @@ class Metrics:
         self._cpu_before = 0.0
         times = self._process.cpu_times()
         self._cpu_at = (time.monotonic(), times.user + times.system)
-        self._log_before = 0
+        self._lock = threading.Lock()
+        self.log_bytes = 0
         self.requests = 0
         self.rows = 0
         self.errors = 0
@@ -118,6 +120,12 @@ class Metrics:
         """Count one call of the model."""
         self._batch.observe(rows)
 
+    def logged(self, size: int) -> None:
+        """Count bytes written to a traffic log; each version's thread does."""
+        with self._lock:
+            self.log_bytes += size
+        self._log.inc(size)
+
     def violation(self, column: str, rule: str, rows: int) -> None:
         """Count rows that break a rule of the model's contract."""
         self._broken.labels(column, rule).inc(rows)
@@ -128,7 +136,7 @@ class Metrics:
             self._buckets.append([now, 0, 0, 0])
         return self._buckets[-1]
 
-    def _sample(self, log_bytes: int) -> tuple[float, int]:
+    def _sample(self) -> tuple[float, int]:
         now = time.monotonic()
         due = now - self._memory_seen > MEMORY_SECONDS
         memory = 0
@@ -149,18 +157,16 @@ class Metrics:
         if due:
             self._memory.set(memory)
             self._memory_bytes = memory
-        self._log.inc(log_bytes - self._log_before)
-        self._log_before = log_bytes
         return cpu, self._memory_bytes
 
-    def exposition(self, log_bytes: int) -> bytes:
+    def exposition(self) -> bytes:
         """Return all metrics in OpenMetrics text format."""
-        self._sample(log_bytes)
+        self._sample()
         return bytes(generate_latest(self.registry))  # type: ignore[no-untyped-call]
 
-    def state(self, log_bytes: int) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Return what a person wants to see of the last five minutes."""
-        cpu, memory = self._sample(log_bytes)
+        cpu, memory = self._sample()
         now = time.monotonic()
         before, cpu_before = self._cpu_at
         self._cpu_at = (now, cpu)
@@ -174,7 +180,7 @@ class Metrics:
             "cpu_percent": round(100 * (cpu - cpu_before) / max(now - before, 1e-6), 1),
             "cpu_seconds": round(cpu, 2),
             "memory_bytes": memory,
-            "log_bytes": log_bytes,
+            "log_bytes": self.log_bytes,
             "traffic": [
                 {"at": int(at), "requests": int(n), "rows": int(rows), "errors": int(errors)}
                 for at, n, rows, errors in self._buckets

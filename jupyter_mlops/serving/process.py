@@ -229,7 +229,7 @@ async def serve(
     fields = {"port": port, "url": f"http://127.0.0.1:{port}"}
 
     def tell(**more: Any) -> None:
-        counted = endpoint.metrics.state(endpoint.log_bytes)
+        counted = endpoint.metrics.state()
         about = endpoint.board.config.about
         told = endpoint.board.told()
         state.write(**fields, **about, **counted, **told, failed=declared.failed, **more)

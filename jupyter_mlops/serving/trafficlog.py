@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +63,8 @@ class TrafficLog:
         Endpoint, model, version and digest: the same for all rows, kept once in the schema.
     max_bytes, max_seconds : float
         A segment is closed when it is larger or older, so that it can be compacted.
+    observe : callable
+        ``observe(bytes)`` after each append, for metrics.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class TrafficLog:
         about: dict[str, str],
         max_bytes: int = 64 << 20,
         max_seconds: float = 600.0,
+        observe: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.folder = folder / FRESH
         self.fields = tuple(fields)
@@ -100,7 +103,7 @@ class TrafficLog:
         self._types = [field.type for field in self.schema]
         self._segment: Segment | None = None
         self._opened = 0.0
-        self.bytes_written = 0
+        self.observe = observe
 
     def _columns(self) -> list[tuple[str, pa.DataType]]:
         if self.doubles:
@@ -151,7 +154,7 @@ class TrafficLog:
             # After a failed sync nobody knows what is on the disk: go on in a new segment.
             self.close()
             raise
-        self.bytes_written += sum(payload.size for payload in payloads)
+        self.observe(sum(payload.size for payload in payloads))
 
     def _batch(self, batch: Sequence[Logged]) -> pa.RecordBatch:
         total = sum(logged.rows.count for logged in batch)
