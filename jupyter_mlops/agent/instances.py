@@ -32,6 +32,8 @@ class Instance:
     ----------
     told : int
         The generation that it was last told to serve.
+    settled : int
+        The generation of which is known what became of it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Instance:
     ready_since: float | None = None
     told_to_end: float | None = None
     silent: int = 0
+    settled: int = 0
 
     def state(self) -> dict[str, Any]:
         """What the process says about itself; empty before it does."""

@@ -15,7 +15,7 @@ from jupyter_mlops.agent.records import AgentLeaseRecord
 from jupyter_mlops.workspace import Result, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
 
-__all__ = ["AgentState", "Lease", "state"]
+__all__ = ["AgentState", "Lease", "holder", "state"]
 
 SECONDS = 15.0
 RENEW_SECONDS = 4.0
@@ -57,6 +57,13 @@ def state(ws: Workspace) -> AgentState:
             return AgentState(False, None, "", "", None, None, log)
         running = row.expires > utcnow() and not _dead_here(row)
         return AgentState(running, row.pid, row.host, row.actor, row.started_at, row.heartbeat, log)
+
+
+def holder(ws: Workspace) -> tuple[str, Known] | None:
+    """The machine and the process of whoever has the lease."""
+    with ws.read() as session:
+        row = session.get(AgentLeaseRecord, _ROW)
+        return None if row is None else (row.host, Known(row.pid, row.pid_created))
 
 
 class Lease:

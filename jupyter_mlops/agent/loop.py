@@ -10,6 +10,7 @@ import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 
+from jupyter_mlops.agent.bell import Bell
 from jupyter_mlops.agent.experiments import Detached
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.reconciler import Reconciler
@@ -47,6 +48,7 @@ def run(ws: Workspace) -> bool:
     if not lease.acquire():
         return False
     stopping = threading.Event()
+    bell = Bell()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
@@ -57,9 +59,10 @@ def run(ws: Workspace) -> bool:
     _say(f"agent of {ws.root} starts")
     with ThreadPoolExecutor(1, thread_name_prefix="compact") as keeper:
         try:
-            held = _work(ws, lease, stopping, keeper)
+            held = _work(ws, lease, stopping, bell, keeper)
         finally:
             stopping.set()
+            bell.close()
     if held:
         lease.release()
     _say("agent ends" if held else "agent ends without its lease")
@@ -67,7 +70,11 @@ def run(ws: Workspace) -> bool:
 
 
 def _work(
-    ws: Workspace, lease: Lease, stopping: threading.Event, keeper: ThreadPoolExecutor
+    ws: Workspace,
+    lease: Lease,
+    stopping: threading.Event,
+    bell: Bell,
+    keeper: ThreadPoolExecutor,
 ) -> bool:
     """Work until told to stop or idle for too long; return whether the lease is still ours."""
     zygote.warm()  # while the agent looks round: the first endpoint needs it
@@ -96,7 +103,7 @@ def _work(
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
-            stopping.wait(1.0)
+            bell.wait(1.0)
         if house is not None and house.done():
             if house.exception() is not None:
                 traceback.print_exception(house.exception())
@@ -115,7 +122,7 @@ def _work(
                 break
             # Somebody has to watch those who hold GPUs.
             busy = now
-        stopping.wait(LOOK_SECONDS)
+        bell.wait(min(LOOK_SECONDS, reconciler.patience))
     return True
 
 
