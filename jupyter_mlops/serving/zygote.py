@@ -35,9 +35,12 @@ PRELOAD: Final = (
     "jupyter_mlops.serving.application",
     "jupyter_mlops.serving.workers",
     "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.lifespan.off",
     "uvloop",
     "pandas",
+    "pyarrow.pandas_compat",
     "jupyter_mlops.serving.loading",
+    "jupyter_mlops.models.formats",
     "jupyter_mlops.models.freezing",
     "jupyter_mlops.models.skops_policy",
     "sklearn.compose",
@@ -222,6 +225,21 @@ def _preload() -> None:
         # What an installation lacks, its models don't need.
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        _rehearse()
+
+
+def _rehearse() -> None:
+    """Open a model and predict: what only then is imported, children share as well.
+
+    A linear model, since it runs no OpenMP, whose threads a fork would lose.
+    """
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+    from skops.io import dumps, loads
+
+    frame = pd.DataFrame({"a": [0.0, 1.0, 2.0]})
+    loads(dumps(LinearRegression().fit(frame, frame["a"]))).predict(frame)
 
 
 def _serve(listener: socket.socket, own: tuple[int, ...]) -> int:

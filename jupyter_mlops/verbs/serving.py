@@ -65,7 +65,9 @@ def serve(
     >>> %mlops serve delay@3 --canary 4:10%
     """
     from jupyter_mlops import agent, models, serving
+    from jupyter_mlops.serving import zygote
 
+    zygote.warm()  # it imports what models need, while MLflow is imported here
     version = models.get(ws, model)
     generation = serving.declare(
         ws,
