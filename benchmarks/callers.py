@@ -88,9 +88,9 @@ class Line:
         end = time.monotonic()
         if status != 200:
             return Record(begin, end, status, 0, told.get("code", ""), number, 0.0)
-        version, ids, values = (told["model"]["version"], told["prediction_ids"],
-                                told["predictions"])  # fmt: skip
-        return Record(begin, end, 200, int(version), ids[0], number, float(values[0]))
+        version = told["model"]["version"] if "model" in told else 0  # MLflow's own says none
+        id_ = told["prediction_ids"][0] if version else ""
+        return Record(begin, end, 200, int(version), id_, number, float(told["predictions"][0]))
 
     async def _exchange(self, body: bytes) -> tuple[int, dict]:
         if self._pair is None:
