@@ -186,8 +186,11 @@ async def ask(port: int, content: bytes, callers: int, requests: int) -> list[fl
             answer = await reader.readuntil(b"\r\n\r\n")
             assert b" 200 " in answer[:20], answer[:200]
             lines = answer.lower().split(b"\r\n")
-            length = next(line for line in lines if line.startswith(b"content-length:"))
-            await reader.readexactly(int(length.partition(b":")[2]))
+            if b"transfer-encoding: chunked" in lines:  # Ray Serve's
+                await reader.readuntil(b"\r\n0\r\n\r\n")
+            else:
+                length = next(line for line in lines if line.startswith(b"content-length:"))
+                await reader.readexactly(int(length.partition(b":")[2]))
             seconds.append(time.perf_counter() - begin)
         writer.close()
 
