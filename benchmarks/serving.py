@@ -1,6 +1,12 @@
 """Processor time a request of our endpoint, with everything on, against ``mlflow models serve``.
 
-Usage: ``python benchmarks/serving.py [--rounds 3] [--requests 400]``
+Usage: ``python benchmarks/serving.py [--rounds 3] [--requests 400] [--forest] [--peers PYTHON]``
+
+With ``--forest`` a forest of 100 trees is served instead, to 64 callers. ``--peers`` names a Python
+of an environment that has LitServe, BentoML and Ray Serve, which are asked then, too::
+
+    uv venv /tmp/servers
+    uv pip install --python /tmp/servers/bin/python litserve bentoml "ray[serve]" scikit-learn skops
 
 They serve the same logistic regression of 20 columns at the same time and are asked in turns;
 so is a bare server of Starlette, orjson and natural batching, which is as little as there could
@@ -24,6 +30,7 @@ import tempfile
 import time
 import urllib.request
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -33,19 +40,23 @@ TOKEN = "benchmark"
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 # Callers at once, rows in a request, what ours is sent; the others are sent JSON.
 LOADS = ((1, 1, JSON), (16, 1, JSON), (64, 1, JSON), (1, 1000, JSON), (1, 1000, ARROW))
+PEERS = ("litserve", "bentoml", "ray")
+Start = Callable[[Path, Path, int], "subprocess.Popen[bytes]"]
 
 
-def save_model(folder: Path) -> Path:
-    """Fit and save the model both serve."""
+def save_model(folder: Path, *, forest: bool = False) -> Path:
+    """Fit and save the model all serve."""
     import mlflow
     import numpy as np
     import pandas as pd
     from mlflow.models import infer_signature
+    from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(0)
     table = pd.DataFrame(rng.normal(size=(2000, 20)), columns=[f"c{n}" for n in range(20)])
-    model = LogisticRegression().fit(table, table.sum(axis=1) > 0)
+    kind = RandomForestClassifier(100, random_state=0) if forest else LogisticRegression()
+    model = kind.fit(table, table.sum(axis=1) > 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mlflow.sklearn.save_model(
@@ -54,15 +65,18 @@ def save_model(folder: Path) -> Path:
             signature=infer_signature(table, model.predict(table)),
             input_example=table.head(2),
             serialization_format="skops",
+            skops_trusted_types=["sklearn.tree._tree.Tree"] if forest else None,
             pip_requirements=["scikit-learn"],
         )
     return folder / "model"
 
 
-def body(rows: int) -> bytes:
-    """A request, the same for both."""
+def body(rows: int, server: str = "ours") -> bytes:
+    """A request, the same for all; BentoML wants its own name for the rows."""
     columns = [f"c{n}" for n in range(20)]
     data = [[(row * 31 + n * 7) % 17 / 10 for n in range(20)] for row in range(rows)]
+    if server == "bentoml":
+        return json.dumps({"rows": data}).encode()
     return json.dumps({"dataframe_split": {"columns": columns, "data": data}}).encode()
 
 
@@ -117,12 +131,14 @@ def start_mlflow(model: Path, folder: Path, port: int) -> subprocess.Popen[bytes
         )
 
 
-def wait(port: int, process: subprocess.Popen[bytes]) -> float:
+def wait(port: int, process: subprocess.Popen[bytes], server: str = "ours") -> float:
     """Wait for a prediction; return the seconds it took."""
     begin = time.monotonic()
     headers = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
     while True:
-        asked = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body(1), headers)
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", body(1, server), headers
+        )
         try:
             urllib.request.urlopen(asked).read()
             return time.monotonic() - begin
@@ -130,6 +146,20 @@ def wait(port: int, process: subprocess.Popen[bytes]) -> float:
             assert process.poll() is None, "the server ended"
             assert time.monotonic() - begin < 300, "the server did not come up"
             time.sleep(0.1)
+
+
+def start_peer(python: str, peer: str) -> Start:
+    """How another server is started."""
+
+    def start(model: Path, folder: Path, port: int) -> subprocess.Popen[bytes]:
+        command = [python, str(Path(__file__).with_name("peer_servers.py")), peer]
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        with (folder / f"{peer}.log").open("wb") as log:
+            return subprocess.Popen(
+                [*command, str(model), str(port)], stdout=log, stderr=log, env=environment
+            )
+
+    return start
 
 
 def start_bare(model: Path, folder: Path, port: int) -> subprocess.Popen[bytes]:
@@ -175,8 +205,11 @@ async def ask(
             answer = await reader.readuntil(b"\r\n\r\n")
             assert b" 200 " in answer[:20], answer[:200]
             lines = answer.lower().split(b"\r\n")
-            length = next(line for line in lines if line.startswith(b"content-length:"))
-            await reader.readexactly(int(length.partition(b":")[2]))
+            if b"transfer-encoding: chunked" in lines:  # Ray Serve's
+                await reader.readuntil(b"\r\n0\r\n\r\n")
+            else:
+                length = next(line for line in lines if line.startswith(b"content-length:"))
+                await reader.readexactly(int(length.partition(b":")[2]))
             seconds.append(time.perf_counter() - begin)
         writer.close()
 
@@ -189,17 +222,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--forest", action="store_true", help="serve a forest of 100 trees")
+    parser.add_argument("--peers", help="a Python that has LitServe, BentoML and Ray Serve")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = save_model(folder)
-        starts = {"ours": start_ours, "bare": start_bare, "mlflow": start_mlflow}
+        model = save_model(folder, forest=given.forest)
+        starts: dict[str, Start] = {"ours": start_ours, "mlflow": start_mlflow}
+        if not given.forest:
+            starts["bare"] = start_bare  # it opens only what skops trusts by itself
+        if given.peers:
+            starts |= {one: start_peer(given.peers, one) for one in PEERS}
         ports = {server: free_port() for server in starts}
         processes = {}
         try:
             for server, start in starts.items():
                 processes[server] = process = start(model, folder, ports[server])
-                took = wait(ports[server], process)
+                took = wait(ports[server], process, server)
                 every = tree(process, folder)
                 unique = sum(one.memory_full_info().uss for one in every) / 1e6
                 memory = sum(one.memory_info().rss for one in every) / 1e6
@@ -208,7 +247,8 @@ def main() -> int:
                     f"{processor_seconds(every):.1f} CPU s, {memory:.0f} MB, {unique:.0f} its own",
                     flush=True,
                 )
-            measure(processes, ports, given.rounds, given.requests, folder)
+            loads = ((64, 1, JSON),) if given.forest else LOADS
+            measure(processes, ports, loads, given.rounds, given.requests, folder)
         finally:
             for process in processes.values():
                 for one in tree(process):
@@ -220,22 +260,23 @@ def main() -> int:
 def measure(
     processes: dict[str, subprocess.Popen[bytes]],
     ports: dict[str, int],
+    loads: tuple[tuple[int, int, str], ...],
     rounds: int,
     requests: int,
     folder: Path,
 ) -> None:
-    """Ask all in turns and print the table."""
+    """Ask all in turns and print a line for each."""
     print(
-        f"{'callers':>8}{'rows':>7}{'sent':>7}{'ours µs':>10}{'bare µs':>10}{'ratio':>7}"
-        f"{'mlflow µs':>11}{'ratio':>8}   p50 ms"
+        f"{'callers':>8}{'rows':>7}{'sent':>7}  {'server':<10}{'µs':>8}{'of ours':>9}{'p50 ms':>9}"
     )
-    for callers, rows, kind in LOADS:
-        content, sent = body(rows), arrow_body(rows) if kind == ARROW else body(rows)
+    for callers, rows, kind in loads:
+        sent = arrow_body(rows) if kind == ARROW else body(rows)
         count = max(50, requests // 4) if rows > 1 else max(requests, callers * 10)
         best: dict[str, float] = {}
         middle: dict[str, float] = {}
         for _ in range(rounds):
             for server, process in processes.items():
+                content = body(rows, server)
                 every = tree(process, folder)
                 before = processor_seconds(every)
                 told = (
@@ -245,14 +286,12 @@ def measure(
                 used = (processor_seconds(every) - before) / count * 1e6
                 best[server] = min(used, best.get(server, used))
                 middle[server] = min(took[len(took) // 2] * 1e3, middle.get(server, 1e9))
-        ours, bare, theirs = (best[server] for server in ("ours", "bare", "mlflow"))
-        p50 = " / ".join(f"{middle[server]:.1f}" for server in ("ours", "bare", "mlflow"))
-        print(
-            f"{callers:>8}{rows:>7}{'Arrow' if kind == ARROW else 'JSON':>7}"
-            f"{ours:>10.0f}{bare:>10.0f}{ours / bare:>7.2f}"
-            f"{theirs:>11.0f}{theirs / ours:>8.1f}   {p50}",
-            flush=True,
-        )
+        for server, used in best.items():
+            print(
+                f"{callers:>8}{rows:>7}{'Arrow' if kind == ARROW else 'JSON':>7}  {server:<10}"
+                f"{used:>8.0f}{used / best['ours']:>9.2f}{middle[server]:>9.1f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ class Instance:
         The generation that it was last told to serve.
     gpus : Gpus or None
         What it holds.
+    settled : int
+        The generation of which is known what became of it.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Instance:
     told_to_end: float | None = None
     silent: int = 0
     gpus: Gpus | None = None
+    settled: int = 0
 
     def state(self) -> dict[str, Any]:
         """What the process says about itself; empty before it does."""

@@ -16,7 +16,7 @@ from jupyter_mlops.agent.records import AgentLeaseRecord
 from jupyter_mlops.workspace import Result, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
 
-__all__ = ["AgentState", "Lease", "interpreter", "state"]
+__all__ = ["AgentState", "Lease", "holder", "interpreter", "state"]
 
 SECONDS = 15.0
 RENEW_SECONDS = 4.0
@@ -71,6 +71,13 @@ def interpreter(ws: Workspace) -> Path:
         if python.is_absolute():
             return python
     return Path(sys.executable)
+
+
+def holder(ws: Workspace) -> tuple[str, Known] | None:
+    """The machine and the process of whoever has the lease."""
+    with ws.read() as session:
+        row = session.get(AgentLeaseRecord, _ROW)
+        return None if row is None else (row.host, Known(row.pid, row.pid_created))
 
 
 class Lease:

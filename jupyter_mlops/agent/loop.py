@@ -12,6 +12,7 @@ from types import FrameType
 
 from sqlalchemy import select
 
+from jupyter_mlops.agent.bell import Bell
 from jupyter_mlops.agent.detached import Detached
 from jupyter_mlops.agent.kinds import KINDS
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
@@ -53,6 +54,7 @@ def run(ws: Workspace) -> bool:
     if not lease.acquire():
         return False
     stopping = threading.Event()
+    bell = Bell()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
@@ -63,9 +65,10 @@ def run(ws: Workspace) -> bool:
     _say(f"agent of {ws.root} starts")
     with ThreadPoolExecutor(1, thread_name_prefix="compact") as keeper:
         try:
-            held = _work(ws, lease, stopping, keeper)
+            held = _work(ws, lease, stopping, bell, keeper)
         finally:
             stopping.set()
+            bell.close()
     if held:
         lease.release()
     _say("agent ends" if held else "agent ends without its lease")
@@ -73,13 +76,17 @@ def run(ws: Workspace) -> bool:
 
 
 def _work(
-    ws: Workspace, lease: Lease, stopping: threading.Event, keeper: ThreadPoolExecutor
+    ws: Workspace,
+    lease: Lease,
+    stopping: threading.Event,
+    bell: Bell,
+    keeper: ThreadPoolExecutor,
 ) -> bool:
     """Work until told to stop or idle for too long; return whether the lease is still ours."""
     zygote.warm()  # while the agent looks round: the first endpoint needs it
     reconciler = Reconciler(ws)
     try:
-        return _go_on(ws, lease, stopping, keeper, reconciler)
+        return _go_on(ws, lease, stopping, bell, keeper, reconciler)
     finally:
         reconciler.close()
 
@@ -88,6 +95,7 @@ def _go_on(
     ws: Workspace,
     lease: Lease,
     stopping: threading.Event,
+    bell: Bell,
     keeper: ThreadPoolExecutor,
     reconciler: Reconciler,
 ) -> bool:
@@ -115,7 +123,7 @@ def _go_on(
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
-            stopping.wait(1.0)
+            bell.wait(1.0)
         if house is not None and house.done():
             if house.exception() is not None:
                 traceback.print_exception(house.exception())
@@ -136,7 +144,7 @@ def _go_on(
                 break
             # Somebody has to watch those who hold GPUs.
             busy = now
-        stopping.wait(LOOK_SECONDS)
+        bell.wait(min(LOOK_SECONDS, reconciler.patience))
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import time
 from dataclasses import dataclass
@@ -26,9 +27,12 @@ __all__ = ["Reconciler"]
 
 START_SECONDS = 120.0
 SILENT_SECONDS = 15.0
-STEADY_SECONDS = 60.0
+STEADY_SECONDS = 10.0
 CRASHES = 5
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
+#: The longest for one that did answer: whoever ended it, its callers wait.
+_SERVED_PAUSE = 0.5
+_SOON = 0.02
 
 
 @dataclass
@@ -70,6 +74,18 @@ class Reconciler:
         return self._wanted or any(watch.instance for watch in self._watched.values())
 
     _wanted = False
+
+    @property
+    def patience(self) -> float:
+        """Seconds until it is worth to look again: few while somebody waits for a process."""
+        now = time.monotonic()
+        under_way = [
+            now - (one.told_to_end or one.since)
+            for watch in self._watched.values()
+            if (one := watch.instance) is not None
+            and (one.told_to_end is not None or one.settled != one.told)
+        ]
+        return max(_SOON, min(under_way) / 10) if under_way else math.inf
 
     def step(self) -> None:
         """Look at every endpoint once and do what is due; never waits."""
@@ -173,6 +189,7 @@ class Reconciler:
         watch.next_check = now + 1.0
         state = current.state()
         if settled:
+            current.settled = row.generation
             if current.ready_since is None:
                 current.ready_since = now  # adopted
             if watch.crashes and now - current.ready_since > STEADY_SECONDS:
@@ -274,15 +291,21 @@ class Reconciler:
         if status == WRONG or reason:
             self._failed(row, watch, reason or self._last_words(row.name, status))
         else:
-            self._crashed(row, watch, self._last_words(row.name, status))
+            served = current.ready_since is not None
+            self._crashed(row, watch, self._last_words(row.name, status), served=served)
 
-    def _crashed(self, row: EndpointRecord, watch: _Watch, reason: dict[str, str]) -> None:
+    def _crashed(
+        self, row: EndpointRecord, watch: _Watch, reason: dict[str, str], *, served: bool = False
+    ) -> None:
         watch.crashes += 1
-        if watch.crashes >= CRASHES:
+        if watch.crashes >= CRASHES and not served:
             reason = {**reason, "why": f"it ended {watch.crashes} times; {reason['why']}"}
             self._failed(row, watch, reason)
             return
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (watch.crashes - 1))
+        if served:
+            # One that was killed is no crash loop: it comes back soon, however often.
+            pause = 0.0 if watch.crashes == 1 else min(_SERVED_PAUSE, pause)
         watch.not_before = time.monotonic() + pause
         self._record(
             row, restarts=row.restarts + 1, serving=None, state="starting", pid=None, reason=reason

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from jupyter_mlops.agent.bell import ring
 from jupyter_mlops.agent.lease import state
 from jupyter_mlops.agent.processes import Known, last_line, launch
 from jupyter_mlops.serving import endpoints
@@ -80,8 +81,10 @@ def _wait(
     look: Callable[[EndpointRecord], bool],
     what: str,
 ) -> None:
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
+    deadline = started + seconds
     next_care = 0.0
+    ring(ws)
     while True:
         with ws.read() as session:
             row = session.get_one(EndpointRecord, name)
@@ -103,7 +106,7 @@ def _wait(
         if now >= next_care:
             next_care = now + 2.0
             ensure(ws)
-        time.sleep(0.05)
+        time.sleep(0.02 if now < started + 1.0 else 0.05)
 
 
 def _why(ws: Workspace) -> str:

@@ -127,21 +127,21 @@ class LogPolicy:
             raise Invalid(
                 f"column {both[0]!r} can't be left out and hashed, too",
                 fix=f"write {both[0]} or {_HASH}{both[0]}",
-                code="E-SERVE-060",
+                code="E-SERVE-070",
             )
         if key in self.dropped:
             raise Invalid(
                 f"column {key!r} is the endpoint's key and can't be left out of the log",
                 "truth is joined by it",
                 f"have it hashed, {_HASH}{key}, which joins as well",
-                code="E-SERVE-061",
+                code="E-SERVE-071",
             )
         if time in self.hashed:
             raise Invalid(
                 f"column {time!r} is the endpoint's time and can't be hashed",
                 "a hash is no time",
                 f"leave it out, --redact {time}: rows then count for the time they were asked",
-                code="E-SERVE-062",
+                code="E-SERVE-072",
             )
         known = [*columns, *(one for one in (key, time) if one)]
         for name in (*self.dropped, *self.hashed) if names else ():
@@ -150,7 +150,7 @@ class LogPolicy:
                     f"the endpoint takes no column {name!r}, so none can be redacted",
                     f"it takes {', '.join(known[:20])}",
                     closest(name, known),
-                    code="E-SERVE-063",
+                    code="E-SERVE-073",
                 )
 
     @property
@@ -212,7 +212,7 @@ def _share(told: str | float) -> float:
             f"{told!r} of the rows can't be logged",
             "a share is above 0 and at most 100%",
             "write for example 10%; to log nothing, --log off",
-            code="E-SERVE-064",
+            code="E-SERVE-074",
         )
     return share
 
@@ -234,7 +234,7 @@ def _limits(told: str) -> tuple[int, int]:
         raise Invalid(
             f"the log can't be kept for {told!r}",
             fix="write an age, a size or both: 90d, 50GB or 90d,50GB; or forever",
-            code="E-SERVE-065",
+            code="E-SERVE-075",
         )
     return seconds, size
 

@@ -96,7 +96,7 @@ def make_hash_key(ws: Workspace) -> Path:
     Unavailable
         It cannot be kept.
     """
-    return _make(hash_key_path(ws), "no key can be kept for the log's hashes", "E-SERVE-067")
+    return _make(hash_key_path(ws), "no key can be kept for the log's hashes", "E-SERVE-077")
 
 
 def make_token(ws: Workspace, name: str) -> str:

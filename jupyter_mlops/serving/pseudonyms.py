@@ -56,7 +56,7 @@ class Pseudonyms:
                 "the key of the log's hashes cannot be read",
                 f"{path}: {error.strerror}",
                 "bring it back: with another key nothing logged so far could be joined",
-                code="E-SERVE-066",
+                code="E-SERVE-076",
             ) from error
 
     def of(self, value: Any) -> str | None:

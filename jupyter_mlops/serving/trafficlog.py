@@ -54,6 +54,8 @@ class TrafficLog:
         The endpoint's key and time columns.
     max_bytes, max_seconds : float
         A segment is closed when it is larger or older, so that it can be compacted.
+    observe : callable
+        ``observe(bytes)`` after each append, for metrics.
     """
 
     def __init__(

@@ -25,6 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from jupyter_mlops.serving import standby
+
 __all__ = ["ask", "available", "main", "warm"]
 
 #: What forked processes find imported: gateways, and models.
@@ -33,12 +35,15 @@ GATEWAYS: Final = (
     "jupyter_mlops.serving.application",
     "jupyter_mlops.serving.workers",
     "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.lifespan.off",
     "uvloop",
 )
 MODELS: Final = (
     "jupyter_mlops.serving.model_process",
     "pandas",
+    "pyarrow.pandas_compat",
     "jupyter_mlops.serving.loading",
+    "jupyter_mlops.models.formats",
     "jupyter_mlops.models.freezing",
     "jupyter_mlops.models.skops_policy",
     "sklearn.compose",
@@ -121,9 +126,10 @@ def ask(
             except (FileNotFoundError, ConnectionError):
                 pass
         # There is none, it has just ended, or it is about to listen.
-        if time.monotonic() > until or (started is not None and started.poll()):
+        ended = 0 if started is None else started.poll() or 0
+        if time.monotonic() > until or ended > 0:
             raise OSError(f"no process can be forked; {address.with_suffix('.log')} says why")
-        started = started or _start(python)
+        started = _start(python) if started is None or ended else started
         time.sleep(0.02)
 
 
@@ -213,24 +219,33 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(before)
     listener.listen(64)
     wake, ended = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(ended)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     # Collecting garbage would copy the pages that children share.
     gc.collect()
     gc.freeze()
-    children = 0
+    # Whoever kills us must not make others wait for seconds.
+    twin = standby.keep()
+    signal.set_wakeup_fd(ended)
+    children, me = 0, os.getpid()
     while True:
         ready = select.select([listener.fileno(), wake], [], [], patience)[0]
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
         with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                children -= 1
+            while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+                if pid == twin.pid:
+                    os.close(twin.line)
+                    twin = standby.keep()
+                    # Those of the one before are nobody's children now.
+                    children, me = (children if os.getpid() == me else 0), os.getpid()
+                else:
+                    children -= 1
         if listener.fileno() in ready:
-            children += _serve(listener, (wake, ended, given.lock))
+            children += _serve(listener, (wake, ended, twin.line, given.lock))
         elif not ready and children <= 0:
             path.unlink(missing_ok=True)
+            twin.dismiss()
             return 0
 
 
@@ -241,6 +256,21 @@ def _preload(names: tuple[str, ...]) -> None:
         # What an installation lacks, its models don't need.
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        _rehearse()
+
+
+def _rehearse() -> None:
+    """Open a model and predict: what only then is imported, children share as well.
+
+    A linear model, since it runs no OpenMP, whose threads a fork would lose.
+    """
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+    from skops.io import dumps, loads
+
+    frame = pd.DataFrame({"a": [0.0, 1.0, 2.0]})
+    loads(dumps(LinearRegression().fit(frame, frame["a"]))).predict(frame)
 
 
 def _serve(listener: socket.socket, own: tuple[int, ...]) -> int:

@@ -105,7 +105,9 @@ def serve(
     >>> %mlops serve delay@3 --grpc on
     """
     from jupyter_mlops import agent, models, serving
+    from jupyter_mlops.serving import zygote
 
+    zygote.warm()  # it imports what models need, while MLflow is imported here
     version = models.get(ws, model)
     generation = serving.declare(
         ws,
@@ -167,7 +169,7 @@ def _grpc(told: str | None) -> int | Literal["off"] | None:
         from jupyter_mlops.workspace import Invalid
 
         raise Invalid(
-            f"--grpc can't be {told!r}", fix="write on, off or a port", code="E-SERVE-048"
+            f"--grpc can't be {told!r}", fix="write on, off or a port", code="E-SERVE-069"
         )
     return 0 if told == "on" else int(told)
 

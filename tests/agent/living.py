@@ -37,10 +37,15 @@ class Version:
 
 def end_all(root: Path) -> None:
     """End every process that was started for a workspace; others are left alone."""
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        command = process.info["cmdline"] or []
-        if any(str(root) in part for part in command) and process.pid != os.getpid():
-            process.kill()
+    killed = True
+    while killed:  # a killed agent's twin goes on in its place
+        killed = False
+        for process in psutil.process_iter(["pid", "cmdline", "status"]):
+            command = process.info["cmdline"] or []
+            if any(str(root) in part for part in command) and process.pid != os.getpid():
+                killed |= process.info["status"] != psutil.STATUS_ZOMBIE
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
     # Endpoints are forked, and name no workspace on their command lines.
     for path in root.rglob("run/endpoint-*.json"):
         state = json.loads(path.read_text())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 
 import psutil
@@ -42,13 +44,12 @@ def test_a_detached_stream_goes_on_whatever_is_killed(workspace, version, tmp_pa
     first = pid_of(look())
 
     # The agent dies: the stream goes on, and the next agent takes it for what it is.
-    kill(agent.state(workspace).pid)
+    killed = agent.state(workspace).pid
+    kill(killed)
     with source.open("a") as file:
         file.write(flights(50, 80))
     until(lambda: answered() == 80)
-    until(lambda: not agent.state(workspace).running)
-    agent.ensure(workspace)
-    until(lambda: agent.state(workspace).running)
+    until(lambda: agent.state(workspace).running and agent.state(workspace).pid != killed)
     time.sleep(2.5)  # in which it looks at the streams twice
     assert pid_of(look()) == first
 
@@ -92,7 +93,8 @@ def test_a_stream_that_gets_nothing_done_is_given_up_and_says_why(
         keeper.step()
         return "times without an answer" in streaming.get(workspace, "lost").error
 
-    kill(agent.state(workspace).pid)  # this one is the test's
+    os.kill(agent.state(workspace).pid, signal.SIGTERM)  # this one is the test's
+    until(lambda: not agent.state(workspace).running)
     until(given_up)
     lost = streaming.get(workspace, "lost")
     assert lost.state == "failed"

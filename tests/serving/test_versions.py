@@ -207,6 +207,28 @@ def test_versions_take_turns_under_load_and_nobody_is_refused(
     assert seen == {"3", "4"}
 
 
+def test_what_a_version_logged_still_counts_when_it_is_retired(
+    model: Path, other: Path, tmp_path: Path
+) -> None:
+    first = served.config(model, tmp_path, contract="off")
+    with served.running(first, tmp_path) as endpoint:
+        body = {"inputs": served.flights(2000).to_dict(orient="list")}
+        assert endpoint.post("/invocations", json=body).status_code == 200
+        before = until(lambda: state(endpoint).get("log_bytes"))
+        assert before > 50_000
+        for generation, (path, version) in enumerate([(other, "4"), (model, "5")], start=2):
+            wanted = served.config(path, tmp_path, version=version, contract="off")
+            declare(endpoint, replace(wanted, generation=generation))
+            until(lambda version=version: state(endpoint)["version"] == version)
+        # The first is gone now, and the endpoint goes on counting.
+        until(lambda: "3" not in [one["version"] for one in state(endpoint)["versions"]])
+        seen = state(endpoint)["at"]
+        until(lambda: state(endpoint)["at"] > seen)
+        assert ask(endpoint).status_code == 200
+        until(lambda: state(endpoint)["log_bytes"] > before)
+        assert endpoint.process.poll() is None
+
+
 def test_a_canary_answers_its_share_and_the_same_key_gets_the_same_version(
     model: Path, other: Path, tmp_path: Path
 ) -> None:
