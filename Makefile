@@ -33,7 +33,7 @@ DEBIAN := chromium postgresql mariadb-server redis-server nats-server fonts-deja
 
 # Tests that drive whole programs. A browser's driver keeps this process's signals, which the tests
 # of interrupts need, so these run in a process of their own, beside the others.
-PROGRAMS := agent browser hub notebooks outsiders packaging
+PROGRAMS := agent browser hub notebooks outsiders packaging retraining
 
 FRONT := package.json yarn.lock labextension/tsconfig.json \
 	$(shell find labextension/src labextension/schema labextension/style -type f 2>/dev/null)
