@@ -1,4 +1,4 @@
-"""The kinds of work that can be left to the agent: experiments, streams, batch predictions."""
+"""The kinds of work that can be left to the agent: experiments, streams, batches, decisions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from sqlalchemy import func, select
 
 from jupyter_mlops.agent.detached import Kind, Piece
 from jupyter_mlops.experiments.records import ExperimentRecord, TrialRecord
+from jupyter_mlops.retraining.decisions import ACTIVE, end, unfinished
+from jupyter_mlops.retraining.records import DecisionRecord
 from jupyter_mlops.serving.records import BatchRecord, StreamRecord
 from jupyter_mlops.workspace import Transaction, Workspace
 from jupyter_mlops.workspace.records import utcnow
 
-__all__ = ["KINDS", "Batches", "Experiments", "Streams"]
+__all__ = ["KINDS", "Batches", "Decisions", "Experiments", "Streams"]
 
 _ENDED: Final = ("finished", "pruned", "failed")
 
@@ -137,6 +139,34 @@ class Batches:
         row.desired, row.state, row.ended_at, row.error = "stopped", "failed", utcnow(), reason
         payload = {"code": "E-AGENT-031", "reason": reason}
         tx.emit("prediction.batch_failed", f"prediction:{row.id}", payload=payload)
+
+
+class Decisions:
+    """Decisions of policies, which look, train and judge."""
+
+    called = "decision"
+    fruit = "getting further"
+    module = "jupyter_mlops.retraining"
+
+    def pieces(self, ws: Workspace) -> Sequence[Piece]:
+        return [
+            Piece(
+                one.id, one.id[:8], process or "", one.attempts > 0, ACTIVE.index(one.state),
+                one.attempts,
+            )
+            for one, process in unfinished(ws)
+            if not one.dry
+        ]  # fmt: skip
+
+    def arguments(self, ws: Workspace, piece: Piece) -> list[str]:
+        return ["--workspace", str(ws.root), piece.key]
+
+    def note(self, tx: Transaction, piece: Piece, restarts: int) -> bool:
+        # Whoever begins on it counts: that is what a person is shown.
+        return tx.session.get_one(DecisionRecord, piece.key).state in ACTIVE
+
+    def give_up(self, tx: Transaction, piece: Piece, reason: str) -> None:
+        end(tx, piece.key, "failed", f"{reason[:1].upper()}{reason[1:]}.")
 
 
 KINDS: Final[tuple[Kind, ...]] = (Experiments(), Streams(), Batches())

@@ -14,7 +14,14 @@ from jupyter_mlops.experiments.trials import may_live, process_name
 from jupyter_mlops.retraining.policies import Policy, next_look
 from jupyter_mlops.retraining.records import DecisionRecord, PolicyRecord
 from jupyter_mlops.retraining.terms import Terms
-from jupyter_mlops.workspace import Conflict, NotFound, Reference, Result, Workspace
+from jupyter_mlops.workspace import (
+    Conflict,
+    NotFound,
+    Reference,
+    Result,
+    Transaction,
+    Workspace,
+)
 from jupyter_mlops.workspace.records import utcnow
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "close",
     "decision",
     "due",
+    "end",
     "list_decisions",
     "note",
     "unfinished",
@@ -306,23 +314,31 @@ def note(ws: Workspace, ref: str, state: State | None = None, **values: Any) -> 
 
 def close(ws: Workspace, ref: str, state: State, reason: str, **values: Any) -> Decision:
     """End a decision, or let it wait for a person, with its event."""
-    found = values.pop("found", {})
     with ws.write() as tx:
-        row = tx.session.get_one(DecisionRecord, Reference.parse(ref, kind="decision").name)
-        row.state, row.reason, row.ended_at, row.process = state, reason, utcnow(), None
-        for key, value in values.items():
-            setattr(row, key, value)
-        row.found = {**row.found, **found}
-        if not row.dry:
-            versions = [one for one in (row.champion, row.challenger) if one]
-            tx.emit(
-                _EVENTS[state],
-                f"decision:{row.id}",
-                payload={"policy": row.policy, "model": row.model, "reason": reason},
-                inputs=[f"policy:{row.policy}", *(f"model:{one}" for one in versions)],
-            )
+        row = end(tx, Reference.parse(ref, kind="decision").name, state, reason, **values)
         tx.session.flush()
         return Decision.of(row)
+
+
+def end(
+    tx: Transaction, decision_id: str, state: State, reason: str, **values: Any
+) -> DecisionRecord:
+    """The same within a write under way."""
+    found = values.pop("found", {})
+    row = tx.session.get_one(DecisionRecord, decision_id)
+    row.state, row.reason, row.ended_at, row.process = state, reason, utcnow(), None
+    for key, value in values.items():
+        setattr(row, key, value)
+    row.found = {**row.found, **found}
+    if not row.dry:
+        versions = [one for one in (row.champion, row.challenger) if one]
+        tx.emit(
+            _EVENTS[state],
+            f"decision:{row.id}",
+            payload={"policy": row.policy, "model": row.model, "reason": reason},
+            inputs=[f"policy:{row.policy}", *(f"model:{one}" for one in versions)],
+        )
+    return row
 
 
 def decision(ws: Workspace, ref: str) -> Decision:
