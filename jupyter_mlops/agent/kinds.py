@@ -169,4 +169,4 @@ class Decisions:
         end(tx, piece.key, "failed", f"{reason[:1].upper()}{reason[1:]}.")
 
 
-KINDS: Final[tuple[Kind, ...]] = (Experiments(), Streams(), Batches())
+KINDS: Final[tuple[Kind, ...]] = (Experiments(), Streams(), Batches(), Decisions())

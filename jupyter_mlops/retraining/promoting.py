@@ -114,10 +114,10 @@ def _look(ws: Workspace, found: Decision, version: ModelVersion, earlier: ModelV
     run = find_run(ws, f"run:{version.run_id}")
     known = labelled(ws, found.terms.endpoint, version, run)
     rows = known.rows.filter(pl.col("version").cast(pl.String) == str(version.version))
-    looks = int(found.found.get("watch", {}).get("looks", 0))
-    if rows.height < FIRST_LOOK * 2**looks:
+    # A look that nobody took, because many rows came at once, is no look.
+    looks = (rows.height // FIRST_LOOK).bit_length()
+    if looks <= int(found.found.get("watch", {}).get("looks", 0)):
         return False
-    looks += 1
     confidence = 1 - WRONGLY / (looks * (looks + 1))
     frames = [score(ws, one, rows) for one in (earlier, version)]
     metric = deciding_metric(run.task, frames[0])

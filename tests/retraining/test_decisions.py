@@ -62,10 +62,10 @@ def test_a_world_that_turns_gets_a_better_champion_until_it_turns_back(place: Pl
     assert place.champion == 2
 
     # The world turns back: what was learnt is wrong again, and the version before returns.
-    place.ask(deliveries(12, start="2026-04-10", seed=10))
+    place.ask(deliveries(25, start="2026-04-10", seed=10))
     until(lambda: retraining.decision(place.ws, found.ref).state == "rolled back")
     found = retraining.decision(place.ws, found.ref)
-    assert f"{place.name}@2 went back to {place.name}@1: its log_loss on 900 rows" in found.reason
+    assert f"{place.name}@2 went back to {place.name}@1: its log_loss on 1,680 rows" in found.reason
     assert place.champion == 1
     until(lambda: place.serves == "1")
 
