@@ -206,7 +206,7 @@ def retrain_remove(ws: Workspace, policy: str) -> Policies:
     return retraining.list_policies(ws)
 
 
-@verb("backtest", isolated=True)
+@verb("backtest", writes=True, isolated=True)
 def backtest(
     ws: Workspace,
     policy: str,
