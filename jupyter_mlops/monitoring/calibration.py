@@ -173,7 +173,8 @@ def calibration_error(chances: Floats, truth: Floats) -> tuple[float, float]:
 
 def _curve(method: Method, score: Floats, truth: Floats) -> Curve:
     share = float(truth.mean()) if truth.size else 0.0
-    if share in (0.0, 1.0):  # a draw without the class, or with nothing else
+    # A draw without the class or with nothing else, or scores that tell nothing.
+    if share in (0.0, 1.0) or np.ptp(score) == 0:
         return lambda given: np.full(given.shape, share)
     if method == "isotonic":
         from sklearn.isotonic import IsotonicRegression
