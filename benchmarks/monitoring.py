@@ -173,9 +173,7 @@ def changes(streams: int) -> None:
                 raw += next(nominate(losses, detector), None) is not None
                 alarms += bool(find_changes(losses, days=days, detector=detector))
             print(f"{kind:24} {detector:14} {raw:>6}/{count:<3} {alarms:>4}/{count:<3}", flush=True)
-    print(
-        f"\n{'errors 10% to, at 3,000':24} {'detector':14} {'found':>8} {'delay':>8} {'date off':>9}"
-    )
+    print(f"\n{'errors 10% to':24} {'detector':14} {'found':>8} {'delay':>8} {'date off':>9}")
     for rate in (0.13, 0.2, 0.4):
         for detector in DETECTORS:
             count = streams if detector != "kswin" else max(3, streams // 10)
@@ -183,7 +181,7 @@ def changes(streams: int) -> None:
             for seed in range(count):
                 rng = np.random.default_rng(seed)
                 losses = np.r_[rng.random(3000) < 0.1, rng.random(3000) < rate].astype(float)
-                found += [one for one in find_changes(losses, detector=detector)][:1]
+                found += find_changes(losses, detector=detector)[:1]
             delay = np.median([one.seen_row - 3000 for one in found]) if found else np.nan
             off = np.median([abs(one.began_row - 3000) for one in found]) if found else np.nan
             label = f"{len(found)}/{count}"

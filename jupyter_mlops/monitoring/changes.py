@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from jupyter_mlops.monitoring.estimates import Floats
+from jupyter_mlops.monitoring.estimates import FEWEST_BLOCKS, Floats
 from jupyter_mlops.monitoring.spread import Days, Spread
 from jupyter_mlops.workspace import Unavailable
 
@@ -24,6 +24,8 @@ ALPHA = 0.01
 FEWEST_ROWS = 100
 # A side of a change with fewer rows has no mean to speak of.
 SHORTEST = 30
+# One strange day or two are no change; luck of days is skewed, which so few don't average out.
+FEWEST_DAYS = 3
 # KSWIN sorts its window at every row, a thousand times the work of the others.
 MOST_FOR_KSWIN = 2_000
 
@@ -86,7 +88,7 @@ def find_changes(
     times : sequence of datetime, length n, optional
     days : array of shape (n,), optional
         Rows of one day share their luck: where there are 8 days or more, a change must be
-        greater than what days differ by.
+        greater than what days differ by, and have 3 days on either side.
     reference : array, optional
         Losses at validation, to scale by; default: the first tenth of the rows.
     detector : {"adwin", "page-hinkley", "kswin"}
@@ -129,8 +131,8 @@ def find_changes(
         if began is not None and began not in found:
             found[began] = seen
             start = began
-    waiting = [one for one in found if SHORTEST <= one <= losses.size - SHORTEST]
     taken: list[int] = []
+    waiting = [one for one in found if _apart(one, [0, losses.size], days)]
     while waiting:
         # One more at a time: many splits at once would explain away what days differ by.
         chances = {}
@@ -141,7 +143,7 @@ def find_changes(
         if chances[best] > alpha:
             break
         taken.append(best)
-        waiting = [one for one in waiting if abs(one - best) >= SHORTEST]
+        waiting = [one for one in waiting if _apart(one, [best], days)]
     if not taken:
         return []
     tested = _tested(losses, days, taken, found, alpha)
@@ -205,6 +207,16 @@ def _split(losses: Floats, start: int, end: int) -> int | None:
     sums = np.cumsum(part)[:-1]
     gap = sums / at - (part.sum() - sums) / (part.size - at)
     return start + 1 + int(np.argmax(gap**2 * at * (part.size - at)))
+
+
+def _apart(row: int, edges: list[int], days: Days | None) -> bool:
+    """Whether enough rows, and days where those count, lie between a split and the edges."""
+    if any(abs(row - edge) < SHORTEST for edge in edges):
+        return False
+    if days is None or np.unique(days).size < FEWEST_BLOCKS:
+        return True
+    parts = [days[min(row, edge) : max(row, edge)] for edge in edges]
+    return all(np.unique(part).size >= FEWEST_DAYS for part in parts)
 
 
 def _tested(

@@ -174,6 +174,13 @@ def performance(
         )
     model = _model(ws, served)
     del model["features"]
+    if model["task"] is None:
+        raise Invalid(
+            f"it isn't recorded what {model['model']} predicts",
+            "so its answers can't be held against the truth",
+            "train it with --target",
+            code="E-MONITORING-028",
+        )
     return monitoring.over_time(
         serving.traffic.read(ws, served.name),
         serving.feedback.read(ws, served.name),

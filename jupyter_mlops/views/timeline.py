@@ -288,7 +288,8 @@ def _chart(result: PerformanceOverTime, metric: str) -> Chart | None:
         "data": values,
         "layer": layers,
     }
-    changed = f", {len(began)} changes marked" if began else ""
+    changes = "1 change" if len(began) == 1 else f"{len(began)} changes"
+    changed = f", {changes} marked" if began else ""
     return Chart(
         title=f"{label} by {result.every}, with intervals",
         spec=spec,
@@ -300,6 +301,7 @@ def _chart(result: PerformanceOverTime, metric: str) -> Chart | None:
 def _png(shown: Sequence[Period], metric: str, label: str, began: Sequence[Any]) -> str:
     # Agg and a figure of its own: no window, no global state, any thread.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.dates import ConciseDateFormatter
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 2.2), dpi=96, layout="constrained")
@@ -320,6 +322,7 @@ def _png(shown: Sequence[Period], metric: str, label: str, began: Sequence[Any])
         axes.plot(at, [s.value for _, s in found], color=colour, lw=1.4, marker=".", label=name)
     for moment in began:
         axes.axvline(moment, color="#4d5663", lw=1, ls="--")
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.set_ylabel(label, fontsize=8)
     axes.tick_params(labelsize=7, length=2)
     axes.spines[["top", "right"]].set_visible(False)

@@ -39,6 +39,16 @@ def test_null_streams_raise_no_more_alarms_than_stated(detector):
     assert alarms <= stats.binom.ppf(0.99, 120, 0.01)
 
 
+def test_one_strange_day_at_the_end_is_no_change():
+    rng = np.random.default_rng(4)
+    losses, days = with_days(rng, 30, 100, 0.1)
+    losses[days == 29] *= 4
+    assert find_changes(losses, days=days) == []
+    losses[days >= 26] *= 4
+    (found,) = find_changes(losses, days=days)
+    assert abs(found.began_row - 2600) <= 100
+
+
 def test_days_that_differ_would_alarm_if_rows_counted_alone():
     """The same streams without their days: what the blocks are for."""
     alone = together = 0

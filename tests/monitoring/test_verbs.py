@@ -178,7 +178,7 @@ def test_against_other_rows_with_the_report_at_once(desk):
 
 
 def test_performance_by_week_with_and_without_truth_and_by_segment(desk):
-    asked = parse("performance delay --every 7d --by carrier".split())
+    asked = parse(["performance", "delay", "--every", "7d", "--by", "carrier"])
     found = asked.verb(desk.ws, **asked.arguments)
     assert (found.rows, found.answered) == (4000, 4000)
     assert found.model == "delay@1"
