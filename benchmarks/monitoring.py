@@ -1,6 +1,7 @@
 """Drift checks against Evidently's DataDriftPreset: false alarms, finds, CPU time, memory.
 
 Usage: ``python benchmarks/monitoring.py [--rows 20000] [--checks 20] [--alarms-only]``
+or, for changes of the loss and performance without truth, ``--concept [--streams 40]``
 
 Both judge the same frames in the same run. Tables are drawn twice from one distribution
 (15 columns: heavy tails, ties, gaps, rare and many categories), so every flag is a
@@ -145,16 +146,114 @@ def speed(rows: int) -> None:
         )
 
 
+def changes(streams: int) -> None:
+    """False alarms, delays, and the series that come with river."""
+    import numpy as np
+    from river.drift import datasets
+
+    from jupyter_mlops.monitoring.changes import DETECTORS, find_changes, nominate
+
+    def stream(kind: str, seed: int):
+        rng = np.random.default_rng(seed)
+        if kind == "errors 10%":
+            return (rng.random(6000) < 0.1).astype(float), None
+        if kind == "log-normal":
+            return rng.lognormal(0, 1.5, 6000), None
+        day = np.repeat(np.arange(60), 100)
+        return rng.exponential(0.5, 6000) * np.exp(rng.normal(0, 0.4, 60))[day], day
+
+    print(f"\n{'no change, 6,000 rows':24} {'detector':14} {'nominated':>10} {'alarms':>8}")
+    for kind in ("errors 10%", "log-normal", "days differ"):
+        for detector in DETECTORS:
+            # A thousand times slower: enough streams to see a rate out of bounds.
+            count = streams if detector != "kswin" else max(3, streams // 10)
+            raw = alarms = 0
+            for seed in range(count):
+                losses, days = stream(kind, seed)
+                raw += next(nominate(losses, detector), None) is not None
+                alarms += bool(find_changes(losses, days=days, detector=detector))
+            print(f"{kind:24} {detector:14} {raw:>6}/{count:<3} {alarms:>4}/{count:<3}", flush=True)
+    print(f"\n{'errors 10% to':24} {'detector':14} {'found':>8} {'delay':>8} {'date off':>9}")
+    for rate in (0.13, 0.2, 0.4):
+        for detector in DETECTORS:
+            count = streams if detector != "kswin" else max(3, streams // 10)
+            found = []
+            for seed in range(count):
+                rng = np.random.default_rng(seed)
+                losses = np.r_[rng.random(3000) < 0.1, rng.random(3000) < rate].astype(float)
+                found += find_changes(losses, detector=detector)[:1]
+            delay = np.median([one.seen_row - 3000 for one in found]) if found else np.nan
+            off = np.median([abs(one.began_row - 3000) for one in found]) if found else np.nan
+            label = f"{len(found)}/{count}"
+            print(f"{rate:<24.0%} {detector:14} {label:>8} {delay:>8.0f} {off:>9.0f}", flush=True)
+    print(f"\n{'river (rows)':28} {'detector':14} began (seen; rows to the nearest mark)")
+    for name in datasets.__all__:
+        series = getattr(datasets, name)()
+        answers = [one for _, one in series]
+        values = [next(iter(one.values())) if isinstance(one, dict) else one for one in answers]
+        losses = np.array(values, dtype=float)
+        # Brent's marks count every so manyth row only, so they say nothing of these.
+        marks = {at for points in series.annotations.values() for at in points}
+        for detector in DETECTORS:
+            told = [
+                f"{one.began_row} ({one.seen_row}"
+                + (
+                    f"; {min(abs(one.began_row - at) for at in marks)})"
+                    if losses.size < 5000
+                    else ")"
+                )
+                for one in find_changes(losses, detector=detector)
+            ]
+            head = f"{name} ({losses.size:,})"
+            print(f"{head:28} {detector:14} {', '.join(told) or 'none'}", flush=True)
+
+
+def estimates_covered(validations: int) -> None:
+    """How often performance estimated without truth held once the truth came."""
+    import numpy as np
+
+    from jupyter_mlops.monitoring import Expectation, measure
+    from jupyter_mlops.monitoring.expected import covers
+    from tests.monitoring.test_expected import answers
+
+    cases = {
+        "stationary": ({}, {}),
+        "inputs moved by 0.7": ({}, {"shift": 0.7}),
+        "overconfident model": ({"slope": 2.0}, {"slope": 2.0, "shift": -0.5}),
+        "days that differ": ({"day_effect": 0.5}, {"day_effect": 0.5}),
+        "concept turned": ({}, {"concept": -1.0}),
+    }
+    print(f"\n{'windows of 500 rows':24} {'log-loss':>10} {'AUC':>10} {'accuracy':>10}  held")
+    for label, (validated, served) in cases.items():
+        held: dict[str, list[bool]] = {}
+        for seed in range(validations):
+            rng = np.random.default_rng(seed)
+            told = Expectation(answers(rng, 2000, **validated), "binary", ["0", "1"])
+            for _ in range(5):
+                window = answers(rng, 500, days=7, **served)
+                came = measure(window, "binary")
+                for one in told.of(window):
+                    held.setdefault(one.name, []).append(covers(one, came[one.name]))
+        shares = [sum(held[n]) / len(held[n]) for n in ("log_loss", "auc", "accuracy")]
+        print(f"{label:24} " + " ".join(f"{one:>10.1%}" for one in shares), flush=True)
+
+
 def main() -> int:
     """Run as a program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--checks", type=int, default=20)
     parser.add_argument("--alarms-only", action="store_true")
+    parser.add_argument("--concept", action="store_true")
+    parser.add_argument("--streams", type=int, default=40)
     parser.add_argument("--child", default="")
     given = parser.parse_args()
     if given.child:
         measured(given.child, given.rows)
+        return 0
+    if given.concept:
+        changes(given.streams)
+        estimates_covered(max(4, given.streams // 2))
         return 0
     alarms(given.checks)
     if not given.alarms_only:

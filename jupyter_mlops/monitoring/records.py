@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from jupyter_mlops.workspace.records import Base, JSONValue, UTCDateTime
 
-__all__ = ["DriftCheckRecord", "ReportRecord"]
+__all__ = ["DriftCheckRecord", "ReportRecord", "SkewCheckRecord"]
 
 
 class DriftCheckRecord(Base):
@@ -52,5 +52,22 @@ class ReportRecord(Base):
     notices: Mapped[list[str]] = mapped_column(JSONValue)
     sampled: Mapped[bool] = mapped_column()
     size: Mapped[int] = mapped_column(Integer)
+    actor: Mapped[str] = mapped_column(String(255))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class SkewCheckRecord(Base):
+    """A check of what an endpoint was given against what its model was trained on."""
+
+    __tablename__ = "skew_check"
+    __table_args__ = (Index("ix_skew_check_endpoint", "endpoint", "at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    endpoint: Mapped[str] = mapped_column(String(128))
+    model: Mapped[str | None] = mapped_column(String(255))
+    reference: Mapped[str] = mapped_column(Text)
+    rows: Mapped[int] = mapped_column(BigInteger)
+    verdict: Mapped[str] = mapped_column(String(64))
+    result: Mapped[dict[str, Any]] = mapped_column(JSONValue)
     actor: Mapped[str] = mapped_column(String(255))
     at: Mapped[datetime] = mapped_column(UTCDateTime)

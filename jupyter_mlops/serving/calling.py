@@ -14,8 +14,10 @@ import polars as pl
 
 from jupyter_mlops.data import Table, numpy_pandas
 from jupyter_mlops.serving.endpoints import Endpoint, get
+from jupyter_mlops.serving.ids import REPLAYED
 from jupyter_mlops.serving.places import token
 from jupyter_mlops.workspace import Invalid, Result, Unavailable, Workspace, closest
+from jupyter_mlops.workspace.records import new_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +69,7 @@ def call(
     *,
     chunk: int = CHUNK,
     progress: Callable[[int, int], None] | None = None,
+    replayed: bool = False,
 ) -> Predictions:
     """Send a table through an endpoint, chunk by chunk.
 
@@ -80,6 +83,9 @@ def call(
         Rows in a request.
     progress : callable, optional
         ``progress(done, total)`` after each chunk.
+    replayed : bool
+        These are rows asked about again, to see whether the answers are the same: nobody who
+        reads the traffic takes them for requests.
 
     Returns
     -------
@@ -101,7 +107,7 @@ def call(
         )
     check_running(found)
     frame = _columns(found, data)
-    asking = _Asking(ws, found)
+    asking = _Asking(ws, found, replayed=replayed)
     parts: list[pl.DataFrame] = []
     started = time.perf_counter()
     done = 0
@@ -144,8 +150,9 @@ def open_client(ws: Workspace, endpoint: str) -> httpx.Client:
 class _Asking:
     """One conversation with an endpoint."""
 
-    def __init__(self, ws: Workspace, endpoint: Endpoint) -> None:
+    def __init__(self, ws: Workspace, endpoint: Endpoint, *, replayed: bool) -> None:
         self.ws = ws
+        self.replayed = replayed
         self.endpoint = endpoint
         self.versions: dict[str, int] = {}
         self.classes: tuple[Any, ...] | None = None
@@ -175,7 +182,11 @@ class _Asking:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return self.client.post(f"{self.endpoint.url}/invocations", content=body)
+                return self.client.post(
+                    f"{self.endpoint.url}/invocations",
+                    content=body,
+                    headers={"x-request-id": REPLAYED + new_id()} if self.replayed else None,
+                )
             except httpx.ConnectError as error:
                 # Nothing was sent, so nothing is asked twice.
                 if time.monotonic() > deadline:

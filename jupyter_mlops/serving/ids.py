@@ -13,7 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Ids", "new_request_id"]
+__all__ = ["REPLAYED", "Ids", "new_request_id"]
+
+#: Requests whose ids begin so ask about old rows again; those who read the traffic skip them.
+REPLAYED = "mlops-replay-"
 
 _nonce = os.urandom(4).hex()
 _counter = itertools.count()

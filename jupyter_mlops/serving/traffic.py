@@ -14,6 +14,7 @@ from jupyter_mlops.serving.compaction import COLD, with_version
 from jupyter_mlops.serving.config import FRESH
 from jupyter_mlops.serving.declaring import ever_hidden
 from jupyter_mlops.serving.endpoints import get
+from jupyter_mlops.serving.ids import REPLAYED
 from jupyter_mlops.serving.journal import SUFFIX, read_segment
 from jupyter_mlops.serving.places import traffic_folder
 from jupyter_mlops.workspace import NotFound, Workspace
@@ -97,6 +98,8 @@ def read(
         rows = rows.with_columns(pl.col("share").fill_null(1.0))
     else:
         rows = rows.with_columns(share=pl.lit(1.0))
+    # Rows asked about again are logged like any other, but nobody wanted their answers.
+    rows = rows.filter(~pl.col("request_id").str.starts_with(REPLAYED).fill_null(False))
     moment = pl.col("event_time")
     if since is not None:
         rows = rows.filter(moment >= _utc(since))

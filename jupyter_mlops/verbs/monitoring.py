@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.experiments import Run
-    from jupyter_mlops.monitoring import Checks, Drift, Report
+    from jupyter_mlops.monitoring import Checks, Drift, PerformanceOverTime, Report
     from jupyter_mlops.profiling.contracts import Contract
     from jupyter_mlops.serving import Endpoint
     from jupyter_mlops.workspace import Workspace
@@ -119,6 +119,78 @@ def report(ws: Workspace, ref: str) -> Report:
         return monitoring.report(ws, ref)
     found = monitoring.find_check(ws, ref)
     return monitoring.report_of(ws, found.ref) or _draw(ws, found, None)
+
+
+@verb("performance")
+def performance(
+    ws: Workspace,
+    endpoint: str,
+    *,
+    every: str = "7d",
+    by: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    detector: Literal["adwin", "page-hinkley", "kswin"] = "adwin",
+) -> PerformanceOverTime:
+    """Show how good an endpoint's answers were, period by period, with and without truth.
+
+    Metrics have 95 % intervals in which the rows of one day count as one block. Beside them
+    stands what the calibrated probabilities lead to expect of all rows, with or without truth
+    (classifiers only), and how often that held once the truth had come. It sees inputs that
+    moved, and is blind to a changed concept. A detector (river's) looks for changes of the loss
+    in event order; a change is told only if it is significant at 1 % over all days.
+
+    Parameters
+    ----------
+    endpoint : str
+        The endpoint whose answers are measured.
+    every : str
+        The length of a period, such as 7d or 12h; weeks begin on Mondays, in UTC.
+    by : str
+        An input: the loss of each of its values (fifths of a number) against all other rows,
+        the worst first.
+    since : str
+        Start of the window in event time: a date, a time or a month (2013-04).
+    until : str
+        Its end, exclusive.
+    detector : str
+        What looks for changes.
+
+    Examples
+    --------
+    >>> %mlops performance delay
+    >>> %mlops performance delay --every 1d --by carrier --since 2013-03
+    """
+    from jupyter_mlops import monitoring, serving
+    from jupyter_mlops.workspace import Invalid
+
+    served = serving.get(ws, endpoint)
+    if by is not None and by in serving.traffic.hidden(ws, served.name):
+        raise Invalid(
+            f"rows can't be grouped by {by!r}",
+            "the endpoint's log redacts it",
+            "take another input",
+            code="E-MONITORING-027",
+        )
+    model = _model(ws, served)
+    del model["features"]
+    if model["task"] is None:
+        raise Invalid(
+            f"it isn't recorded what {model['model']} predicts",
+            "so its answers can't be held against the truth",
+            "train it with --target",
+            code="E-MONITORING-028",
+        )
+    return monitoring.over_time(
+        serving.traffic.read(ws, served.name),
+        serving.feedback.read(ws, served.name),
+        endpoint=served.name,
+        every=every,
+        by=by,
+        window=monitoring.Window.parse(since, until),
+        detector=detector,
+        **model,
+    )
 
 
 def _draw(ws: Workspace, found: Drift, against: Any) -> Report:

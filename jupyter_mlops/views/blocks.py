@@ -85,6 +85,8 @@ KINDS = (
     "streams",
     "checks",
     "drift",
+    "performance",
+    "skew",
     "report",
     "policy",
     "policies",

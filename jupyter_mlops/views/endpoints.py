@@ -319,6 +319,8 @@ def _actions(one: Endpoint) -> list[Action]:
     return [
         Action(label="Check drift", verb="drift", args={"endpoint": one.name}),
         Action(label="Past checks", verb="checks", args={"name": one.name}),
+        Action(label="Performance", verb="performance", args={"endpoint": one.name}),
+        Action(label="Check skew", verb="skew", args={"endpoint": one.name}),
         log,
         Action(label="Stop", verb="stop", args=stop, confirm=question, danger=True),
     ]

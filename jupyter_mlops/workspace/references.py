@@ -20,6 +20,7 @@ KINDS = (
     "prediction",
     "report",
     "drift",
+    "skew",
     "label",
     "env",
     "experiment",

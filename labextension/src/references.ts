@@ -43,6 +43,8 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'gate-show': ['gate.'],
   'models-compare': [],
   checks: ['drift.'],
+  performance: ['feedback.'],
+  'skew-show': ['skew.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
   streams: ['stream.'],
   predictions: ['prediction.'],
@@ -68,13 +70,14 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   stream: ['streams', 'name'],
   prediction: ['predictions', 'name'],
   drift: ['checks', 'name'],
+  skew: ['skew-show', 'ref'],
   policy: ['policies', 'name'],
   decision: ['decisions', 'name'],
   label: ['label-status', 'task']
 };
 
 /** Kinds whose names are ids: their verbs take the whole reference. */
-const WHOLE = ['run', 'drift', 'profile', 'decision'];
+const WHOLE = ['run', 'drift', 'skew', 'profile', 'decision'];
 
 export function isRead(verb: string): boolean {
   return Object.hasOwn(READS, verb);
@@ -143,6 +146,7 @@ const RECORDS = [
   'stream',
   'batch-job',
   'drift',
+  'skew',
   'policy',
   'decision',
   'label-task'

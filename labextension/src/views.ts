@@ -285,6 +285,8 @@ export const KINDS = [
   'streams',
   'checks',
   'drift',
+  'performance',
+  'skew',
   'report',
   'policy',
   'policies',

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from jupyter_mlops import profiling, serving
@@ -174,6 +175,44 @@ def test_against_other_rows_with_the_report_at_once(desk):
     again = desk("drift", endpoint="delay", window="30d", against=summer[["x", "carrier"]])
     with pytest.raises(Unavailable, match="draw the report together with the check"):
         desk("report", ref=again.ref)
+
+
+def test_performance_by_week_with_and_without_truth_and_by_segment(desk):
+    asked = parse(["performance", "delay", "--every", "7d", "--by", "carrier"])
+    found = asked.verb(desk.ws, **asked.arguments)
+    assert (found.rows, found.answered) == (4000, 4000)
+    assert found.model == "delay@1"
+    assert found.calibration.rows == 1500
+    inside, of = found.tracked["log_loss"]
+    assert inside >= of - 2 >= 4
+    assert {one.name for one in found.segments.items} == {"AA", "UA"}
+    bundle = mimebundle(found)
+    assert "Estimates held" in bundle["text/html"]
+    shown = bundle["application/vnd.jupyter-mlops.performance.v1+json"]
+    assert shown["line"].startswith("%mlops performance delay --every 7d --by carrier")
+    again = parse(shown["line"].split()[1:])
+    assert again.verb(desk.ws, **again.arguments).periods == found.periods
+
+
+def test_skew_by_distribution_and_by_replay_leaves_no_trace_in_the_traffic(desk):
+    before = serving.traffic.read(desk.ws, "delay").collect().height
+    found = desk("skew", endpoint="delay", until="2013-04", replay=200)
+    assert found.key is None
+    assert any("'flight'" in one for one in found.notices)
+    assert found.replay.rows == 200
+    assert found.replay.differing == 0
+    assert found.verdict == "same"
+    assert "all 200 training rows were answered as the model answers itself" in found.sentence
+    assert desk("skew show", ref="delay") == found == desk("skew show", ref=found.ref)
+    assert serving.traffic.read(desk.ws, "delay").collect().height == before
+
+
+def test_skew_row_by_row_finds_the_column_that_is_served_otherwise(desk):
+    logged = serving.traffic.read(desk.ws, "delay").collect()
+    trained = logged.select(flight="key", x=pl.col("in.x") * 60, carrier="in.carrier")
+    found = desk("skew", endpoint="delay", against=trained)
+    assert (found.key, found.rows, found.skewed) == ("flight", 4000, ["x"])
+    assert found.feature("x").rule == "served = 0.0166667 × trained"
 
 
 @pytest.mark.parametrize(

@@ -440,6 +440,22 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_report_subject"), ["subject"], unique=False)
 
     op.create_table(
+        "skew_check",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("endpoint", sa.String(length=128), nullable=False),
+        sa.Column("model", sa.String(length=255), nullable=True),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("verdict", sa.String(length=64), nullable=False),
+        sa.Column("result", sa.JSON(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("skew_check", schema=None) as batch_op:
+        batch_op.create_index("ix_skew_check_endpoint", ["endpoint", "at"], unique=False)
+
+    op.create_table(
         "stream",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("endpoint", sa.String(length=128), nullable=False),
@@ -723,6 +739,10 @@ def downgrade() -> None:
 
     op.drop_table("annotation")
     op.drop_table("stream")
+    with op.batch_alter_table("skew_check", schema=None) as batch_op:
+        batch_op.drop_index("ix_skew_check_endpoint")
+
+    op.drop_table("skew_check")
     with op.batch_alter_table("report", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_report_subject"))
 
