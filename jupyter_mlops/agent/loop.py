@@ -12,6 +12,7 @@ from types import FrameType
 
 from jupyter_mlops.agent.experiments import Detached
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
+from jupyter_mlops.agent.monitors import Monitoring
 from jupyter_mlops.agent.reconciler import Reconciler
 from jupyter_mlops.agent.retraining import Retraining
 from jupyter_mlops.agent.streams import DetachedStreams
@@ -76,6 +77,7 @@ def _work(
     detached = Detached(ws)
     streams = DetachedStreams(ws)
     retraining = Retraining(ws)
+    monitoring = Monitoring(ws)
     renewed = busy = time.monotonic()
     next_house = 0.0
     house: Future[int] | None = None
@@ -96,6 +98,7 @@ def _work(
             detached.step()
             streams.step()
             retraining.step()
+            monitoring.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -110,7 +113,8 @@ def _work(
             next_house = now + HOUSE_SECONDS
             house = keeper.submit(_keep_house, ws)
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        if reconciler.busy or detached.busy or streams.busy or retraining.busy:
+        watchers = (reconciler, detached, streams, retraining, monitoring)
+        if any(one.busy for one in watchers):
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)

@@ -28,6 +28,9 @@ KINDS = (
     "stream",
     "policy",
     "decision",
+    "monitor",
+    "alert",
+    "channel",
     "workspace",
     "agent",
 )

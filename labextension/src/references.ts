@@ -46,7 +46,10 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
   streams: ['stream.'],
   policies: ['policy.', 'decision.'],
-  decisions: ['decision.', 'policy.']
+  decisions: ['decision.', 'policy.'],
+  monitors: ['monitor.', 'alert.', 'drift.'],
+  alerts: ['alert.'],
+  'alert-channel-ls': ['channel.', 'alert.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */
@@ -66,11 +69,13 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   drift: ['checks', 'name'],
   policy: ['policies', 'name'],
   decision: ['decisions', 'name'],
+  monitor: ['monitors', 'endpoint'],
+  alert: ['alerts', 'name'],
   label: ['label-status', 'task']
 };
 
 /** Kinds whose names are ids: their verbs take the whole reference. */
-const WHOLE = ['run', 'drift', 'profile', 'decision'];
+const WHOLE = ['run', 'drift', 'profile', 'decision', 'alert'];
 
 export function isRead(verb: string): boolean {
   return Object.hasOwn(READS, verb);
@@ -137,6 +142,8 @@ const RECORDS = [
   'drift',
   'policy',
   'decision',
+  'monitor',
+  'alert',
   'label-task'
 ];
 
@@ -153,7 +160,7 @@ export function keyOf(query: IQuery): string {
 
 /** The line that does in a cell what a query does in a panel. */
 export function lineOf(query: IQuery): string {
-  const words = ['%mlops', query.verb.replace('-', ' ')];
+  const words = ['%mlops', query.verb.replace(/-/g, ' ')];
   for (const value of Object.values(query.args)) {
     words.push(/^[\w@:./+-]+$/.test(value) ? value : JSON.stringify(value));
   }
