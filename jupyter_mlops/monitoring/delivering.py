@@ -12,11 +12,12 @@ import os
 import shlex
 import signal
 import smtplib
+import socket
 import ssl
 import subprocess
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from jupyter_mlops.data.sources.objects.outgoing import (
@@ -119,8 +120,19 @@ async def _answered(
 ) -> int:
     import aiohttp
 
+    kept_out = False
+
+    def public(address: tuple[Any, ...]) -> socket.socket:
+        nonlocal kept_out
+        try:
+            return public_socket(address)
+        except PrivateAddressError:
+            # The error of a host with several addresses doesn't say it in a way to rely on.
+            kept_out = True
+            raise
+
     # The address is looked at when the connection is made: a name can't change in between.
-    connector = aiohttp.TCPConnector(socket_factory=public_socket if guarded else None)
+    connector = aiohttp.TCPConnector(socket_factory=public if guarded else None)
     limit = aiohttp.ClientTimeout(total=WEBHOOK_SECONDS)
     try:
         async with (
@@ -129,22 +141,10 @@ async def _answered(
         ):
             return answer.status
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        if _is_private(error):
+        if kept_out:
             raise refused(host) from None
         why = "no answer in time" if isinstance(error, TimeoutError) else _first_line(error)
         raise Unavailable(f"{host} can't be reached", why, code="E-ALERT-023") from None
-
-
-def _is_private(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, PrivateAddressError) or isinstance(
-            getattr(error, "os_error", None), PrivateAddressError
-        ):
-            return True
-        if isinstance(error, BaseExceptionGroup):
-            return any(_is_private(one) for one in error.exceptions)
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _mail(ws: Workspace, letter: Letter, place: str) -> None:
@@ -198,11 +198,11 @@ def _message(letter: Letter, to: str, sender: str) -> EmailMessage:
     # The same for each attempt: a mail program shows it once.
     host = sender.rpartition("@")[2] or None
     message["Message-ID"] = f"<{letter.id}@{host}>" if host else make_msgid()
-    lines = [data["reason"], "", f"Found {data['count']} times, last {data['last_at']}."]
+    lines = [data["reason"], "", f"Found: {data['count']:,}; last: {data['last_at']}"]
     if data.get("note"):
         lines.append(f"{data.get('acknowledged_by') or data.get('resolved_by')}: {data['note']}")
     lines += ["", f"%mlops alerts {data['ref']}"]
-    message.set_content("\n".join(lines))
+    message.set_content("\n".join(lines), cte="quoted-printable")
     return message
 
 
