@@ -233,7 +233,7 @@ def _row(ws: Workspace, name: str) -> ChannelRecord:
             known = session.scalars(select(ChannelRecord.name))
             raise NotFound(
                 f"no channel is called {wanted!r}",
-                fix=closest(wanted, known) or "`%mlops alert channel add NAME --to …` makes one",
+                fix=closest(wanted, known) or "`%mlops channel add NAME --to …` makes one",
                 code="E-ALERT-012",
             )
         session.expunge(row)

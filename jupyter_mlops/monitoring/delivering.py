@@ -107,7 +107,7 @@ def _post(ws: Workspace, letter: Letter, place: str) -> None:
     if status == 410:
         raise Unavailable(
             f"{parts.hostname} answered 410: nothing is taken there any more",
-            fix=f"`%mlops alert channel remove {letter.channel}`",
+            fix=f"`%mlops channel remove {letter.channel}`",
             code="E-ALERT-027",
         )
     if not 200 <= status < 300:

@@ -224,7 +224,7 @@ def alert_resolve(ws: Workspace, alert: str, *, note: str = "") -> Alert:
     return found
 
 
-@verb("alert channel add", writes=True)
+@verb("channel add", writes=True)
 def channel_add(
     ws: Workspace, name: str, *, to: str, secret: str | None = None, endpoint: str | None = None
 ) -> Channels:
@@ -250,28 +250,28 @@ def channel_add(
 
     Examples
     --------
-    >>> %mlops alert channel add oncall --to webhook:secret:HOOK --secret secret:KEY
-    >>> %mlops alert channel add ada --to mailto:ada@example.org --endpoint delay
+    >>> %mlops channel add oncall --to webhook:secret:HOOK --secret secret:KEY
+    >>> %mlops channel add ada --to mailto:ada@example.org --endpoint delay
     """
     from jupyter_mlops.monitoring.channels import add_channel
 
     return add_channel(ws, name, to, secret=secret, endpoint=endpoint)
 
 
-@verb("alert channel ls")
+@verb("channel ls")
 def channel_ls(ws: Workspace) -> Channels:
     """List the channels, and what became of their messages.
 
     Examples
     --------
-    >>> %mlops alert channel ls
+    >>> %mlops channel ls
     """
     from jupyter_mlops.monitoring.channels import list_channels
 
     return list_channels(ws)
 
 
-@verb("alert channel remove", writes=True)
+@verb("channel remove", writes=True)
 def channel_remove(ws: Workspace, name: str) -> Channels:
     """Take a channel away; what it wasn't told yet is given up.
 
@@ -282,14 +282,14 @@ def channel_remove(ws: Workspace, name: str) -> Channels:
 
     Examples
     --------
-    >>> %mlops alert channel remove oncall
+    >>> %mlops channel remove oncall
     """
     from jupyter_mlops.monitoring.channels import remove_channel
 
     return remove_channel(ws, name)
 
 
-@verb("alert channel test", writes=True)
+@verb("channel test", writes=True)
 def channel_test(ws: Workspace, name: str) -> Channels:
     """Send a channel a message at once, and say whether it arrived.
 
@@ -300,7 +300,7 @@ def channel_test(ws: Workspace, name: str) -> Channels:
 
     Examples
     --------
-    >>> %mlops alert channel test oncall
+    >>> %mlops channel test oncall
     """
     from jupyter_mlops.monitoring.channels import try_channel
 

@@ -23,7 +23,7 @@ def channels_view(result: Channels) -> View:
     for one in result.items:
         if one.dead:
             given_up = f"{count(one.dead, 'message')} to {one.name} never arrived: {one.error}"
-            fix = f"%mlops alert channel test {one.name}"
+            fix = f"%mlops channel test {one.name}"
             blocks.append(Notice(level="bad", text=given_up, fix=fix))
     blocks.append(
         Table(
@@ -39,14 +39,14 @@ def channels_view(result: Channels) -> View:
             ],
             rows=[_channel_row(one) for one in result.items[:ROWS]],
             total=len(result),
-            empty="Nobody is told yet: %mlops alert channel add NAME --to mailto:ada@example.org",
+            empty="Nobody is told yet: %mlops channel add NAME --to mailto:ada@example.org",
         )
     )
     return View(
         kind="channels",
         title="Channels of alerts",
         subtitle=count(len(result), "channel"),
-        line="%mlops alert channel ls",
+        line="%mlops channel ls",
         blocks=blocks,
     )
 

@@ -49,7 +49,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   decisions: ['decision.', 'policy.'],
   monitors: ['monitor.', 'alert.', 'drift.'],
   alerts: ['alert.'],
-  'alert-channel-ls': ['channel.', 'alert.']
+  'channel-ls': ['channel.', 'alert.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */

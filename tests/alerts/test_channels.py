@@ -51,7 +51,7 @@ def hurry(ws: Workspace) -> None:
 
 def test_a_webhook_is_signed_as_standard_webhooks_say(ws, receiver, monkeypatch):
     monkeypatch.setenv("HOOK", SECRET)
-    mlops.alert.channel.add("oncall", to=f"webhook:{receiver.url}/x/y", secret="secret:HOOK")
+    mlops.channel.add("oncall", to=f"webhook:{receiver.url}/x/y", secret="secret:HOOK")
     find(ws, True)
     assert send_due(ws) == 1
     ((headers, body),) = receiver.requests
@@ -64,7 +64,7 @@ def test_a_webhook_is_signed_as_standard_webhooks_say(ws, receiver, monkeypatch)
     assert headers["webhook-signature"] == f"v1,{expected}"
     assert headers["content-type"] == "application/json"
     # Neither the path, which may be a password, nor the secret is kept where people look.
-    said = json.dumps([one.payload for one in ws.events()]) + str(mlops.alert.channel.ls())
+    said = json.dumps([one.payload for one in ws.events()]) + str(mlops.channel.ls())
     assert "/x/y" not in said
     assert SECRET not in said
     assert [one.kind for one in ws.events()][-1] == "alert.told"
@@ -80,7 +80,7 @@ def test_the_signature_is_that_of_the_specification():
 
 
 def test_what_is_refused_is_sent_again_with_its_id_and_nothing_overtakes_it(ws, receiver):
-    mlops.alert.channel.add("oncall", to=f"webhook:{receiver.url}")
+    mlops.channel.add("oncall", to=f"webhook:{receiver.url}")
     find(ws, True)
     find(ws, False)
     find(ws, False)
@@ -103,20 +103,20 @@ def test_what_is_refused_is_sent_again_with_its_id_and_nothing_overtakes_it(ws, 
     ids = [headers["webhook-id"] for headers, _ in receiver.requests]
     assert len({*ids[:3]}) == 1
     assert ids[3] != ids[0]
-    (channel,) = mlops.alert.channel.ls()
+    (channel,) = mlops.channel.ls()
     assert (channel.delivered, channel.waiting, channel.dead) == (2, 0, 0)
 
 
 def test_a_private_address_is_refused_unless_allowed(ws, receiver, monkeypatch):
     port = receiver.url.rpartition(":")[2]
     for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "0.0.0.0"):
-        mlops.alert.channel.add("in", to=f"webhook:https://{host}:{port}")
+        mlops.channel.add("in", to=f"webhook:https://{host}:{port}")
         closed = Workspace.open(ws.root, allow_private_urls=False)
         with pytest.raises(Denied, match="is a private address"):
             from jupyter_mlops.monitoring.channels import try_channel
 
             try_channel(closed, "in")
-    mlops.alert.channel.add("in", to=f"webhook:{receiver.url}")
+    mlops.channel.add("in", to=f"webhook:{receiver.url}")
     with pytest.raises(Invalid, match="isn't an https:// address"):
         try_channel(closed, "in")
     assert receiver.requests == []
@@ -125,7 +125,7 @@ def test_a_private_address_is_refused_unless_allowed(ws, receiver, monkeypatch):
 
 
 def test_after_a_day_it_is_given_up_and_said_so(ws, receiver):
-    mlops.alert.channel.add("oncall", to=f"webhook:{receiver.url}")
+    mlops.channel.add("oncall", to=f"webhook:{receiver.url}")
     find(ws, True)
     with ws.write() as tx:
         row = tx.session.scalar(select(DeliveryRecord))
@@ -134,18 +134,18 @@ def test_after_a_day_it_is_given_up_and_said_so(ws, receiver):
     assert send_due(ws) == 0
     assert letters(ws)[0].state == "dead"
     assert ws.events(newest=True)[0].kind == "alert.untold"
-    shown = mimebundle(mlops.alert.channel.ls())["text/plain"]
+    shown = mimebundle(mlops.channel.ls())["text/plain"]
     assert "1 message to oncall never arrived" in shown
     # The next one finds its way.
     find(ws, True, "performance")
     assert send_due(ws) == 1
-    mlops.alert.channel.remove("oncall")
+    mlops.channel.remove("oncall")
     with pytest.raises(NotFound, match="no channel is called 'oncall'"):
-        mlops.alert.channel.test("oncall")
+        mlops.channel.test("oncall")
 
 
 def test_a_receiver_that_is_gone_is_not_asked_again(ws, receiver):
-    mlops.alert.channel.add("oncall", to=f"webhook:{receiver.url}")
+    mlops.channel.add("oncall", to=f"webhook:{receiver.url}")
     find(ws, True)
     receiver.answers = [410]
     assert send_due(ws) == 0
@@ -153,7 +153,7 @@ def test_a_receiver_that_is_gone_is_not_asked_again(ws, receiver):
 
 
 def test_a_killed_sender_loses_nothing(ws, receiver):
-    mlops.alert.channel.add("oncall", to=f"webhook:{receiver.url}")
+    mlops.channel.add("oncall", to=f"webhook:{receiver.url}")
     find(ws, True)
     receiver.hold = threading.Event()
     command = [sys.executable, "-m", "jupyter_mlops.monitoring", "--workspace", str(ws.root)]
@@ -174,7 +174,7 @@ def test_a_change_and_its_messages_are_one(ws, receiver, monkeypatch):
     """An alert whose messages can't be written isn't opened; the check is made again."""
     from jupyter_mlops.monitoring import alerts
 
-    mlops.alert.channel.add("oncall", to=f"webhook:{receiver.url}")
+    mlops.channel.add("oncall", to=f"webhook:{receiver.url}")
 
     def broken(*_: object) -> int:
         raise RuntimeError("killed")
@@ -191,7 +191,7 @@ def test_a_change_and_its_messages_are_one(ws, receiver, monkeypatch):
 def test_mail_is_sent_by_smtp(ws, postbox, monkeypatch):
     monkeypatch.setenv("MAIL", f"smtp://127.0.0.1:{postbox.port}")
     own = Workspace.open(ws.root, smtp_url="secret:MAIL", mail_from="mlops@example.org")
-    mlops.alert.channel.add("ada", to="mailto:ada@example.org")
+    mlops.channel.add("ada", to="mailto:ada@example.org")
     observe(
         own, [Finding("delay", "drift", "inputs", True, "2 of 8 features drifted: rain, ärger")]
     )
@@ -210,27 +210,27 @@ def test_mail_is_sent_by_smtp(ws, postbox, monkeypatch):
 
 
 def test_no_mail_without_a_server(ws):
-    mlops.alert.channel.add("ada", to="mailto:ada@example.org")
+    mlops.channel.add("ada", to="mailto:ada@example.org")
     with pytest.raises(Invalid, match="no mail server is set"):
-        mlops.alert.channel.test("ada")
+        mlops.channel.test("ada")
 
 
 def test_a_command_reads_the_alert_and_is_no_shell(ws, monkeypatch):
     code = "import sys; open(sys.argv[1], 'w').write(sys.stdin.read())"
-    mlops.alert.channel.add("file", to=f"command:{sys.executable} -c \"{code}\" 'told;x'")
+    mlops.channel.add("file", to=f"command:{sys.executable} -c \"{code}\" 'told;x'")
     find(ws, True)
     assert send_due(ws) == 1
     assert json.loads((ws.root / "told;x").read_text())["type"] == "alert.opened"
-    mlops.alert.channel.add("fails", to="command:sh -c 'echo no paper >&2; exit 3'")
+    mlops.channel.add("fails", to="command:sh -c 'echo no paper >&2; exit 3'")
     with pytest.raises(Unavailable, match="ended with status 3: no paper"):
-        mlops.alert.channel.test("fails")
-    mlops.alert.channel.add("gone", to="command:/nowhere/at-all")
+        mlops.channel.test("fails")
+    mlops.channel.add("gone", to="command:/nowhere/at-all")
     with pytest.raises(Unavailable, match="can't be run"):
-        mlops.alert.channel.test("gone")
-    mlops.alert.channel.add("hangs", to="command:sh -c 'sleep 60 & echo $! > child; wait'")
+        mlops.channel.test("gone")
+    mlops.channel.add("hangs", to="command:sh -c 'sleep 60 & echo $! > child; wait'")
     monkeypatch.setattr(delivering, "COMMAND_SECONDS", 1.0)
     with pytest.raises(Unavailable, match="didn't end within 1 seconds"):
-        mlops.alert.channel.test("hangs")
+        mlops.channel.test("hangs")
     # What it started has ended with it.
     with pytest.raises(ProcessLookupError):
         until(lambda: os.kill(int((ws.root / "child").read_text()), 0), seconds=10)
@@ -252,16 +252,16 @@ def test_a_command_reads_the_alert_and_is_no_shell(ws, monkeypatch):
 )
 def test_what_is_no_place_is_refused_without_repeating_it(ws, to):
     with pytest.raises(Invalid, match="that is no place for alerts") as told:
-        mlops.alert.channel.add("x", to=to)
+        mlops.channel.add("x", to=to)
     assert "eve" not in str(told.value)
     assert "pw" not in str(told.value)
 
 
 def test_a_channel_hears_of_its_endpoint_alone(ws, receiver):
-    mlops.alert.channel.add("one", to=f"webhook:{receiver.url}", endpoint="delay")
+    mlops.channel.add("one", to=f"webhook:{receiver.url}", endpoint="delay")
     find(ws, True, endpoint="other")
     assert letters(ws) == []
     find(ws, True)
     assert len(letters(ws)) == 1
     with pytest.raises(MLOpsError, match="given by name"):
-        mlops.alert.channel.add("two", to=f"webhook:{receiver.url}", secret="hunter2")
+        mlops.channel.add("two", to=f"webhook:{receiver.url}", secret="hunter2")

@@ -68,7 +68,7 @@ def test_drift_is_found_told_acknowledged_and_over_without_anybody_asking(
     served, receiver, monkeypatch
 ):
     monkeypatch.setenv("HOOK", "a shared secret")
-    mlops.alert.channel.add("oncall", to=f"webhook:{receiver.url}", secret="secret:HOOK")
+    mlops.channel.add("oncall", to=f"webhook:{receiver.url}", secret="secret:HOOK")
     agent_before = agent.state(served).pid
     if agent_before:  # it reads secrets from its own environment
         os.kill(agent_before, 9)
