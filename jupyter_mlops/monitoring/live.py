@@ -2,7 +2,8 @@
 
 A share above its limit is told from bad luck by Hoeffding's bound for the tail of a binomial
 (Journal of the American Statistical Association 58, 1963, theorem 1):
-``P(X >= k) <= exp(-n KL(k/n || p))``. It holds for any `n` and needs no library.
+``P(X >= k) <= exp(-n KL(k/n || p))``. It holds for any `n` and needs no library. Requests and
+rows are taken as independent of each other; rows of one request may not be.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Live:
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str, str], Series] = {}
-        self._rows: dict[str, int] = {}
+        self._before: dict[str, tuple[int, float]] = {}
 
     def look(
         self, endpoint: str, state: Mapping[str, Any], terms: Terms, now: float
@@ -125,9 +126,10 @@ class Live:
         alpha = terms.budget.live(len(every))
         for (kind, subject), counts in every.items():
             series = self._series.setdefault((endpoint, kind, subject), Series(now))
-            if series.before is None and kind == "contract" and endpoint in self._rows:
+            if series.before is None and kind == "contract" and endpoint in self._before:
                 # A rule is told of once it was broken: until the last look it never was.
-                series.before = Counts(self._rows[endpoint], 0, counts.limit)
+                rows, series.began = self._before[endpoint]
+                series.before = Counts(rows, 0, counts.limit)
             verdict = series.add(counts, alpha, now)
             if verdict is None:
                 continue
@@ -143,9 +145,7 @@ class Live:
             found.append(Finding(endpoint, kind, subject, verdict, reason, numbers))
             series.begin(now, alarm=verdict)
         if every:
-            self._rows[endpoint] = sum(
-                one.get("contract", {}).get("rows", 0) for one in _answering(state)
-            )
+            self._before[endpoint] = _rows(_answering(state)), now
         return found
 
 
@@ -170,7 +170,7 @@ def _answering(state: Mapping[str, Any]) -> list[Any]:
 
 
 def _broken(versions: list[Any]) -> Iterator[tuple[tuple[str, str], Counts]]:
-    rows = sum(one.get("contract", {}).get("rows", 0) for one in versions)
+    rows = _rows(versions)
     broken: dict[str, tuple[int, float]] = {}
     for version in versions:
         for one in version.get("contract", {}).get("broken", ()):
@@ -179,6 +179,11 @@ def _broken(versions: list[Any]) -> Iterator[tuple[tuple[str, str], Counts]]:
             broken[subject] = before + one["rows"], max(share, one["share"], _BROKEN_SHARE)
     for subject, (bad, share) in broken.items():
         yield ("contract", subject), Counts(rows, bad, share)
+
+
+def _rows(versions: list[Any]) -> int:
+    """Rows that were held against the contract."""
+    return sum(one.get("contract", {}).get("rows", 0) for one in versions)
 
 
 def _sentence(kind: str, subject: str, numbers: Mapping[str, Any]) -> str:

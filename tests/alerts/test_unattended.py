@@ -21,7 +21,7 @@ from jupyter_mlops.monitoring.monitors import monitor as monitor_of
 from jupyter_mlops.monitoring.records import DriftCheckRecord, MonitorRecord
 from jupyter_mlops.monitoring.watching import follow_events, make_check
 from jupyter_mlops.views import mimebundle
-from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Workspace
+from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError, NotFound, Workspace
 from jupyter_mlops.workspace.records import utcnow
 
 BODY = """
@@ -197,6 +197,35 @@ def test_an_endpoint_that_fails_is_an_alert_until_it_answers_again(served):
     assert follow_events(served) == 0  # an event counts once
     mlops.stop("delay")
     until(lambda: alert_states(served) == ["resolved"])
+
+
+def test_what_an_endpoint_counts_becomes_an_alert(ws):
+    """Requests that the model fails on, slow ones, and rows that break the contract."""
+    mlops.data.add("past", deliveries(3000))
+    mlops.contract("past", target="late", save="past")
+    run = mlops.train("delay", BODY, data="past", target="late", contract="past")
+    mlops.register(run.ref, "delay", alias="champion")
+    mlops.serve("delay@champion")
+    mlops.monitor("delay", every="1d", latency="1ms")
+    holes = deliveries(5)[["rain", "distance"]].assign(rain=float("nan"))
+
+    def spoil(subject: str) -> bool:
+        with pytest.raises(MLOpsError, match="the model failed on these rows"):
+            mlops.call("delay", holes)
+        ask(20, 60.0, 2)
+        return subject in [one.subject for one in list_alerts(ws)]
+
+    until(lambda: spoil("requests"))
+    until(lambda: spoil("rain: bounds"))
+    until(lambda: spoil("1 ms"))
+    # Whatever goes on, each is one alert.
+    found = {one.subject: one for one in list_alerts(ws, every=True)}
+    assert len(found) == list_alerts(ws, every=True).total
+    assert (found["requests"].kind, found["requests"].count) == ("errors", 1)
+    assert "requests failed within" in found["requests"].reason
+    assert found["rain: bounds"].kind == "contract"
+    assert found["1 ms"].kind == "latency"
+    mlops.stop("delay")
 
 
 def test_terms_that_make_no_sense_are_refused(served):
