@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import Final
 
@@ -23,6 +24,8 @@ from jupyter_mlops.workspace.records import utcnow
 __all__ = ["Monitoring"]
 
 _LOOK: Final = 1.0
+#: A check that takes longer won't end by itself.
+_HANGS: Final = 3600.0
 
 
 class Monitoring:
@@ -40,6 +43,7 @@ class Monitoring:
         self.ws = ws
         self.busy = False
         self._children: dict[str, Known] = {}
+        self._begun: dict[str, float] = {}
         self._sender: Known | None = None
         self._live = Live()
         self._looked = self._counted = 0.0
@@ -76,6 +80,8 @@ class Monitoring:
     def _begin(self, row: MonitorRecord) -> None:
         child = self._children.get(row.endpoint)
         if child is not None and child.alive():
+            if time.monotonic() - self._begun[row.endpoint] > _HANGS:
+                child.send(signal.SIGKILL)
             return
         if row.process is not None and may_live(row.process):
             return
@@ -85,6 +91,7 @@ class Monitoring:
             reason = f"its process ended {ATTEMPTS} times"
             give_up(self.ws, row.endpoint, f"{reason}; its last words: {said}" if said else reason)
             return
+        self._begun[row.endpoint] = time.monotonic()
         arguments = ["--workspace", str(self.ws.root), row.endpoint]
         self._children[row.endpoint] = launch(
             "jupyter_mlops.monitoring", arguments, log, self.ws.root

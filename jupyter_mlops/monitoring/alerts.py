@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -269,7 +270,7 @@ def _bad(
         change = None
     joined = [*row.parts, *(one for one in found.parts if one not in row.parts)]
     row.parts = joined if change is None else list(found.parts)
-    row.reason, row.numbers = found.reason, dict(found.numbers)
+    row.reason, row.numbers = found.reason, _plain(dict(found.numbers))
     row.last_at, row.good = now, 0
     row.count += 1
     return None if change is None else (row, change)
@@ -308,6 +309,15 @@ def told(one: Alert) -> dict[str, Any]:
         "ref": one.ref,
         **{name: values[name] and values[name].isoformat() for name in times},
     }
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as JSON has them, which knows neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def acknowledge(ws: Workspace, ref: str, note: str = "") -> Alert:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from jupyter_mlops import data, serving
+from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.monitoring.budget import Budget
 from jupyter_mlops.monitoring.records import AlertRecord, MonitorRecord
 from jupyter_mlops.monitoring.windows import parse_length
@@ -119,7 +120,7 @@ class Monitor(Result):
             row.generation,
             row.paused,
             row.due_at,
-            row.process is not None,
+            row.process is not None and may_live(row.process),
             f"drift:{row.check}" if row.check else None,
             row.looked_at,
             row.outcome,

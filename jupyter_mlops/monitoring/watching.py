@@ -48,9 +48,10 @@ def make_check(ws: Workspace, endpoint: str) -> Monitor:
     row = _claim(ws, endpoint)
     terms = Terms.of(row.terms)
     # So the checks of a monitor are told from those people make.
-    ws.user = f"monitor:{endpoint}"
+    own = Workspace(ws.root, ws.settings)
+    own.user = f"monitor:{endpoint}"
     try:
-        found, findings, outcome = _checked(ws, row, terms)
+        found, findings, outcome = _checked(own, row, terms)
     except NotFound as error:
         if error.code != _NO_TRAFFIC:
             return _stumbled(ws, row, error)

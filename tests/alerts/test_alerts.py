@@ -42,6 +42,13 @@ def test_an_alert_opens_once_and_is_resolved_by_good_checks_in_a_row(database, t
     assert ws.audit().intact
 
 
+def test_numbers_that_are_none_are_kept_as_none(database, tmp_path):
+    ws = Workspace.open(tmp_path)
+    numbers = {"loss": float("nan"), "features": [{"effect": float("inf")}]}
+    (one,) = observe(ws, [Finding("delay", "performance", "loss", True, "worse", numbers)])
+    assert one.numbers == {"loss": None, "features": [{"effect": None}]}
+
+
 def test_another_kind_or_endpoint_has_an_alert_of_its_own(ws):
     assert look(ws, 0, True) == look(ws, 0, True, kind="performance") == ["open"]
     observe(ws, [Finding("other", "drift", "inputs", True, "moved")])

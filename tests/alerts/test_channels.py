@@ -79,7 +79,7 @@ def test_the_signature_is_that_of_the_specification():
     assert "not base64!" not in str(told.value)
 
 
-def test_what_is_refused_is_sent_again_with_its_id_and_nothing_overtakes_it(ws, receiver):
+def test_what_is_refused_is_sent_again_with_its_id_and_nothing_overtakes_it(database, ws, receiver):
     mlops.channel.add("oncall", to=f"webhook:{receiver.url}")
     find(ws, True)
     find(ws, False)

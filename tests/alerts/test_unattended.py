@@ -143,7 +143,6 @@ def test_verdicts_survive_kills_and_little_traffic_is_no_alarm(served, monkeypat
             make_check(served, "delay")
     before = list_checks(served, "delay").total
     assert alert_states(served) == []
-    served.user = "ada"
     assert "1 of 2 features drifted" in make_check(served, "delay").outcome
     assert alert_states(served) == ["open"]
     assert list_checks(served, "delay").total == before
@@ -182,7 +181,7 @@ def test_a_check_that_cannot_be_made_is_an_alert_itself(served):
     until(lambda: alert_states(served) == ["resolved"])
 
 
-def test_an_endpoint_that_fails_is_an_alert_until_it_answers_again(served):
+def test_an_endpoint_that_fails_is_an_alert_until_it_answers_again(database, served):
     mlops.monitor("delay", every="1d")
     until(lambda: outcome(served))
     with served.write("agent") as tx:
