@@ -16,6 +16,7 @@ from jupyter_mlops.agent.bell import Bell
 from jupyter_mlops.agent.detached import Detached
 from jupyter_mlops.agent.kinds import KINDS
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
+from jupyter_mlops.agent.monitors import Monitoring
 from jupyter_mlops.agent.reconciler import Reconciler
 from jupyter_mlops.agent.retraining import Retraining
 from jupyter_mlops.experiments.gpus.leases import expire, in_use
@@ -101,6 +102,7 @@ def _go_on(
 ) -> bool:
     detached = Detached(ws, KINDS)
     retraining = Retraining(ws)
+    monitoring = Monitoring(ws)
     renewed = busy = time.monotonic()
     next_house = next_prune = 0.0
     house: Future[int] | None = None
@@ -120,6 +122,7 @@ def _go_on(
             reconciler.step()
             detached.step()
             retraining.step()
+            monitoring.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -136,7 +139,8 @@ def _go_on(
             if now >= next_prune:
                 next_prune = now + PRUNE_SECONDS
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        if reconciler.busy or detached.busy or retraining.busy:
+        watchers = (reconciler, detached, retraining, monitoring)
+        if any(one.busy for one in watchers):
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:
             _keep_house(ws)

@@ -165,7 +165,7 @@ def measure(
         rows=known.rows,
         answered=answered.height,
         scores=[_score(one, blocks, quantile) for one in now],
-        interval=f"{limits.confidence:.0%}, {kind}",
+        interval=f"{100 * limits.confidence:.6g}%, {kind}",
     )
     loss_error = now[0].error(blocks)
     if reference is not None and reference.rows > 1:

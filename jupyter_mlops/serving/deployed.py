@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ from jupyter_mlops.serving.config import SHADOW, Deployment, EndpointConfig
 from jupyter_mlops.serving.expectations import Expectations
 from jupyter_mlops.serving.ids import new_request_id
 from jupyter_mlops.serving.intake import Intake, Rows
-from jupyter_mlops.serving.metrics import QUANTILES, Metrics
+from jupyter_mlops.serving.metrics import QUANTILES, SECONDS, Metrics
 from jupyter_mlops.serving.model_process import Task
 from jupyter_mlops.serving.modelfile import read_model_file
 from jupyter_mlops.serving.pseudonyms import Pseudonyms
@@ -41,18 +43,22 @@ class Tally:
         Errors are answers of status 500 and above, and requests that the model failed on.
     seconds : deque of float
         Of the last requests that were answered.
+    within : list of int
+        Answered requests by how long they took: up to each of `SECONDS`, and longer.
     """
 
     def __init__(self) -> None:
         self.requests = 0
         self.errors = 0
         self.seconds: deque[float] = deque(maxlen=_LATENCIES)
+        self.within = [0] * (len(SECONDS) + 1)
 
     def add(self, seconds: float, refusal: Refusal | None) -> None:
         """Count a request."""
         if refusal is None:
             self.requests += 1
             self.seconds.append(seconds)
+            self.within[bisect_left(SECONDS, seconds)] += 1
         elif refusal.status >= 500 or refusal.code == "E-SERVE-120":
             self.requests += 1
             self.errors += 1
@@ -68,10 +74,12 @@ class Tally:
     def told(self) -> dict[str, Any]:
         """As the state file holds it."""
         times = {f"{name}_ms": self.quantile(q) for name, q in QUANTILES.items()}
+        longer = list(accumulate(reversed(self.within[1:])))[::-1]
         return {
             "requests": self.requests,
             "errors": self.errors,
             "timed": len(self.seconds),
+            "slower": {f"{1000 * limit:g}": n for limit, n in zip(SECONDS, longer, strict=True)},
             **{key: None if s is None else round(1000 * s, 2) for key, s in times.items()},
         }
 
@@ -196,6 +204,7 @@ class Deployed:
             "processes": self.batcher.pids,
             "restarts": self.batcher.restarts,
             **self.tally.told(),
+            "contract": self.expectations.told(),
         }
         return told | ({"shadow": self.agreement.told()} if self.config.role == "shadow" else {})
 

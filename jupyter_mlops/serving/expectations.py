@@ -24,6 +24,7 @@ __all__ = ["FILE", "Expectations", "Mode", "domains"]
 FILE: Final = "contract.json"
 Mode = Literal["observe", "enforce", "off"]
 LOG_SECONDS: Final = 60.0
+_TOLD: Final = 50
 _log = logging.getLogger(__name__)
 
 
@@ -88,6 +89,8 @@ class Expectations:
             if mode != "off" and column not in absent
             for rule in _rules(column, terms)
         ]
+        self.rows = 0
+        self.broken: Counter[tuple[str, str]] = Counter()
         self._unsaid: Counter[tuple[str, str]] = Counter()
         self._said_at = 0.0
 
@@ -107,6 +110,7 @@ class Expectations:
             In mode ``enforce``, for the first rule without exceptions that a row breaks.
         """
         refusal = None
+        self.rows += rows.count
         for rule in self.rules:
             values = rows.inputs.get(rule.column)
             if values is None:
@@ -118,6 +122,7 @@ class Expectations:
             if not counted:
                 if self.count is not None:
                     self.count(rule.column, rule.name, broken)
+                self.broken[rule.column, rule.name] += broken
                 self._unsaid[rule.column, rule.name] += broken
             if self.mode == "enforce" and rule.share == 0 and refusal is None:
                 row = int(np.argmax(failing))
@@ -132,6 +137,17 @@ class Expectations:
         if refusal is not None:
             raise refusal
         return rows
+
+    def told(self) -> dict[str, Any]:
+        """As the state file holds it: rows checked, and the rules that some of them broke."""
+        shares = {(rule.column, rule.name): rule.share for rule in self.rules}
+        return {
+            "rows": self.rows,
+            "broken": [
+                {"column": column, "rule": rule, "rows": rows, "share": shares[column, rule]}
+                for (column, rule), rows in self.broken.most_common(_TOLD)
+            ],
+        }
 
     def _say(self) -> None:
         """Write down what broke the contract since the last line; values aren't ours to write."""

@@ -19,7 +19,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 BUCKET_SECONDS = 5
 BUCKETS = 60
 MEMORY_SECONDS = 10.0  # between two looks: telling shared pages apart takes the kernel 7 ms
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
 _KEPT = 2048  # latencies of a bucket that its percentiles are made from
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
@@ -131,7 +131,7 @@ class Metrics:
             "mlops_request_seconds",
             "Time from the last byte of a request to its answer.",
             unit="seconds",
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self.registry,
         )
         self._batch = Histogram(

@@ -24,7 +24,12 @@ CHAPTERS = (
     "Workspace",
 )
 """In the order of a model's life; what belongs to none of them is the workspace's."""
-_CHAPTERS = {"profiling": "Data", "contracts": "Data", "environments": "Experiments"}
+_CHAPTERS = {
+    "profiling": "Data",
+    "contracts": "Data",
+    "environments": "Experiments",
+    "alerts": "Monitoring",
+}
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
-    from jupyter_mlops.experiments import Run
     from jupyter_mlops.monitoring import Checks, Drift, PerformanceOverTime, Report
-    from jupyter_mlops.profiling.contracts import Contract
-    from jupyter_mlops.serving import Endpoint
     from jupyter_mlops.workspace import Workspace
 
 
@@ -62,18 +59,15 @@ def drift(
     >>> %mlops drift delay --window 30d
     >>> %mlops drift delay --since 2013-03 --until 2013-04 --against winter
     """
-    from jupyter_mlops import monitoring, serving
+    from jupyter_mlops import monitoring
+    from jupyter_mlops.monitoring.served import check_served
 
-    served = serving.get(ws, endpoint)
-    found = monitoring.drift(
+    found = check_served(
         ws,
-        _reference(ws, served, against),
-        serving.traffic.read(ws, served.name),
-        serving.feedback.read(ws, served.name),
-        endpoint=served.name,
+        endpoint,
+        against=against,
         window=monitoring.Window.parse(since, until, window) if since or until else None,
         length=window,
-        **_logged(ws, served, _model(ws, served)),
     )
     return _with_report(ws, found, against) if report else found
 
@@ -162,6 +156,7 @@ def performance(
     >>> %mlops performance delay --every 1d --by carrier --since 2013-03
     """
     from jupyter_mlops import monitoring, serving
+    from jupyter_mlops.monitoring.served import model_of
     from jupyter_mlops.workspace import Invalid
 
     served = serving.get(ws, endpoint)
@@ -172,7 +167,7 @@ def performance(
             "take another input",
             code="E-MONITORING-027",
         )
-    model = _model(ws, served)
+    model = model_of(ws, served)
     del model["features"]
     if model["task"] is None:
         raise Invalid(
@@ -216,83 +211,3 @@ def _with_report(ws: Workspace, found: Drift, against: Any) -> Drift:
 
     _draw(ws, found, against)
     return monitoring.check(ws, found.ref)
-
-
-def _reference(ws: Workspace, served: Endpoint, against: Any) -> Any:
-    from jupyter_mlops import data, models
-    from jupyter_mlops.workspace import Invalid
-
-    if against is not None:
-        return data.resolve(ws, against)
-    version = models.get(ws, served.model_ref)
-    if version.data_ref is None:
-        raise Invalid(
-            f"the training data of {version.label} isn't a recorded dataset",
-            fix="say what to compare with: --against DATA",
-            code="E-MONITORING-009",
-        )
-    return data.resolve(ws, version.data_ref)
-
-
-def _model(ws: Workspace, served: Endpoint) -> dict[str, Any]:
-    """What a check needs to know of the served model and of its validation."""
-    import polars as pl
-
-    from jupyter_mlops import experiments, models, monitoring
-    from jupyter_mlops.workspace import Invalid
-
-    version = models.get(ws, served.model_ref)
-    if not version.run_id:
-        raise Invalid(
-            f"{version.label} was trained elsewhere, so nothing is known of its validation",
-            fix="train it with `%%mlops train`, or compare data with `%mlops profile --against`",
-            code="E-MONITORING-018",
-        )
-    run = experiments.find_run(ws, version.run_id)
-    classes, file = run.model.get("classes"), run.validation.get("file")
-    validation = None
-    if file and ws.artifacts.exists(file):
-        with ws.artifacts.open(file) as stream:
-            stored = pl.read_parquet(stream)
-        validation = monitoring.validation_rows(stored, classes, run.validation.get("time"))
-    return {
-        "features": version.features,
-        "model": version.label,
-        "version": str(version.version),
-        "task": version.task,
-        "validation": validation,
-        "metrics": version.metrics,
-        "classes": classes,
-        "limits": monitoring.Limits.of_contract(_contract(ws, run)),
-    }
-
-
-def _logged(ws: Workspace, served: Endpoint, model: dict[str, Any]) -> dict[str, Any]:
-    """Leave out features of which the log has no values, and say so."""
-    from jupyter_mlops import serving
-
-    hidden = serving.traffic.hidden(ws, served.name)
-    left_out = [name for name in model["features"] or () if name in hidden]
-    notices = []
-    if left_out:
-        model["features"] = [name for name in model["features"] if name not in hidden]
-        notices.append(
-            f"{', '.join(left_out)} can't be compared: the endpoint's log redacts "
-            f"{'it' if len(left_out) == 1 else 'them'}"
-        )
-    if served.log.mode == "off":
-        notices.append("the endpoint logs nothing now (--log off)")
-    return {**model, "notices": notices}
-
-
-def _contract(ws: Workspace, run: Run) -> Contract | None:
-    """The newest version of the contract a run was trained under.
-
-    How far a feature may drift is for those who watch it; that takes no new model.
-    """
-    told = run.model.get("contract")
-    if not told:
-        return None
-    from jupyter_mlops.profiling import contracts
-
-    return contracts.get(ws, told["ref"].partition("@")[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_mlops.verbs.monitoring import _logged, _model, _reference
 from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
@@ -53,9 +52,10 @@ def skew(
     >>> %mlops skew delay --key flight_id --replay 200
     """
     from jupyter_mlops import monitoring, serving
+    from jupyter_mlops.monitoring.served import logged_of, model_of, reference_of
 
     served = serving.get(ws, endpoint)
-    reference = _reference(ws, served, against)
+    reference = reference_of(ws, served, against)
     known = reference.scan().collect_schema().names()
     hidden = serving.traffic.hidden(ws, served.name)
     notices = []
@@ -69,7 +69,7 @@ def skew(
     if key is not None and served.key in hidden:
         notices.append(f"the endpoint's log redacts its key {served.key!r}")
         key = None
-    model = _logged(ws, served, _model(ws, served))
+    model = logged_of(ws, served, model_of(ws, served))
     tried = _replayed(ws, served, reference, replay, notices) if replay else None
     found = monitoring.compare_sides(
         reference,

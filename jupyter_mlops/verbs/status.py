@@ -6,6 +6,7 @@ many models and trials there are, and needs neither MLflow nor any endpoint to a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def status(workspace: Opener) -> Status:
         _running(sections[2]),
         _served(sections[4]),
         _changed(recent),
-        _waiting(sections[1], sections[4], drift),
+        _waiting(sections[1], sections[4], drift, log.alerts()),
         _trust(ws, recent, drift),
     )
     return Status(str(ws.root), answers, sections)
@@ -99,6 +100,16 @@ class _Log:
         from jupyter_mlops.experiments.lately import lately
 
         return lately(self.session, limit)
+
+    def alerts(self) -> tuple[list[str], set[str]]:
+        """Endpoints of the alerts that nobody looks after yet, and those that are monitored."""
+        from sqlalchemy import select
+
+        from jupyter_mlops.monitoring.records import AlertRecord, MonitorRecord
+
+        query = select(AlertRecord.endpoint).where(AlertRecord.state == "open")
+        waits = list(self.session.scalars(query.order_by(AlertRecord.last_at.desc())))
+        return waits, set(self.session.scalars(select(MonitorRecord.endpoint)))
 
     def recent(self) -> list[Event]:
         """The newest events of all."""
@@ -244,14 +255,26 @@ def _subject(event: Event) -> str:
     return kind if len(name) >= 12 and not set(name) - set("0123456789abcdef") else event.subject
 
 
-def _waiting(labels: Section, endpoints: Section, drift: list[Event]) -> Answer:
+def _waiting(
+    labels: Section,
+    endpoints: Section,
+    drift: list[Event],
+    alerts: tuple[list[str], set[str]],
+) -> Answer:
+    waiting, monitored = alerts
     waits = [
+        f"{many} {'alert' if many == 1 else 'alerts'} of {name}"
+        for name, many in Counter(waiting).items()
+    ]
+    waits += [
         f"labels in {_name(entry)} ({entry.state})"
         for entry in labels.entries
         if entry.level == "warn"
     ]
     waits += [f"{_name(one)} failed" for one in endpoints.entries if one.state == "failed"]
-    waits += [f"drift of {event.subject.partition(':')[2]}" for event in _drifted(drift)]
+    # What is monitored is told by its alerts, which somebody may look after already.
+    drifted = [event.subject.partition(":")[2] for event in _drifted(drift)]
+    waits += [f"drift of {name}" for name in drifted if name not in monitored]
     return Answer("What waits for a person?", _listed(waits) or "nothing")
 
 

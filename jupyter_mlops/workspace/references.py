@@ -29,6 +29,9 @@ KINDS = (
     "stream",
     "policy",
     "decision",
+    "monitor",
+    "alert",
+    "channel",
     "workspace",
     "agent",
 )

@@ -92,6 +92,13 @@ class Settings(HasTraits):
     retrain_at_once = Int(
         1, min=1, help="Policies that train at the same time; others wait for their turn."
     ).tag(env="JUPYTER_MLOPS_RETRAIN_AT_ONCE")
+    smtp_url = Unicode(
+        "",
+        help="Mail server for alerts, smtp://user:password@host:587 or smtps://…, or secret:NAME.",
+    ).tag(env="JUPYTER_MLOPS_SMTP_URL", secret=True)
+    mail_from = Unicode("", help="Address that alerts by mail come from.").tag(
+        env="JUPYTER_MLOPS_MAIL_FROM"
+    )
     allow_private_urls = Bool(False, help="Let URLs given by users reach private addresses.").tag(
         env="JUPYTER_MLOPS_ALLOW_PRIVATE_URLS"
     )

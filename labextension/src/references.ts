@@ -50,7 +50,10 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   predictions: ['prediction.'],
   policies: ['policy.', 'decision.'],
   decisions: ['decision.', 'policy.'],
-  'endpoint-logs': ['endpoint.']
+  'endpoint-logs': ['endpoint.'],
+  monitors: ['monitor.', 'alert.', 'drift.'],
+  alerts: ['alert.'],
+  'channel-ls': ['channel.', 'alert.']
 };
 
 /** Predictions are being asked for: nothing was recorded that others would show. */
@@ -73,11 +76,13 @@ const SHOWS: Readonly<Record<string, readonly [verb: string, name: string]>> = {
   skew: ['skew-show', 'ref'],
   policy: ['policies', 'name'],
   decision: ['decisions', 'name'],
+  monitor: ['monitors', 'endpoint'],
+  alert: ['alerts', 'name'],
   label: ['label-status', 'task']
 };
 
 /** Kinds whose names are ids: their verbs take the whole reference. */
-const WHOLE = ['run', 'drift', 'skew', 'profile', 'decision'];
+const WHOLE = ['run', 'drift', 'skew', 'profile', 'decision', 'alert'];
 
 export function isRead(verb: string): boolean {
   return Object.hasOwn(READS, verb);
@@ -149,6 +154,8 @@ const RECORDS = [
   'skew',
   'policy',
   'decision',
+  'monitor',
+  'alert',
   'label-task'
 ];
 
@@ -165,7 +172,7 @@ export function keyOf(query: IQuery): string {
 
 /** The line that does in a cell what a query does in a panel. */
 export function lineOf(query: IQuery): string {
-  const words = ['%mlops', query.verb.replace('-', ' ')];
+  const words = ['%mlops', query.verb.replace(/-/g, ' ')];
   for (const value of Object.values(query.args)) {
     words.push(/^[\w@:./+-]+$/.test(value) ? value : JSON.stringify(value));
   }

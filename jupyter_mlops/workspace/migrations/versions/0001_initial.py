@@ -28,6 +28,66 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "alert",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("endpoint", sa.String(length=128), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("numbers", sa.JSON(), nullable=False),
+        sa.Column("parts", sa.JSON(), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("good", sa.Integer(), nullable=False),
+        sa.Column("needed", sa.Integer(), nullable=False),
+        sa.Column("reopened", sa.Integer(), nullable=False),
+        sa.Column("acknowledged_by", sa.String(length=255), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("resolved_by", sa.String(length=255), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("alert", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_alert_endpoint"), ["endpoint"], unique=False)
+        batch_op.create_index("ix_alert_key", ["key", "last_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_alert_state"), ["state"], unique=False)
+
+    op.create_table(
+        "alert_channel",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("to", sa.Text(), nullable=False),
+        sa.Column("secret", sa.String(length=255), nullable=True),
+        sa.Column("endpoint", sa.String(length=128), nullable=True),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "alert_delivery",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("alert", sa.String(length=32), nullable=False),
+        sa.Column("channel", sa.String(length=128), nullable=False),
+        sa.Column("change", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("process", sa.String(length=255), nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("alert_delivery", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_alert_delivery_alert"), ["alert"], unique=False)
+        batch_op.create_index(batch_op.f("ix_alert_delivery_channel"), ["channel"], unique=False)
+        batch_op.create_index("ix_alert_delivery_due", ["state", "next_at"], unique=False)
+
+    op.create_table(
         "approval",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("model", sa.String(length=128), nullable=False),
@@ -386,6 +446,27 @@ def upgrade() -> None:
         sa.Column("waived_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("model", "kind"),
     )
+    op.create_table(
+        "monitor",
+        sa.Column("endpoint", sa.String(length=128), nullable=False),
+        sa.Column("terms", sa.JSON(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("process", sa.String(length=255), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column("check", sa.String(length=32), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("endpoint"),
+    )
+    with op.batch_alter_table("monitor", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_monitor_due_at"), ["due_at"], unique=False)
+
     op.create_table(
         "policy",
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -755,6 +836,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_policy_due_at"))
 
     op.drop_table("policy")
+    with op.batch_alter_table("monitor", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_monitor_due_at"))
+
+    op.drop_table("monitor")
     op.drop_table("model_waiver")
     with op.batch_alter_table("model_version", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_model_version_run_id"))
@@ -807,5 +892,18 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_approval_model"))
 
     op.drop_table("approval")
+    with op.batch_alter_table("alert_delivery", schema=None) as batch_op:
+        batch_op.drop_index("ix_alert_delivery_due")
+        batch_op.drop_index(batch_op.f("ix_alert_delivery_channel"))
+        batch_op.drop_index(batch_op.f("ix_alert_delivery_alert"))
+
+    op.drop_table("alert_delivery")
+    op.drop_table("alert_channel")
+    with op.batch_alter_table("alert", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_alert_state"))
+        batch_op.drop_index("ix_alert_key")
+        batch_op.drop_index(batch_op.f("ix_alert_endpoint"))
+
+    op.drop_table("alert")
     op.drop_table("agent_lease")
     # ### end Alembic commands ###

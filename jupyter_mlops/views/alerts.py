@@ -1,0 +1,157 @@
+"""How alerts look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_mlops.monitoring.alerts import Alert, Alerts
+from jupyter_mlops.views.blocks import (
+    Action,
+    Actions,
+    Block,
+    Column,
+    Fact,
+    Facts,
+    Level,
+    Notice,
+    Table,
+    View,
+)
+from jupyter_mlops.views.registry import look
+
+__all__ = ["alert_view", "alerts_view", "count", "short"]
+
+ROWS = 200
+_LEVELS: dict[str, Level] = {"open": "bad", "acknowledged": "warn", "resolved": "good"}
+
+
+@look(Alerts)
+def alerts_view(result: Alerts) -> View:
+    """Alerts, those that wait first."""
+    of = f" of {result.endpoint}" if result.endpoint else ""
+    table = Table(
+        columns=[
+            Column(key="ref", label="Alert", kind="ref"),
+            Column(key="state", label="State", kind="badge"),
+            Column(key="endpoint", label="Endpoint", kind="ref"),
+            Column(key="kind", label="About"),
+            Column(key="reason", label="Reason"),
+            Column(key="count", label="Found", kind="number"),
+            Column(key="last", label="Last", kind="time"),
+        ],
+        rows=[_alert_row(one) for one in result.items[:ROWS]],
+        total=result.total,
+        empty="No alerts." if result.every else "No alerts wait; --all lists those resolved.",
+    )
+    words = ["%mlops alerts", *([result.endpoint] if result.endpoint else [])]
+    return View(
+        kind="alerts",
+        title=f"Alerts{of}",
+        subtitle=count(result.total, "alert"),
+        line=" ".join([*words, *(["--all"] if result.every else [])]),
+        blocks=[table],
+    )
+
+
+@look(Alert)
+def alert_view(result: Alert) -> View:
+    """What is wrong, with its numbers, and who looks after it."""
+    facts = [
+        Fact(label="Endpoint", value=result.endpoint),
+        Fact(label="About", value=f"{result.kind}: {result.subject}"),
+        Fact(label="Found", value=count(result.count, "time")),
+        Fact(label="First", value=f"{result.first_at:%Y-%m-%d %H:%M:%S} UTC"),
+        Fact(label="Last", value=f"{result.last_at:%Y-%m-%d %H:%M:%S} UTC"),
+    ]
+    if result.state != "resolved":
+        good = f"{result.good} of {result.needed} good checks in a row"
+        facts.append(Fact(label="Until it is resolved", value=good))
+    if result.reopened:
+        facts.append(Fact(label="Came back", value=count(result.reopened, "time")))
+    for label, who, when in (
+        ("Acknowledged", result.acknowledged_by, result.acknowledged_at),
+        ("Resolved", result.resolved_by, result.resolved_at),
+    ):
+        if who is not None and when is not None:
+            facts.append(Fact(label=label, value=f"by {who}, {when:%Y-%m-%d %H:%M} UTC"))
+    if result.note:
+        facts.append(Fact(label="Note", value=result.note))
+    numbers = [
+        Fact(label=name.replace("_", " "), value=_number(value))
+        for name, value in result.numbers.items()
+        if not isinstance(value, list | dict)
+    ]
+    blocks: list[Block] = [
+        Notice(level=_LEVELS[result.state], text=result.reason),
+        Facts(items=facts),
+        Facts(title="Numbers", items=numbers),
+    ]
+    features = result.numbers.get("features")
+    if features:
+        blocks.append(
+            Table(
+                title="Features that drifted",
+                columns=[
+                    Column(key="name", label="Feature"),
+                    Column(key="effect", label="Effect", kind="number"),
+                    Column(key="reason", label="Found"),
+                ],
+                rows=features,
+                total=len(result.parts),
+            )
+        )
+    if result.state != "resolved":
+        blocks.append(Actions(items=_alert_actions(result)))
+    return View(
+        kind="alert",
+        title=f"{result.endpoint}: {result.kind} {result.state}",
+        subtitle=result.subject,
+        ref=result.ref,
+        line=f"%mlops alerts alert:{result.id[:8]}",
+        blocks=blocks,
+    )
+
+
+def _alert_row(one: Alert) -> dict[str, Any]:
+    return {
+        "ref": one.ref,
+        "state": {"text": one.state, "level": _LEVELS[one.state]},
+        "endpoint": f"endpoint:{one.endpoint}",
+        "kind": f"{one.kind}: {one.subject}",
+        "reason": short(one.reason),
+        "count": one.count,
+        "last": one.last_at.isoformat(),
+    }
+
+
+def _alert_actions(result: Alert) -> list[Action]:
+    args = {"alert": result.ref}
+    resolve = Action(
+        label="Resolve",
+        verb="alert resolve",
+        args=args,
+        confirm="Close this alert? It opens again when the next check finds the same.",
+    )
+    if result.state == "acknowledged":
+        return [resolve]
+    return [Action(label="Acknowledge", verb="alert ack", args=args), resolve]
+
+
+def _number(value: object) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many there are.
+
+    Examples
+    --------
+    >>> count(1, "alert"), count(1200, "alert")
+    ('1 alert', '1,200 alerts')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def short(text: str) -> str:
+    """A sentence as far as a table has room for it."""
+    return text if len(text) <= 160 else text[:159] + "…"
