@@ -7,10 +7,12 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from living import until
 
@@ -64,6 +66,14 @@ def checks_since(ws: Workspace, before: int) -> int:
     return list_checks(ws, "delay").total - before
 
 
+def lives(pid):
+    """Whether a process runs; one that ended waits to be reaped by us."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_drift_is_found_told_acknowledged_and_over_without_anybody_asking(
     served, receiver, monkeypatch
 ):
@@ -71,8 +81,8 @@ def test_drift_is_found_told_acknowledged_and_over_without_anybody_asking(
     mlops.channel.add("oncall", to=f"webhook:{receiver.url}", secret="secret:HOOK")
     agent_before = agent.state(served).pid
     if agent_before:  # it reads secrets from its own environment
-        os.kill(agent_before, 9)
-        until(lambda: not agent.state(served).running)
+        os.kill(agent_before, signal.SIGTERM)
+        until(lambda: not agent.state(served).running and not lives(agent_before))
     ask(600, 0.0, 2)
     mlops.monitor("delay", every="10s")
     until(lambda: "0 of 2 features drifted" in outcome(served))
