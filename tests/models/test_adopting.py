@@ -138,7 +138,7 @@ def test_code_takes_a_waiver_which_is_looked_at_again_at_each_start(elsewhere: B
     def started() -> bool:
         with ws.read() as session:
             row = session.get_one(EndpointRecord, "rule")
-            return _config(ws, row, 0).primary.pickles
+            return _config(ws, row, 0, None, None).primary.pickles
 
     declare(ws, version)
     assert started()

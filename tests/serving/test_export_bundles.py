@@ -234,6 +234,7 @@ print(json.dumps([m.__file__ for m in mine.values()]))
                 imported |= {one.name.partition(".")[0] for one in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.partition(".")[0])
+    imported.remove("mlflow")  # comes along with models that MLflow itself answers for
     known = packages_distributions()
     needed = {
         re.sub(r"[-_.]+", "-", known[name][0]).lower()

@@ -232,7 +232,7 @@ def test_a_large_body_is_answered_by_the_version_that_took_over_meanwhile(
 ) -> None:
     import asyncio
 
-    from jupyter_mlops.serving import application, switchboard
+    from jupyter_mlops.serving import application, formats, switchboard
     from jupyter_mlops.serving.modelfile import directory_digest
     from jupyter_mlops.serving.process import build
 
@@ -248,11 +248,11 @@ def test_a_large_body_is_answered_by_the_version_that_took_over_meanwhile(
     reading, go_on = threading.Event(), threading.Event()
 
     def held(real: Any) -> Any:
-        def once(*arguments: Any) -> Any:
+        def once(*arguments: Any, **more: Any) -> Any:
             if not reading.is_set():
                 reading.set()
                 assert go_on.wait(60)
-            return real(*arguments)
+            return real(*arguments, **more)
 
         return once
 
@@ -270,9 +270,7 @@ def test_a_large_body_is_answered_by_the_version_that_took_over_meanwhile(
                 assert (await caller.post("/invocations", json=body)).status_code == 200
                 assert (await caller.get("/metrics")).status_code == 200
                 if where == "while it is read":
-                    monkeypatch.setattr(
-                        application, "read_invocation", held(application.read_invocation)
-                    )
+                    monkeypatch.setattr(formats, "read_invocation", held(formats.read_invocation))
                 else:
                     monkeypatch.setattr(old.expectations, "meet", held(old.expectations.meet))
                 asked = asyncio.create_task(caller.post("/invocations", json=body))
