@@ -82,7 +82,7 @@ def test_schemathesis_finds_nothing(server: str, tmp_path: Path) -> None:
         "--checks=not_a_server_error,status_code_conformance,content_type_conformance,"
         "response_schema_conformance,unsupported_method",
         "--phases=examples,coverage,fuzzing",
-        "--max-examples=4",
+        "--max-examples=8",
         "--seed=1",
         "--request-timeout=60",
         "--suppress-health-check=all",
