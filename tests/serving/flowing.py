@@ -55,7 +55,7 @@ class Place:
     @property
     def uri(self) -> str:
         if self.system == "kafka":
-            return f"kafka://{self.server.hosts}/{self.name}?timeout=2"
+            return f"kafka://{self.server.hosts}/{self.name}?timeout=5"
         if self.system == "redis":
             return f"redis://127.0.0.1:{self.server.port}/0/{self.name}?timeout=5"
         if self.system == "nats":

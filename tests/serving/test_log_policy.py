@@ -210,12 +210,12 @@ def test_with_the_log_off_nothing_is_written_and_it_is_said(ws: Workspace, model
 
 
 def test_a_check_of_drift_leaves_out_what_the_log_redacts(ws: Workspace, model: Path) -> None:
-    from jupyter_mlops.verbs.monitoring import _logged
+    from jupyter_mlops.monitoring.served import logged_of
 
     declare(ws, model, redact=["carrier"])
     record(ws, model, ["a"])
     found = serving.get(ws, "delay")
-    told = _logged(ws, found, {"features": ["hour", "distance", "carrier"]})
+    told = logged_of(ws, found, {"features": ["hour", "distance", "carrier"]})
     assert told["features"] == ["hour", "distance"]
     assert told["notices"] == ["carrier can't be compared: the endpoint's log redacts it"]
 

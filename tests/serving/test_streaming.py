@@ -355,9 +355,9 @@ def test_a_streamer_killed_again_and_again_loses_nothing(
             time.sleep(moments.uniform(0, 0.3))
             kills += child.poll() is None
             child.kill()
-            child.wait(10)
+            told, _ = child.communicate(timeout=10)
     assert kills >= 2
-    assert streaming.get(ws, name).state in ("interrupted", "finished")
+    assert streaming.get(ws, name).state in ("interrupted", "finished"), told.decode()
     streaming.resume(ws, name)
     ended = streaming.run(ws, name)
     assert ended.state == "finished"
