@@ -55,7 +55,6 @@ def run(ws: Workspace) -> bool:
     if not lease.acquire():
         return False
     stopping = threading.Event()
-    bell = Bell()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
@@ -63,17 +62,22 @@ def run(ws: Workspace) -> bool:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
-    _say(f"agent of {ws.root} starts")
-    with ThreadPoolExecutor(1, thread_name_prefix="compact") as keeper:
-        try:
-            held = _work(ws, lease, stopping, bell, keeper)
-        finally:
-            stopping.set()
-            bell.close()
-    if held:
+    while True:
+        _say(f"agent of {ws.root} starts")
+        bell = Bell()
+        with ThreadPoolExecutor(1, thread_name_prefix="compact") as keeper:
+            try:
+                seen = _work(ws, lease, stopping, bell, keeper)
+            finally:
+                bell.close()
+        if seen is None:
+            _say("agent ends without its lease")
+            return True
         lease.release()
-    _say("agent ends" if held else "agent ends without its lease")
-    return True
+        _say("agent ends")
+        # Who declared something while it was ending found an agent at work, and started none.
+        if stopping.is_set() or _newest(ws) <= seen or not lease.acquire():
+            return True
 
 
 def _work(
@@ -82,8 +86,14 @@ def _work(
     stopping: threading.Event,
     bell: Bell,
     keeper: ThreadPoolExecutor,
-) -> bool:
-    """Work until told to stop or idle for too long; return whether the lease is still ours."""
+) -> int | None:
+    """Work until told to stop or idle for too long.
+
+    Returns
+    -------
+    int or None
+        The newest event at the last look; None when the lease is ours no more.
+    """
     zygote.warm()  # while the agent looks round: the first endpoint needs it
     reconciler = Reconciler(ws)
     try:
@@ -99,7 +109,8 @@ def _go_on(
     bell: Bell,
     keeper: ThreadPoolExecutor,
     reconciler: Reconciler,
-) -> bool:
+) -> int | None:
+    seen = _newest(ws)
     detached = Detached(ws, KINDS)
     retraining = Retraining(ws)
     monitoring = Monitoring(ws)
@@ -108,17 +119,20 @@ def _go_on(
     house: Future[int] | None = None
     while not stopping.is_set():
         now = time.monotonic()
+        idle = now - busy > ws.settings.agent_idle
         if not ws.home.is_dir():
             # Somebody removed the workspace: nobody can ask for its endpoints any more.
             _say("the workspace is gone")
             reconciler.end_all()
-            return False
+            return None
         try:
             if now - renewed > RENEW_SECONDS:
                 # Before anything else: after a long sleep another agent may be at work.
                 if not lease.renew():
-                    return False
+                    return None
                 renewed = time.monotonic()
+            if idle:
+                seen = _newest(ws)
             reconciler.step()
             detached.step()
             retraining.step()
@@ -142,14 +156,19 @@ def _go_on(
         watchers = (reconciler, detached, retraining, monitoring)
         if any(one.busy for one in watchers):
             busy = now
-        elif house is None and now - busy > ws.settings.agent_idle:
+        elif house is None and idle:
             _keep_house(ws)
             if not in_use(ws):
                 break
             # Somebody has to watch those who hold GPUs.
             busy = now
         bell.wait(min(LOOK_SECONDS, reconciler.patience))
-    return True
+    return seen
+
+
+def _newest(ws: Workspace) -> int:
+    """The number of the newest event."""
+    return max((event.seq for event in ws.events(limit=1, newest=True)), default=0)
 
 
 def _keep_house(ws: Workspace, *, prune: bool = False) -> int:
