@@ -26,6 +26,8 @@ from jupyter_mlops.workspace.records import utcnow
 __all__ = ["Reconciler"]
 
 START_SECONDS = 120.0
+#: Until a process has said its first word.
+MUTE_SECONDS = 30.0
 SILENT_SECONDS = 15.0
 STEADY_SECONDS = 10.0
 CRASHES = 5
@@ -206,7 +208,9 @@ class Reconciler:
             self._ready(row, current, state)
         elif failed.get("generation") == row.generation:
             self._failed(row, watch, failed["error"])
-        elif not state.get("ready") and now - current.since > START_SECONDS:
+        elif not state.get("ready") and now - current.since > (
+            START_SECONDS if state else MUTE_SECONDS
+        ):
             current.kill()
 
     def _withdrawn(self, row: EndpointRecord, state: dict[str, Any]) -> None:

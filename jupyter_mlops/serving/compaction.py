@@ -24,7 +24,11 @@ def compact_all(ws: Workspace) -> int:
     root = traffic_root(ws)
     # A shadow logs below its endpoint, apart from what was answered.
     folders = [*root.glob(f"*/{FRESH}"), *root.glob(f"*/{SHADOW}/{FRESH}")]
-    return sum(compact(ws, path.parent.relative_to(root).as_posix()) for path in folders)
+    done = sum(compact(ws, path.parent.relative_to(root).as_posix()) for path in folders)
+    if done:
+        # Arrow keeps what it had for a segment; who rests for a day needs it no more.
+        pa.default_memory_pool().release_unused()
+    return done
 
 
 def compact(ws: Workspace, name: str) -> int:

@@ -113,9 +113,9 @@ def serve(task: Task, gateway: socket.socket) -> int:
         "description": predictor.description,
         "answers": predictor.answers,
     }
-    gateway.sendall(pack(told))
     # When the gateway is gone there is nobody to tell.
     with contextlib.suppress(ConnectionError):
+        gateway.sendall(pack(told))
         while (asked := receive(gateway)) is not None:
             gateway.sendall(_packed(predictor, asked))
     return 0
