@@ -14,6 +14,7 @@ drifted almost surely. A hash doesn't know the counts.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,16 @@ class NumberBins:
         np.subtract.at(intervals, np.searchsorted(edges, spikes, "left"), on_spike)
         return np.concatenate([on_spike, intervals, [column.missing]]).astype(np.int64)
 
+    def place(self, values: npt.NDArray[np.float64]) -> Counts:
+        """The bin of each value, NaN being missing; shape (n,)."""
+        spikes, edges = np.asarray(self.spikes, float), np.asarray(self.edges, float)
+        found = spikes.size + np.searchsorted(edges, values, "left")
+        if spikes.size:
+            at = np.minimum(np.searchsorted(spikes, values), spikes.size - 1)
+            found = np.where(spikes[at] == values, at, found)
+        missing = spikes.size + edges.size + 1
+        return np.where(np.isnan(values), missing, found).astype(np.int64)
+
 
 @dataclass(frozen=True)
 class CategoryBins:
@@ -93,6 +104,16 @@ class CategoryBins:
                 index = len(self.heavy) + bucket_of(value)
             counts[index] += count
         return counts
+
+    def place(self, values: Sequence[str | None]) -> Counts:
+        """The bin of each value, None being missing; shape (n,)."""
+        position = {value: index for index, value in enumerate(self.heavy)}
+        missing = len(self.heavy) + self.buckets
+        found = [
+            missing if one is None else position.get(one, len(self.heavy) + bucket_of(one))
+            for one in values
+        ]
+        return np.array(found, np.int64)
 
 
 def bucket_of(value: str) -> int:

@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
-
 from scipy import stats
 
 from jupyter_mlops.monitoring import statistics

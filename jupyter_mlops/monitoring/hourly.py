@@ -21,17 +21,36 @@ from typing import Any, Final
 
 import orjson
 import polars as pl
+from sqlalchemy import select
 
 from jupyter_mlops.monitoring.blocks import Block, merged_samples, profile_rows
 from jupyter_mlops.monitoring.condensed import ENGINE
-from jupyter_mlops.monitoring.logfiles import HOUR, LogFile, files_of, look_at, read_files
+from jupyter_mlops.monitoring.logfiles import (
+    HOUR,
+    LogFile,
+    files_of,
+    look_at,
+    read_files,
+    size_of,
+)
+from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import NotFound, Workspace
 
-__all__ = ["FOLDER", "Index", "bring_up_to_date", "load", "parts_of"]
+__all__ = [
+    "FOLDER",
+    "Index",
+    "bring_all_up_to_date",
+    "bring_up_to_date",
+    "load",
+    "parts_of",
+    "worth_keeping",
+]
 
 FOLDER: Final = "profiles"
 _INDEX: Final = "index.json.gz"
 _DAY: Final = 24
+#: Bytes of closed files.
+_LARGE: Final = 2_000_000
 #: Rows that are in memory at once while profiles are made.
 _TOGETHER: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,6 +112,25 @@ def bring_up_to_date(ws: Workspace, endpoint: str) -> Index:
     ws.traffic.write_bytes(f"{endpoint}/{FOLDER}/{_INDEX}", content)
     _sweep(ws, endpoint, index, made)
     return made
+
+
+def worth_keeping(ws: Workspace, endpoint: str) -> bool:
+    """Whether an endpoint's log has profiles, or is so large that reading it takes longer."""
+    if ws.traffic.exists(f"{endpoint}/{FOLDER}/{_INDEX}"):
+        return True
+    return size_of(ws, endpoint) >= _LARGE
+
+
+def bring_all_up_to_date(ws: Workspace) -> int:
+    """Bring up to date the profiles of all logs that are worth it; return how many logs."""
+    done = 0
+    with ws.read() as session:
+        names = list(session.scalars(select(EndpointRecord.name)))
+    for name in names:
+        if worth_keeping(ws, name):
+            bring_up_to_date(ws, name)
+            done += 1
+    return done
 
 
 def parts_of(index: Index, since: int, until: int) -> Iterator[tuple[str, str, list[int]]]:

@@ -19,7 +19,7 @@ from jupyter_mlops.serving.journal import SUFFIX, read_segment
 from jupyter_mlops.serving.places import traffic_folder
 from jupyter_mlops.workspace import NotFound, Workspace
 
-__all__ = ["HOUR", "LogFile", "files_of", "hot_rows", "look_at", "read_files"]
+__all__ = ["HOUR", "LogFile", "files_of", "hot_rows", "look_at", "read_files", "size_of"]
 
 #: Microseconds.
 HOUR: Final = 3_600_000_000
@@ -58,7 +58,8 @@ def files_of(ws: Workspace, endpoint: str) -> list[str]:
     if ws.traffic.is_local:
         # A month has thousands of files, and a plain listing takes a thirtieth of the time.
         folder = ws.traffic.local(f"{endpoint}/{COLD}/-").parent
-        names = os.listdir(folder)
+        with os.scandir(folder) as entries:
+            names = [one.name for one in entries]
     else:
         names = [key.rpartition("/")[2] for key in ws.traffic.list(f"{endpoint}/{COLD}")]
     return sorted(
@@ -66,6 +67,14 @@ def files_of(ws: Workspace, endpoint: str) -> list[str]:
         for name in names
         if name.endswith(".parquet") and not name.startswith(".")
     )
+
+
+def size_of(ws: Workspace, endpoint: str) -> int:
+    """Bytes of an endpoint's closed files."""
+    if not ws.traffic.is_local:
+        return sum(ws.traffic.sizes(f"{endpoint}/{COLD}").values())
+    with os.scandir(ws.traffic.local(f"{endpoint}/{COLD}/-").parent) as entries:
+        return sum(one.stat().st_size for one in entries)
 
 
 def look_at(ws: Workspace, endpoint: str, name: str) -> LogFile:

@@ -17,7 +17,7 @@ from jupyter_mlops.monitoring.columns import (
 )
 from jupyter_mlops.monitoring.condensed import as_categories, as_numeric
 
-__all__ = ["DRAWN", "Kind", "Population", "coerced", "drawn", "kind_of", "kinds_of"]
+__all__ = ["DRAWN", "Kind", "Population", "coerced", "drawn", "kind_of", "kinds_of", "read_as"]
 
 Kind = Literal["number", "category", "text", "embedding", "other"]
 #: Rows of a sample.
@@ -50,16 +50,19 @@ class Population:
     types: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> Population:
-        """Count the columns of a frame as these kinds."""
+    def of(
+        cls,
+        frame: pl.DataFrame,
+        kinds: Mapping[str, Kind],
+        sample: pl.DataFrame | None = None,
+    ) -> Population:
+        """Count the columns of a frame as these kinds; its sample may have been drawn already."""
         columns: dict[str, Column] = {}
         for name, kind in kinds.items():
-            if kind == "number":
-                columns[name] = read_numbers(frame[name])
-            elif kind == "category":
-                columns[name] = read_categories(frame[name])
+            if kind in ("number", "category"):
+                columns[name] = read_as(frame[name], kind)
         types = {name: str(frame.schema[name]) for name in kinds}
-        return cls(frame.height, columns, drawn(frame), types)
+        return cls(frame.height, columns, drawn(frame) if sample is None else sample, types)
 
 
 def drawn(frame: pl.DataFrame, size: int = DRAWN) -> pl.DataFrame:
@@ -98,6 +101,11 @@ def coerced(column: Column, kind: Kind) -> Column | None:
     if kind == "number":
         return as_numeric(column)
     return as_categories(column)
+
+
+def read_as(column: pl.Series, kind: Kind) -> Column:
+    """Count a column as numbers or as categories."""
+    return read_numbers(column) if kind == "number" else read_categories(column)
 
 
 def _is_text(values: pl.Series) -> bool:

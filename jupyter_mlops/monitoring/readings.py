@@ -6,7 +6,7 @@ file yet, is read row by row and profiled on the way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -110,7 +110,8 @@ class KeptLog:
                 tables.append(table)
                 samples.append(sample)
         else:
-            assert since is not None and until is not None
+            assert since is not None
+            assert until is not None
             spans = [(since, until)]
         edges = [self._edge(spans), _within(self._hot, since, until)]
         read = 0
@@ -134,6 +135,13 @@ class KeptLog:
             answers = pl.col("column").is_in(["prediction", "probability"])
             own = Block.of([kept.filter(answers | (pl.col("kind") == "rows")).drop("version")])
         return Reading(block, own, count, read)
+
+    def read_all(self, windows: Iterable[Window]) -> Block:
+        """Profile several windows together."""
+        blocks = [self.read(one).block for one in windows]
+        return Block.of(
+            [one.table() for one in blocks], [merged_samples(one.sample for one in blocks)]
+        )
 
     def history(
         self, window: Window, names: list[str]
