@@ -99,10 +99,10 @@ class CategoryBins:
             return counts
         position = {value: index for index, value in enumerate(self.heavy)}
         for value, count in column.counts.items():
-            index = position.get(value)
-            if index is None:
-                index = len(self.heavy) + bucket_of(value)
-            counts[index] += count
+            place = position.get(value)
+            if place is None:
+                place = len(self.heavy) + bucket_of(value)
+            counts[place] += count
         return counts
 
     def place(self, values: Sequence[str | None]) -> Counts:

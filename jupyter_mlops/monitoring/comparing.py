@@ -265,7 +265,7 @@ def _shares_of(sides: Sides) -> list[str]:
 
 def _comparable(kinds: dict[str, Kind], label: str) -> tuple[dict[str, Kind], list[str]]:
     """Leave out what has no distribution here, and say so."""
-    kept = {name: kind for name, kind in kinds.items() if kind != "other"}
+    kept: dict[str, Kind] = {name: kind for name, kind in kinds.items() if kind != "other"}
     notices = [
         f"{name!r} can't be compared: its values are neither numbers, categories, texts nor vectors"
         for name in kinds

@@ -88,7 +88,8 @@ def merge(columns: Sequence[Column]) -> Column:
             counted[value] = counted.get(value, 0) + count
     if known == ALL:
         return CategoryColumn(counted, missing)
-    buckets = np.sum([_buckets(one) for one in columns], axis=0, dtype=np.int64)  # type: ignore[arg-type]
+    kept = [_buckets(one) for one in columns if isinstance(one, CategoryColumn)]
+    buckets = np.asarray(np.sum(kept, axis=0), np.int64)
     return CategoryColumn(counted, missing, known, buckets)
 
 
@@ -211,7 +212,9 @@ def _collected(values: Any, counts: Any, missing: int) -> tuple[Any, int, Rows]:
 
 def _fewer_categories(column: CategoryColumn) -> CategoryColumn:
     if len(column.counts) <= POINTS:
-        return column
+        # In an order that has nothing to do with that of the rows.
+        ordered = dict(sorted(column.counts.items()))
+        return CategoryColumn(ordered, column.missing, column.known, column.buckets)
     names = list(column.counts)
     counts = np.fromiter(column.counts.values(), np.int64, len(names))
     hashes = hash_column(pl.Series(names, dtype=pl.String))
@@ -221,7 +224,7 @@ def _fewer_categories(column: CategoryColumn) -> CategoryColumn:
     known = min(column.known, int(hashes[lowest[-1]]))
     kept = np.union1d(frequent, lowest[hashes[lowest] <= np.uint64(known)])
     return CategoryColumn(
-        {names[one]: int(counts[one]) for one in kept.tolist()},
+        {names[one]: int(counts[one]) for one in sorted(kept.tolist(), key=names.__getitem__)},
         column.missing,
         known,
         _buckets(column),

@@ -10,8 +10,9 @@ from typing import Final
 import polars as pl
 
 from jupyter_mlops.data import Table, resolve
+from jupyter_mlops.monitoring.attribution import LossChange
 from jupyter_mlops.monitoring.battery import promise, run_battery
-from jupyter_mlops.monitoring.causes import find_causes
+from jupyter_mlops.monitoring.causes import Cause, find_causes
 from jupyter_mlops.monitoring.checks import Drift, keep, latest
 from jupyter_mlops.monitoring.columns import Column, is_number
 from jupyter_mlops.monitoring.comparing import Comparison, from_profiles, from_rows
@@ -140,7 +141,8 @@ def drift(
     if corrected:
         told.append(f"{corrected:,} truths were corrected later; the latest counts")
     moved = [one for one in judged if one.verdict == "drifted"]
-    causes, loss = [], None
+    causes: list[Cause] = []
+    loss: LossChange | None = None
     if moved:
         causes, loss = find_causes(
             moved,

@@ -108,8 +108,8 @@ def bring_up_to_date(ws: Workspace, endpoint: str) -> Index:
     made = Index(files, dict(index.days), dict(index.months))
     _make_days(ws, endpoint, made, touched)
     _make_months(ws, endpoint, made, {day[:7] for day in touched})
-    content = gzip.compress(orjson.dumps(_index_state(made), option=orjson.OPT_NON_STR_KEYS), 1)
-    ws.traffic.write_bytes(f"{endpoint}/{FOLDER}/{_INDEX}", content)
+    content = orjson.dumps(_index_state(made), option=orjson.OPT_NON_STR_KEYS)
+    ws.traffic.write_bytes(f"{endpoint}/{FOLDER}/{_INDEX}", gzip.compress(content, 1, mtime=0))
     _sweep(ws, endpoint, index, made)
     return made
 
@@ -133,30 +133,32 @@ def bring_all_up_to_date(ws: Workspace) -> int:
     return done
 
 
-def parts_of(index: Index, since: int, until: int) -> Iterator[tuple[str, str, list[int]]]:
+def parts_of(index: Index, since: int, until: int) -> list[tuple[str, str, list[int]]]:
     """The fewest profiles that together hold the hours from `since` up to `until`.
 
-    Yields
-    ------
-    (str, str, list of int)
+    Returns
+    -------
+    list of (str, str, list of int)
         ``"month"`` or ``"day"`` with its name and no hours, or ``"hours"`` with the day's name
         and the hours that are wanted of it.
     """
     whole = {day for day in index.days if _hours(day)[0] >= since and _hours(day)[1] <= until}
+    parts: list[tuple[str, str, list[int]]] = []
     done: set[str] = set()
     for month in index.months:
         days = [day for day in index.days if day.startswith(month)]
-        if days and whole.issuperset(days) and _covers(month, since, until):
+        if whole.issuperset(days):
             done |= set(days)
-            yield "month", month, []
+            parts.append(("month", month, []))
     for day in index.days:
         first, end = _hours(day)
         if day in done or end <= since or first >= until:
             continue
         if day in whole:
-            yield "day", day, []
+            parts.append(("day", day, []))
         else:
-            yield "hours", day, list(range(max(first, since), min(end, until)))
+            parts.append(("hours", day, list(range(max(first, since), min(end, until)))))
+    return parts
 
 
 def load(ws: Workspace, endpoint: str, index: Index, kind: str, name: str) -> pl.DataFrame:
@@ -332,10 +334,3 @@ def _hours(day: str) -> tuple[int, int]:
     start = datetime.fromisoformat(day).replace(tzinfo=UTC)
     first = int((start - _EPOCH) / timedelta(hours=1))
     return first, first + _DAY
-
-
-def _covers(month: str, since: int, until: int) -> bool:
-    start = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
-    end = (start + timedelta(days=32)).replace(day=1)
-    hours = [int((one - _EPOCH) / timedelta(hours=1)) for one in (start, end)]
-    return since <= hours[0] and hours[1] <= until

@@ -16,7 +16,13 @@ from jupyter_mlops.data.hashing import hash_column
 from jupyter_mlops.monitoring.columns import as_numbers, as_text
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.populations import Kind
-from jupyter_mlops.monitoring.separating import FEWEST, Separation, area_of, separate
+from jupyter_mlops.monitoring.separating import (
+    FEWEST,
+    Separation,
+    area_of,
+    one_thread,
+    separate,
+)
 
 __all__ = ["JointDrift", "compare_jointly", "encoded"]
 
@@ -193,18 +199,24 @@ def _leans_on(
     found: Separation, rows: Floats, side: npt.NDArray[np.bool_], names: Sequence[str]
 ) -> list[str]:
     """The features whose values, shuffled, cost the classifier the most."""
+    with one_thread():
+        loss = _losses(found, rows, side)
+    order = np.argsort(-loss, kind="stable")
+    return [names[at] for at in order[:_LEANED_ON] if loss[at] > 0.1 * loss[order[0]]]
+
+
+def _losses(found: Separation, rows: Floats, side: npt.NDArray[np.bool_]) -> Floats:
     rng = np.random.default_rng(0)
-    loss = np.zeros(len(names))
+    loss = np.zeros(rows.shape[1])
     for model, unseen in found.halves:
         tested = rng.permutation(unseen)[:1500]
         given = rows[tested]
         whole = area_of(model.predict_proba(given)[:, 1], side[tested])
-        for at in range(len(names)):
+        for at in range(rows.shape[1]):
             shuffled = given.copy()
             shuffled[:, at] = rng.permutation(shuffled[:, at])
             loss[at] += whole - area_of(model.predict_proba(shuffled)[:, 1], side[tested])
-    order = np.argsort(-loss, kind="stable")
-    return [names[at] for at in order[:_LEANED_ON] if loss[at] > 0.1 * loss[order[0]]]
+    return loss
 
 
 def _pairs(

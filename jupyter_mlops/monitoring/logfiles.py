@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jupyter_mlops.monitoring.sides import INPUT
 from jupyter_mlops.serving.compaction import COLD, with_version
 from jupyter_mlops.serving.config import FRESH
 from jupyter_mlops.serving.ids import REPLAYED
@@ -87,7 +89,7 @@ def look_at(ws: Workspace, endpoint: str, name: str) -> LogFile:
     """
     with ws.traffic.open(_key(endpoint, name)) as stream:
         file = pq.ParquetFile(stream)
-        told = (file.schema_arrow.metadata or {}).get(b"hidden", b"[]")
+        hidden = _hidden(file.schema_arrow)
         rows = pl.from_arrow(file.read(columns=["request_id", "event_time"]))
     assert isinstance(rows, pl.DataFrame)
     counted = (
@@ -97,7 +99,7 @@ def look_at(ws: Workspace, endpoint: str, name: str) -> LogFile:
         .sort("hour")
         .collect()
     )
-    return LogFile(dict(counted.iter_rows()), sorted(json.loads(told)))
+    return LogFile(dict(counted.iter_rows()), hidden)
 
 
 def read_files(
@@ -129,7 +131,8 @@ def hot_rows(ws: Workspace, endpoint: str) -> dict[str, pl.DataFrame]:
             if table is not None and table.num_rows:
                 frame = pl.from_arrow(with_version(table))
                 assert isinstance(frame, pl.DataFrame)
-                found[path.stem] = _answered(frame.lazy()).collect()
+                hidden = [INPUT + one for one in _hidden(table.schema)]
+                found[path.stem] = _answered(frame.lazy().drop(hidden, strict=False)).collect()
     return found
 
 
@@ -144,6 +147,10 @@ def _scans(ws: Workspace, endpoint: str, names: Iterable[str]) -> Iterator[pl.La
                 with ws.traffic.open(key) as stream:
                     frame = pl.read_parquet(stream).lazy()
             yield frame if "share" in frame.collect_schema() else frame.with_columns(share=_ALL)
+
+
+def _hidden(schema: pa.Schema) -> list[str]:
+    return sorted(json.loads((schema.metadata or {}).get(b"hidden", b"[]")))
 
 
 def _answered(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -45,9 +45,9 @@ def unseen(reference: CategoryColumn, current: CategoryColumn) -> tuple[float, f
         for side in (reference, current)
     ]
     share, p_value = statistics.unseen_mass(*rare)
-    # So large a part of all hashes stands for all.
-    part = known / ALL
-    found = share * sum(rare[1].values()) / part / current.present
+    # The rare ones that are known stand for all rare ones, as many rows as these are.
+    often = sum(count for value, count in current.counts.items() if value in heavy)
+    found = share * (current.present - often) / current.present
     named = [current.counts[value] for value in _frequent_and_new(reference, current, bars[1])]
     if named:
         chance = current.present / (reference.present + current.present)

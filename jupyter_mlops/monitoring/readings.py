@@ -19,7 +19,6 @@ from jupyter_mlops.monitoring.condensed import restored
 from jupyter_mlops.monitoring.hourly import Index, bring_up_to_date, load, parts_of
 from jupyter_mlops.monitoring.logfiles import HOUR, hot_rows, read_files
 from jupyter_mlops.monitoring.windows import Window
-from jupyter_mlops.serving import traffic
 from jupyter_mlops.workspace import Workspace
 
 __all__ = ["KeptLog", "Reading"]
@@ -110,17 +109,16 @@ class KeptLog:
                 tables.append(table)
                 samples.append(sample)
         else:
-            assert since is not None
-            assert until is not None
-            spans = [(since, until)]
+            start = lo * HOUR if since is None else since
+            end = hi * HOUR if until is None else until
+            spans = [(start, end)] if start < end else []
         edges = [self._edge(spans), _within(self._hot, since, until)]
         read = 0
-        hidden = traffic.hidden(self.ws, self.endpoint) if any(e.height for e in edges) else ()
-        for rows in edges:
-            read += rows.height
-            for (one,), part in (
-                rows.partition_by("version", as_dict=True) if rows.height else {}
-            ).items():
+        hidden = {column for one in self.index.files.values() for column in one.hidden}
+        for edge in edges:
+            read += edge.height
+            parts = edge.partition_by("version", as_dict=True) if edge.height else {}
+            for (one,), part in parts.items():
                 block = profile_rows(part, hidden)
                 tables.append(block.table().with_columns(pl.lit(one, pl.String).alias("version")))
                 samples.append(block.sample)
@@ -162,8 +160,8 @@ class KeptLog:
                 found.append((start, restored(table)))
                 continue
             for (hour,), part in table.partition_by("hour", as_dict=True).items():
-                if lo <= int(hour) < hi:  # type: ignore[call-overload]
-                    found.append((_EPOCH + timedelta(hours=int(hour)), restored(part)))  # type: ignore[call-overload]
+                if lo <= int(hour) < hi:
+                    found.append((_EPOCH + timedelta(hours=int(hour)), restored(part)))
         return sorted(found, key=lambda one: one[0])
 
     def _edge(self, spans: list[tuple[int, int]]) -> pl.DataFrame:

@@ -78,10 +78,11 @@ def separate(
         half[rng.permutation(of_side)[: of_side.size // 2]] = True
     areas, variances, p_values, halves = [], [], [], []
     for test in (half, ~half):
-        model = make()
-        model.fit(rows[~test], current[~test])
         unseen = np.flatnonzero(test)
-        scores = np.asarray(model.predict_proba(rows[unseen])[:, 1], float)
+        model = make()
+        with one_thread():
+            model.fit(rows[~test], current[~test])
+            scores = np.asarray(model.predict_proba(rows[unseen])[:, 1], float)
         area, variance, p_value = _area(scores, current[unseen])
         areas.append(area)
         variances.append(variance)
@@ -92,6 +93,13 @@ def separate(
     return Separation(
         auc, max(0.0, auc - reach), min(1.0, auc + reach), min(1.0, 2 * min(p_values)), halves
     )
+
+
+def one_thread() -> Any:
+    """Keep models to one thread: of so few rows several wait for each other more than they do."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def area_of(scores: Floats, current: Flags) -> float:

@@ -182,7 +182,7 @@ def robust_scale(reference: Floats | NumberColumn) -> float:
     if reference.present == 0:
         return 0.0
     q05, q25, q75, q95 = reference.quantiles([0.05, 0.25, 0.75, 0.95]).tolist()
-    return (q75 - q25) or (q95 - q05)
+    return float((q75 - q25) or (q95 - q05))
 
 
 def two_shares(count_a: int, rows_a: int, count_b: int, rows_b: int) -> float:
