@@ -21,7 +21,7 @@ from jupyter_mlops.monitoring.columns import (
     read_categories,
     read_numbers,
 )
-from jupyter_mlops.monitoring.condensed import SCHEMA, condense, restored, stored
+from jupyter_mlops.monitoring.condensed import POINTS, SCHEMA, condense, restored, stored
 from jupyter_mlops.monitoring.sides import INPUT
 
 __all__ = ["LARGEST", "SAMPLE", "Block", "merged_samples", "profile_rows", "read_column"]
@@ -99,7 +99,7 @@ class Block:
         return Block(self.rows, self.asked, self.shares, self.first, self.last, small, self.sample)
 
 
-def profile_rows(rows: pl.DataFrame, hidden: Iterable[str] = ()) -> Block:
+def profile_rows(rows: pl.DataFrame, hidden: Iterable[str] = (), points: int = POINTS) -> Block:
     """Make a block of rows of a log.
 
     Parameters
@@ -108,6 +108,8 @@ def profile_rows(rows: pl.DataFrame, hidden: Iterable[str] = ()) -> Block:
         With ``prediction_id``, ``event_time`` and ``share``.
     hidden : iterable of str
         The model's columns to leave out.
+    points : int
+        How small its columns are made.
     """
     unseen = {INPUT + name for name in hidden}
     names = [
@@ -118,7 +120,7 @@ def profile_rows(rows: pl.DataFrame, hidden: Iterable[str] = ()) -> Block:
         and not isinstance(dtype, _NESTED)
     ]
     flat = [one for one in names if not isinstance(rows.schema[one], (pl.List, pl.Array))]
-    columns = {name: condense(read_column(rows[name])) for name in flat}
+    columns = {name: condense(read_column(rows[name]), points) for name in flat}
     hashes = pl.Series(_HASH, hash_column(rows["prediction_id"]), pl.UInt64)
     kept = rows.select("prediction_id", "event_time", "version", *names).with_columns(hashes)
     shares = rows["share"]
@@ -149,8 +151,8 @@ def merged_samples(samples: Iterable[pl.DataFrame], most: int = LARGEST) -> pl.D
     if not held:
         return pl.DataFrame()
     limit = min(int(one[_LIMIT].min()) for one in held)  # type: ignore[arg-type]
-    rows = pl.concat(held, how="diagonal_relaxed")
-    return _lowest(rows.filter(pl.col(_HASH) <= limit), limit, most)
+    low = [one.filter(pl.col(_HASH) <= limit) for one in held]
+    return _lowest(pl.concat(low, how="diagonal_relaxed"), limit, most)
 
 
 def _lowest(rows: pl.DataFrame, limit: int, most: int) -> pl.DataFrame:

@@ -3,9 +3,10 @@
 A column with few values keeps all of them with their counts. Of more numbers a thousand points
 stay, each standing for as many rows, and each value that fills a point by itself with its exact
 count: a rank read from them is off by half a point at most, 0.05 % of the rows, and merging adds
-nothing to that. Of more categories stay the frequent ones, all rows by hash bucket, and the
-values with the lowest hashes with exact counts: which values those are doesn't depend on how
-often they occur, so what is new among them is as it is among all.
+nothing to that. (What many parts merge to is made small again, to two thousand points.) Of more
+categories stay the frequent ones, all rows by hash bucket, and the values with the lowest hashes
+with exact counts: which values those are doesn't depend on how often they occur, so what is new
+among them is as it is among all.
 
 Nothing here is drawn at random: the same rows give the same bytes on every machine.
 
@@ -48,7 +49,6 @@ __all__ = [
 #: Raised when what is kept by an older version can't be taken for new.
 ENGINE: Final = 1
 POINTS: Final = 1024
-_FREQUENT: Final = POINTS // 2
 
 #: One row a column.
 SCHEMA: Final[dict[str, Any]] = {
@@ -63,11 +63,11 @@ SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def condense(column: Column) -> Column:
+def condense(column: Column, points: int = POINTS) -> Column:
     """Make a column small; one that is small already stays as it is."""
     if isinstance(column, NumberColumn):
-        return _fewer_numbers(column)
-    return _fewer_categories(column)
+        return _fewer_numbers(column, points)
+    return _fewer_categories(column, points)
 
 
 def merge(columns: Sequence[Column]) -> Column:
@@ -156,9 +156,13 @@ def restored(rows: pl.DataFrame) -> dict[str, Column]:
             missing = int(part["missing"].sum())
             values, counts = _flat(part["values"]), _flat(part["counts"])
             if part.height > 1:
-                found[str(name)] = NumberColumn(*_collected(values, counts, missing))
+                merged = NumberColumn(*_collected(values, counts, missing))
+                found[str(name)] = _fewer_numbers(merged, 2 * POINTS)
             else:
                 found[str(name)] = NumberColumn(values, missing, counts)
+            continue
+        if kinds == {"category"} and part.height > 1:
+            found[str(name)] = _merged_categories(part)
             continue
         single = [_one(row) for row in part.iter_rows(named=True)]
         read = [as_categories(one) for one in single] if len(kinds) > 1 else single
@@ -181,13 +185,13 @@ def _flat(lists: pl.Series) -> Any:
     return lists.filter(lists.list.len() > 0).explode().to_numpy()
 
 
-def _fewer_numbers(column: NumberColumn) -> NumberColumn:
+def _fewer_numbers(column: NumberColumn, most: int) -> NumberColumn:
     values, counts = column.distinct()
-    if values.size <= POINTS:
+    if values.size <= most:
         return NumberColumn(values, column.missing, counts)
-    heavy = counts >= column.present / POINTS
+    heavy = counts >= column.present / most
     rest = NumberColumn(values[~heavy], 0, counts[~heavy])
-    ends = np.linspace(0, rest.present, POINTS - int(heavy.sum()) + 1).round().astype(np.int64)
+    ends = np.linspace(0, rest.present, most - int(heavy.sum()) + 1).round().astype(np.int64)
     ends = np.unique(ends)
     middles = (ends[:-1] + ends[1:] + 1) // 2
     points = rest.values[np.searchsorted(np.cumsum(rest.distinct()[1]), middles)]
@@ -210,25 +214,49 @@ def _collected(values: Any, counts: Any, missing: int) -> tuple[Any, int, Rows]:
     return values[starts], missing, np.add.reduceat(counts, starts)
 
 
-def _fewer_categories(column: CategoryColumn) -> CategoryColumn:
-    if len(column.counts) <= POINTS:
+def _fewer_categories(column: CategoryColumn, most: int) -> CategoryColumn:
+    if len(column.counts) <= most:
         # In an order that has nothing to do with that of the rows.
         ordered = dict(sorted(column.counts.items()))
         return CategoryColumn(ordered, column.missing, column.known, column.buckets)
-    names = list(column.counts)
+    names = pl.Series(list(column.counts), dtype=pl.String)
     counts = np.fromiter(column.counts.values(), np.int64, len(names))
-    hashes = hash_column(pl.Series(names, dtype=pl.String))
+    kept, known = _kept(names, counts, column.known, most)
+    return CategoryColumn(kept, column.missing, known, _buckets(column))
+
+
+def _kept(names: pl.Series, counts: Rows, known: int, most: int) -> tuple[dict[str, int], int]:
+    """The frequent values and those of the lowest hashes, and up to which hash all are known."""
+    hashes = hash_column(names)
     # By hash where counts are equal, so that the order of the rows says nothing.
-    frequent = np.lexsort((hashes, -counts))[:_FREQUENT]
-    lowest = np.argsort(hashes, kind="stable")[:_FREQUENT]
-    known = min(column.known, int(hashes[lowest[-1]]))
+    frequent = np.lexsort((hashes, -counts))[: most // 2]
+    lowest = np.argsort(hashes, kind="stable")[: most // 2]
+    known = min(known, int(hashes[lowest[-1]]))
     kept = np.union1d(frequent, lowest[hashes[lowest] <= np.uint64(known)])
-    return CategoryColumn(
-        {names[one]: int(counts[one]) for one in sorted(kept.tolist(), key=names.__getitem__)},
-        column.missing,
-        known,
-        _buckets(column),
+    pairs = zip(names.gather(kept).to_list(), counts[kept].tolist(), strict=True)
+    return dict(sorted(pairs)), known
+
+
+def _merged_categories(part: pl.DataFrame) -> CategoryColumn:
+    """Many small columns of categories as one small one, without a loop over their values."""
+    missing = int(part["missing"].sum())
+    counted = (
+        part.select(pl.col("texts").fill_null([]), pl.col("counts").fill_null([]))
+        .filter(pl.col("texts").list.len() > 0)
+        .explode("texts", "counts")
+        .group_by("texts")
+        .agg(pl.col("counts").sum())
     )
+    known = int(part["known"].min())  # type: ignore[arg-type]
+    names, counts = counted["texts"], counted["counts"].to_numpy().astype(np.int64)
+    pairs = sorted(zip(names.to_list(), counts.tolist(), strict=True))
+    if known == ALL and counted.height <= POINTS:
+        return CategoryColumn(dict(pairs), missing)
+    buckets = np.sum([_buckets(_one(row)) for row in part.iter_rows(named=True)], axis=0)
+    if counted.height <= POINTS:
+        return CategoryColumn(dict(pairs), missing, known, np.asarray(buckets, np.int64))
+    kept, known = _kept(names, counts, known, POINTS)
+    return CategoryColumn(kept, missing, known, np.asarray(buckets, np.int64))
 
 
 def _buckets(column: CategoryColumn) -> Rows:

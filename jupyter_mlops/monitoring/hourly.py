@@ -49,6 +49,8 @@ __all__ = [
 FOLDER: Final = "profiles"
 _INDEX: Final = "index.json.gz"
 _DAY: Final = 24
+#: Points of an hour's columns, which are only ever a small part of a window.
+_OF_AN_HOUR: Final = 256
 #: Bytes of closed files.
 _LARGE: Final = 2_000_000
 #: Rows that are in memory at once while profiles are made.
@@ -219,7 +221,7 @@ def _keep_day(
         timed.partition_by("\0hour", "version", as_dict=True, include_key=True).items(),
         key=lambda one: (one[0][0], str(one[0][1])),
     ):
-        table = profile_rows(part.drop("\0hour"), hidden).table()
+        table = profile_rows(part.drop("\0hour"), hidden, _OF_AN_HOUR).table()
         tables.append(_labelled(table, version).with_columns(pl.lit(at, pl.Int64).alias("hour")))
     _write(ws, _key(endpoint, day, mark, "hours"), pl.concat(tables))
     parts = rows.partition_by("version", as_dict=True)
@@ -284,7 +286,7 @@ def _key(endpoint: str, name: str, mark: str, kind: str) -> str:
 
 def _write(ws: Workspace, key: str, table: pl.DataFrame) -> None:
     content = io.BytesIO()
-    table.write_ipc(content, compression="lz4")
+    table.write_ipc(content, compression="zstd")
     ws.traffic.write_bytes(key, content.getvalue())
 
 

@@ -98,7 +98,8 @@ def test_a_new_value_among_thousands_of_rare_ones_is_found_and_identifiers_are_n
     assert (one.verdict, one.appeared, one.gone) == ("stable", [], [])
     one = compare_columns({"v": side(before)}, {"v": side(other)})[0]
     assert one.verdict == "drifted"
-    assert one.unseen == pytest.approx(0.1, abs=0.02)
+    # A tenth of the rare values is known on both sides: three standard errors.
+    assert one.unseen == pytest.approx(0.1, abs=0.03)
     assert all(name.startswith("w") for name in one.appeared)
     ids = [[str(one) for one in rng.integers(0, 10**12, 30_000)] for _ in range(2)]
     assert compare_columns({"v": side(ids[0])}, {"v": side(ids[1])})[0].verdict == "stable"
