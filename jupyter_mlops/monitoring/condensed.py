@@ -176,6 +176,10 @@ def _one(row: dict[str, Any]) -> Column:
     counts = np.asarray(row["counts"] or [], np.int64)
     if row["kind"] == "number":
         return NumberColumn(np.asarray(row["values"] or [], float), row["missing"], counts)
+    return _category(row)
+
+
+def _category(row: dict[str, Any]) -> CategoryColumn:
     buckets = None if row["buckets"] is None else np.asarray(row["buckets"], np.int64)
     counted = dict(zip(row["texts"] or [], row["counts"] or [], strict=True))
     return CategoryColumn(counted, row["missing"], row["known"], buckets)
@@ -252,7 +256,7 @@ def _merged_categories(part: pl.DataFrame) -> CategoryColumn:
     pairs = sorted(zip(names.to_list(), counts.tolist(), strict=True))
     if known == ALL and counted.height <= POINTS:
         return CategoryColumn(dict(pairs), missing)
-    buckets = np.sum([_buckets(_one(row)) for row in part.iter_rows(named=True)], axis=0)
+    buckets = np.sum([_buckets(_category(row)) for row in part.iter_rows(named=True)], axis=0)
     if counted.height <= POINTS:
         return CategoryColumn(dict(pairs), missing, known, np.asarray(buckets, np.int64))
     kept, known = _kept(names, counts, known, POINTS)

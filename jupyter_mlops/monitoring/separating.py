@@ -97,7 +97,7 @@ def separate(
 
 def one_thread() -> Any:
     """Keep models to one thread: of so few rows several wait for each other more than they do."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     return threadpool_limits(1)
 

@@ -65,6 +65,7 @@ def drift_view(result: Drift) -> View:
     blocks: list[Block] = [
         Facts(items=facts),
         Notice(level=_OVERALL[result.verdict], text=result.sentence),
+        *([Notice(level="info", text=_why(result))] if result.causes else []),
         *(Notice(level="warn", text=text) for text in [*result.schema, *result.notices]),
     ]
     if result.performance is not None:
@@ -180,6 +181,16 @@ def _features(result: Drift) -> Table:
         total=len(shown),
         empty="No features to compare.",
     )
+
+
+def _why(result: Drift) -> str:
+    """When, where and at what cost the first features moved, for where there is little room."""
+    told = []
+    for one in result.causes[:2]:
+        where = str(one.segment) if one.segment else "everywhere"
+        cost = f", expected loss {one.loss}" if one.loss is not None else ""
+        told.append(f"{one.feature} {one.when + ', ' if one.when else ''}{where}{cost}")
+    return "Why: " + "; ".join(told)
 
 
 def _causes(result: Drift) -> Table:

@@ -17,24 +17,7 @@ from jupyter_mlops.monitoring.schema import schema_changes
 
 from .tables import awkward
 
-WORDS = [
-    "delay",
-    "gate",
-    "crew",
-    "bag",
-    "storm",
-    "late",
-    "plane",
-    "seat",
-    "door",
-    "fuel",
-    "wing",
-    "tail",
-    "aisle",
-    "row",
-    "desk",
-    "belt",
-]
+WORDS = ["delay", "gate", "crew", "bag", "storm", "late", "plane", "seat", "door", "fuel"]
 
 
 @pytest.fixture
@@ -84,7 +67,7 @@ def test_a_correlation_that_is_gone_is_found_though_no_feature_moved(rng):
 
 
 def test_unchanged_streams_flag_no_more_than_is_promised(rng):
-    limits, checks, flagged = Limits(alpha=0.1), 40, 0
+    limits, checks, flagged = Limits(alpha=0.1), 25, 0
     for _ in range(checks):
         n, m = (400, 1500) if rng.random() < 0.5 else (1200, 300)
         sides = []
@@ -100,10 +83,10 @@ def test_unchanged_streams_flag_no_more_than_is_promised(rng):
 
 
 def test_the_joint_tests_p_values_are_spread_evenly_or_above_when_nothing_changed(rng):
-    found = [battery(pair(rng, 300, 0.5), pair(rng, 300, 0.5))[1].p_value for _ in range(60)]
+    found = [battery(pair(rng, 300, 0.5), pair(rng, 300, 0.5))[1].p_value for _ in range(40)]
     for level in (0.05, 0.1, 0.25):
         below = sum(one <= level for one in found)
-        assert below <= stats.binom.ppf(0.999, 60, level)
+        assert below <= stats.binom.ppf(0.999, 40, level)
 
 
 def test_texts_are_told_by_length_unknown_words_and_what_they_say(rng):
