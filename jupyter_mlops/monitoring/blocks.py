@@ -1,6 +1,6 @@
 """The profile of some of a log's rows: columns made small, rows counted, a sample kept.
 
-A block is kept for each hour, day and month of each version, and blocks merge.
+A block is kept for each hour, day, week and month of each version, and blocks merge.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The profiles of a traffic log, kept by the hour, the day and the month.
+"""The profiles of a traffic log, kept by the hour, the day, the week and the month.
 
 They stand beside the log and follow it. An index says which hours each closed file has rows of;
 a day whose files are others than those its profile was made of is profiled again, whether a row
@@ -66,13 +66,13 @@ class Index:
     ----------
     files : dict of str to LogFile
         The closed files that have been looked at.
-    days, months : dict of str to str
-        The mark of each profile, by ``2013-04-01`` and ``2013-04``.
+    days, spans : dict of str to str
+        The mark of each profile, by ``2013-04-01``, and by ``2013-04`` and ``2013-W14``.
     """
 
     files: dict[str, LogFile] = field(default_factory=dict)
     days: dict[str, str] = field(default_factory=dict)
-    months: dict[str, str] = field(default_factory=dict)
+    spans: dict[str, str] = field(default_factory=dict)
 
     @property
     def hours(self) -> dict[int, int]:
@@ -107,9 +107,9 @@ def bring_up_to_date(ws: Workspace, endpoint: str) -> Index:
     touched = {_day_of(hour) for one in fresh.values() for hour in one.hours}
     touched |= {_day_of(hour) for name in gone for hour in index.files[name].hours}
     files = {name: one for name, one in index.files.items() if name not in gone} | fresh
-    made = Index(files, dict(index.days), dict(index.months))
+    made = Index(files, dict(index.days), dict(index.spans))
     _make_days(ws, endpoint, made, touched)
-    _make_months(ws, endpoint, made, {day[:7] for day in touched})
+    _make_spans(ws, endpoint, made, {span for day in touched for span in _spans_of(day)})
     content = orjson.dumps(_index_state(made), option=orjson.OPT_NON_STR_KEYS)
     ws.traffic.write_bytes(f"{endpoint}/{FOLDER}/{_INDEX}", gzip.compress(content, 1, mtime=0))
     _sweep(ws, endpoint, index, made)
@@ -141,17 +141,19 @@ def parts_of(index: Index, since: int, until: int) -> list[tuple[str, str, list[
     Returns
     -------
     list of (str, str, list of int)
-        ``"month"`` or ``"day"`` with its name and no hours, or ``"hours"`` with the day's name
+        ``"span"`` or ``"day"`` with its name and no hours, or ``"hours"`` with the day's name
         and the hours that are wanted of it.
     """
     whole = {day for day in index.days if _hours(day)[0] >= since and _hours(day)[1] <= until}
     parts: list[tuple[str, str, list[int]]] = []
     done: set[str] = set()
-    for month in index.months:
-        days = [day for day in index.days if day.startswith(month)]
-        if whole.issuperset(days):
-            done |= set(days)
-            parts.append(("month", month, []))
+    held = _days_by_span(index)
+    # Whole months first, and then the weeks that are left whole.
+    for span in sorted(index.spans, key=lambda one: ("W" in one, one)):
+        days = held[span] - done
+        if days == held[span] and whole >= days and len(days) > 1:
+            done |= days
+            parts.append(("span", span, []))
     for day in index.days:
         first, end = _hours(day)
         if day in done or end <= since or first >= until:
@@ -164,18 +166,18 @@ def parts_of(index: Index, since: int, until: int) -> list[tuple[str, str, list[
 
 
 def load(ws: Workspace, endpoint: str, index: Index, kind: str, name: str) -> pl.DataFrame:
-    """The tables of a profile, of all versions: ``"month"``, ``"day"``, ``"hours"`` or the rows
-    that are kept of them: ``"month.rows"``, ``"day.rows"``. One that is missing is made again.
+    """The tables of a profile, of all versions: ``"span"``, ``"day"``, ``"hours"`` or the rows
+    that are kept of them: ``"span.rows"``, ``"day.rows"``. One that is missing is made again.
     """
-    mark = (index.months if kind.startswith("month") else index.days)[name]
+    mark = (index.spans if kind.startswith("span") else index.days)[name]
     key = _key(endpoint, name, mark, kind)
     try:
         return _open(ws, key)
     except NotFound:
-        day = name if len(name) > 7 else None
-        again = [day] if day else [one for one in index.days if one.startswith(name)]
-        _make_days(ws, endpoint, index, set(again))
-        _make_months(ws, endpoint, index, {name[:7]})
+        if name in index.days:
+            _make_days(ws, endpoint, index, {name})
+        else:
+            _make_spans(ws, endpoint, index, {name})
         return _open(ws, _key(endpoint, name, mark, kind))
 
 
@@ -233,15 +235,16 @@ def _keep_day(
     _write(ws, _key(endpoint, day, mark, "day.rows"), profile_rows(rows, hidden).sample)
 
 
-def _make_months(ws: Workspace, endpoint: str, index: Index, months: set[str]) -> None:
-    """Merge the days of these months."""
-    for month in sorted(months):
-        index.months.pop(month, None)
-        days = {day: mark for day, mark in index.days.items() if day.startswith(month)}
+def _make_spans(ws: Workspace, endpoint: str, index: Index, spans: set[str]) -> None:
+    """Merge the days of these weeks and months."""
+    held = _days_by_span(index)
+    for span in sorted(spans):
+        index.spans.pop(span, None)
+        days = sorted(held.get(span, ()))
         if not days:
             continue
         tables = pl.concat([load(ws, endpoint, index, "day", day) for day in days])
-        mark = _mark("month", list(days.values()), [])
+        mark = _mark("span", [index.days[day] for day in days], [])
         whole = [
             _labelled(Block.of([part]).condensed().table(), version)
             for (version,), part in sorted(
@@ -249,11 +252,25 @@ def _make_months(ws: Workspace, endpoint: str, index: Index, months: set[str]) -
                 key=lambda one: str(one[0][0]),
             )
         ]
-        _write(ws, _key(endpoint, month, mark, "month"), pl.concat(whole))
+        _write(ws, _key(endpoint, span, mark, "span"), pl.concat(whole))
         rows = merged_samples(load(ws, endpoint, index, "day.rows", day) for day in days)
-        _write(ws, _key(endpoint, month, mark, "month.rows"), rows)
-        index.months[month] = mark
-    index.months = dict(sorted(index.months.items()))
+        _write(ws, _key(endpoint, span, mark, "span.rows"), rows)
+        index.spans[span] = mark
+    index.spans = dict(sorted(index.spans.items()))
+
+
+def _spans_of(day: str) -> tuple[str, str]:
+    """The month and the week of a day."""
+    year, week, _ = datetime.fromisoformat(day).isocalendar()
+    return day[:7], f"{year}-W{week:02}"
+
+
+def _days_by_span(index: Index) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for day in index.days:
+        for span in _spans_of(day):
+            found[span].add(day)
+    return found
 
 
 def _labelled(table: pl.DataFrame, version: object) -> pl.DataFrame:
@@ -298,7 +315,7 @@ def _sweep(ws: Workspace, endpoint: str, before: Index, now: Index) -> None:
     """Remove profiles of what the log held before."""
     for old, new, kinds in (
         (before.days, now.days, ("hours", "day", "day.rows")),
-        (before.months, now.months, ("month", "month.rows")),
+        (before.spans, now.spans, ("span", "span.rows")),
     ):
         for name, mark in old.items():
             if new.get(name) != mark:
@@ -315,7 +332,7 @@ def _read_index(ws: Workspace, endpoint: str) -> Index:
     if state["engine"] != ENGINE:
         return Index()
     files = {name: LogFile.of(one) for name, one in state["files"].items()}
-    return Index(files, state["days"], state["months"])
+    return Index(files, state["days"], state["spans"])
 
 
 def _index_state(index: Index) -> dict[str, Any]:
@@ -323,7 +340,7 @@ def _index_state(index: Index) -> dict[str, Any]:
         "engine": ENGINE,
         "files": {name: one.to_dict() for name, one in index.files.items()},
         "days": index.days,
-        "months": index.months,
+        "spans": index.spans,
     }
 
 

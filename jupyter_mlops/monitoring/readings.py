@@ -100,7 +100,7 @@ class KeptLog:
             for kind, name, hours in parts_of(self.index, lo, hi):
                 count += 1
                 table = load(self.ws, self.endpoint, self.index, kind, name)
-                rows = "month.rows" if kind == "month" else "day.rows"
+                rows = "span.rows" if kind == "span" else "day.rows"
                 sample = load(self.ws, self.endpoint, self.index, rows, name)
                 if kind == "hours":
                     table = table.filter(pl.col("hour").is_in(hours)).drop("hour")
