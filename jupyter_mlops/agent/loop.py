@@ -33,6 +33,8 @@ __all__ = ["run"]
 LOOK_SECONDS = 0.2
 HOUSE_SECONDS = 10.0
 PRUNE_SECONDS = 60.0
+#: Closed hours of traffic are profiled so often; a check does it too, of what it needs.
+PROFILE_SECONDS = 1800.0
 
 
 def run(ws: Workspace) -> bool:
@@ -116,6 +118,7 @@ def _go_on(
     monitoring = Monitoring(ws)
     renewed = busy = time.monotonic()
     next_house = next_prune = 0.0
+    next_profiles = renewed + PRUNE_SECONDS  # nothing that starts waits for it
     house: Future[int] | None = None
     while not stopping.is_set():
         now = time.monotonic()
@@ -149,9 +152,13 @@ def _go_on(
             house = None
         if house is None and now >= next_house:
             next_house = now + HOUSE_SECONDS
-            house = keeper.submit(_keep_house, ws, prune=now >= next_prune)
+            house = keeper.submit(
+                _keep_house, ws, prune=now >= next_prune, profiles=now >= next_profiles
+            )
             if now >= next_prune:
                 next_prune = now + PRUNE_SECONDS
+            if now >= next_profiles:
+                next_profiles = now + PROFILE_SECONDS
         # Looking whether there is something to tidy up is no work: it happens all the time.
         watchers = (reconciler, detached, retraining, monitoring)
         if any(one.busy for one in watchers):
@@ -171,17 +178,21 @@ def _newest(ws: Workspace) -> int:
     return max((event.seq for event in ws.events(limit=1, newest=True)), default=0)
 
 
-def _keep_house(ws: Workspace, *, prune: bool = False) -> int:
+def _keep_house(ws: Workspace, *, prune: bool = False, profiles: bool = False) -> int:
     # Two small queries while nobody holds or waits for a GPU.
     taken_back = expire(ws) + watch(ws)
     if prune:
         taken_back += _prune(ws)
-    if not any(traffic_root(ws).glob(f"**/{FRESH}/*")):
-        return taken_back
-    # Arrow is loaded when there is something to do, and beside the loop.
-    from jupyter_mlops.serving.compaction import compact_all
+    if any(traffic_root(ws).glob(f"**/{FRESH}/*")):
+        # Arrow is loaded when there is something to do, and beside the loop.
+        from jupyter_mlops.serving.compaction import compact_all
 
-    return taken_back + compact_all(ws)
+        taken_back += compact_all(ws)
+    if profiles and any(traffic_root(ws).glob("*/*")):
+        from jupyter_mlops.monitoring.hourly import bring_all_up_to_date
+
+        bring_all_up_to_date(ws)
+    return taken_back
 
 
 def _prune(ws: Workspace) -> int:

@@ -24,6 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from jupyter_mlops.monitoring.columns import NumberColumn
+
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
@@ -122,27 +124,30 @@ def chi2_two_samples(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     return float(stats.chi2.sf(statistic, table.shape[1] - 1))
 
 
-def kolmogorov_smirnov(reference: Floats, current: Floats) -> tuple[float, float]:
+def kolmogorov_smirnov(
+    reference: Floats | NumberColumn, current: Floats | NumberColumn
+) -> tuple[float, float]:
     """Kolmogorov-Smirnov distance of two *sorted* samples and its asymptotic p-value.
 
     With ties the p-value is too large, never too small.
     """
-    n, m = reference.size, current.size
+    reference, current = _column(reference), _column(current)
+    n, m = reference.present, current.present
     if n == 0 or m == 0:
         return 0.0, 1.0
-    points = np.concatenate([reference, current])
-    below = np.searchsorted(reference, points, side="right") / n
-    above = np.searchsorted(current, points, side="right") / m
-    distance = float(np.max(np.abs(below - above)))
+    points = np.concatenate([reference.values, current.values])
+    distance = float(np.max(np.abs(reference.upto(points) / n - current.upto(points) / m)))
     return distance, float(stats.kstwobign.sf(distance * math.sqrt(n * m / (n + m))))
 
 
-def wasserstein(reference: Floats, current: Floats) -> tuple[float, float]:
+def wasserstein(
+    reference: Floats | NumberColumn, current: Floats | NumberColumn
+) -> tuple[float, float]:
     """First Wasserstein distance of two *sorted* samples and its noise floor.
 
     Parameters
     ----------
-    reference, current : sorted arrays of shape (n,) and (m,)
+    reference, current : sorted arrays of shape (n,) and (m,), or columns
         Finite values in the unit of the column.
 
     Returns
@@ -152,32 +157,32 @@ def wasserstein(reference: Floats, current: Floats) -> tuple[float, float]:
         ``sqrt(2/π (1/n + 1/m)) ∫ sqrt(H (1 - H)) dx`` with H the pooled
         distribution function, both in the unit of the column.
     """
-    n, m = reference.size, current.size
+    reference, current = _column(reference), _column(current)
+    n, m = reference.present, current.present
     if n == 0 or m == 0:
         return 0.0, 0.0
-    points = np.concatenate([reference, current])
+    points = np.concatenate([reference.values, current.values])
     points.sort(kind="stable")
     if not np.isfinite(points[[0, -1]]).all():
         raise ValueError("infinite values have no distance; clip them first")
     widths = np.diff(points)
-    left = np.searchsorted(reference, points[:-1], side="right")
-    right = np.searchsorted(current, points[:-1], side="right")
+    left, right = reference.upto(points[:-1]), current.upto(points[:-1])
     distance = float(np.sum(np.abs(left / n - right / m) * widths))
     pooled = (left + right) / (n + m)
     noise = float(np.sum(np.sqrt(pooled * (1 - pooled)) * widths))
     return distance, math.sqrt(2 / math.pi * (1 / n + 1 / m)) * noise
 
 
-def robust_scale(reference: Floats) -> float:
+def robust_scale(reference: Floats | NumberColumn) -> float:
     """Interquartile range of a sorted sample; its 5-95 % range where that is 0; else 0.
 
     A standard deviation would let one outlier in the reference hide any shift.
     """
-    if reference.size == 0:
+    reference = _column(reference)
+    if reference.present == 0:
         return 0.0
-    at = [math.ceil(level * reference.size) - 1 for level in (0.05, 0.25, 0.75, 0.95)]
-    q05, q25, q75, q95 = (float(reference[max(0, one)]) for one in at)
-    return (q75 - q25) or (q95 - q05)
+    q05, q25, q75, q95 = reference.quantiles([0.05, 0.25, 0.75, 0.95]).tolist()
+    return float((q75 - q25) or (q95 - q05))
 
 
 def two_shares(count_a: int, rows_a: int, count_b: int, rows_b: int) -> float:
@@ -254,6 +259,10 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     if not p_values:
         return []
     return [float(p) for p in stats.false_discovery_control(np.clip(p_values, 0, 1), method="bh")]
+
+
+def _column(sample: Floats | NumberColumn) -> NumberColumn:
+    return sample if isinstance(sample, NumberColumn) else NumberColumn(sample, 0)
 
 
 def _shares(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Floats, Floats]:
