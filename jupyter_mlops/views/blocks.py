@@ -88,6 +88,7 @@ KINDS = (
     "performance",
     "skew",
     "report",
+    "reports",
     "policy",
     "policies",
     "decision",

@@ -288,6 +288,7 @@ export const KINDS = [
   'performance',
   'skew',
   'report',
+  'reports',
   'policy',
   'policies',
   'decision',
