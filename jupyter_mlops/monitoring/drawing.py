@@ -291,6 +291,7 @@ def _told(sides: Sequence[Counts]) -> set[str]:
         total = max(1.0, sum(counts.values()))
         for value, count in counts.items():
             weight[value] = weight.get(value, 0.0) + count / total
+    weight.pop(OTHERS, None)
     return set(sorted(weight, key=lambda value: (-weight[value], value))[:SHOWN_CATEGORIES])
 
 

@@ -80,7 +80,7 @@ def drawn(before: pl.DataFrame, after: pl.DataFrame):
 @pytest.fixture(scope="module")
 def page():
     rng = np.random.default_rng(1)
-    before = pl.DataFrame({"x": rng.normal(size=300), "y": rng.normal(size=300)})
+    before = pl.DataFrame({"x": rng.normal(size=600), "y": rng.normal(size=600)})
     return drawn(before, before.with_columns(y=pl.col("y") + 3))
 
 
@@ -88,7 +88,7 @@ def test_01_a_path_object_is_silently_ignored(engine, page, tmp_path):
     run = engine.Run.loads(page.snapshot)
     run.save_html(tmp_path / "never.html")
     assert not (tmp_path / "never.html").exists()
-    assert page.html.lower().lstrip().startswith(b"<html")
+    assert page.html.lower().lstrip().startswith(b"<!doctype html>")
 
 
 def test_02_what_save_json_writes_cant_be_loaded_again(engine, page, tmp_path):
@@ -127,6 +127,7 @@ def test_03_columns_of_many_types_are_left_out_without_a_word(engine):
     assert set(engine.drifted_columns(found.snapshot)) == set(frame.columns)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # its sums over endless values
 def test_04_one_missing_or_empty_column_ends_the_whole_report(engine, evidently):
     good = pd.DataFrame({"x": [0.1, 0.2, 0.3] * 10, "y": [1.0, 2.0, 3.0] * 10})
     numbers = evidently.DataDefinition(numerical_columns=["x", "y"], categorical_columns=[])
@@ -143,12 +144,12 @@ def test_04_one_missing_or_empty_column_ends_the_whole_report(engine, evidently)
 def test_05_missing_values_are_dropped_before_every_test(engine):
     rng = np.random.default_rng(5)
     before = pd.DataFrame({"x": rng.normal(size=5000)})
-    after = before.mask(rng.random(5000) < 0.6)
+    after = before.mask(rng.random((5000, 1)) < 0.6)
     assert evaluated(before, after)["x"] < 0.05
     sides = pl.from_pandas(before), pl.from_pandas(after)
     found, _ = ours(*sides)
     assert found["x"].verdict == "drifted"
-    assert found["x"].reason.startswith("missing 0.0% → 60")
+    assert found["x"].reason.startswith("missing 0.0% → 59.2%")
     assert engine.drifted_columns(drawn(*sides).snapshot) == {"x": True}
 
 
@@ -156,7 +157,12 @@ def test_06_its_dataset_statistics_count_no_missing_values(evidently):
     frame = pd.DataFrame({"x": [1.5, np.nan, np.nan, 2.5] * 100})
     numbers = evidently.DataDefinition(numerical_columns=["x"])
     stats = evidently.Dataset.from_pandas(frame, numbers).stats()
-    assert stats.column_stats["x"].missing_values == 0
+    assert stats.column_stats["x"].general_stats.missing_values.count == 0
+    words = evidently.DataDefinition(categorical_columns=["c"])
+    letters = pd.DataFrame({"c": pd.Series(["a", "a", "b"], dtype=object)})
+    counted = evidently.Dataset.from_pandas(letters, words).stats().column_stats["c"]
+    with pytest.raises(TypeError):
+        _ = counted.categorical_stats.most_common
     found, _ = ours(pl.from_pandas(frame), pl.from_pandas(frame))
     assert found["x"].missing_current == 0.5
 
