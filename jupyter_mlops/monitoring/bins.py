@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jupyter_mlops.monitoring.columns import CategoryColumn, NumberColumn
+from jupyter_mlops.profiling.values import runs
 
 TENTHS = 10
 TAIL_BUCKETS = 16
@@ -42,7 +43,7 @@ class NumberBins:
     def of(cls, reference: NumberColumn) -> NumberBins:
         """Choose the bins from the reference."""
         values = reference.values
-        distinct, counts = np.unique(values, return_counts=True)
+        distinct, counts = runs(values)
         share = HEAVY_SHARE if distinct.size <= FEW_VALUES else SPIKE_SHARE
         heavy = counts >= max(HEAVY_ROWS, share * values.size)
         rest = np.repeat(distinct[~heavy], counts[~heavy])

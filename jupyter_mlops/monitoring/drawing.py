@@ -260,6 +260,8 @@ def in_proportion(counts: npt.NDArray[Any], total: int) -> npt.NDArray[np.int64]
 
 
 def _absent(one: FeatureDrift, sides: Sequence[tuple[str, Side]]) -> str:
+    if one.kind not in ("number", "category"):
+        return f"there is no way to draw a column of the kind {one.kind!r}"
     lacking = [label for label, side in sides if one.name not in side.names]
     if lacking:
         return f"{lacking[0]} doesn't have it"

@@ -212,7 +212,8 @@ def _sides(
     logged = traffic.collect_schema().names()
     if "at" in logged:
         traffic = traffic.filter(pl.col("at").cast(pl.Datetime("us", "UTC")) <= drift.at)
-    kinds = {one.name: one.kind for one in drift.features}
+    # Other kinds, such as texts, have no bars; the page says so.
+    kinds = {one.name: one.kind for one in drift.features if one.kind in ("number", "category")}
     inputs = [name for name in kinds if INPUT + name in logged]
     now = within(traffic, drift.window).select(pl.col(INPUT + name).alias(name) for name in inputs)
     known = reference.scan().collect_schema().names()

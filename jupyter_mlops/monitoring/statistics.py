@@ -24,6 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from jupyter_mlops.monitoring.merging import merged
+
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
@@ -130,10 +132,10 @@ def kolmogorov_smirnov(reference: Floats, current: Floats) -> tuple[float, float
     n, m = reference.size, current.size
     if n == 0 or m == 0:
         return 0.0, 1.0
-    points = np.concatenate([reference, current])
-    below = np.searchsorted(reference, points, side="right") / n
-    above = np.searchsorted(current, points, side="right") / m
-    distance = float(np.max(np.abs(below - above)))
+    points, left, right = merged(reference, current)
+    gaps = np.abs(left / n - right / m)
+    # Within a run of equal values the distribution functions don't stand still.
+    distance = float(np.max(gaps[:-1], where=points[1:] > points[:-1], initial=0.0))
     return distance, float(stats.kstwobign.sf(distance * math.sqrt(n * m / (n + m))))
 
 
@@ -155,13 +157,11 @@ def wasserstein(reference: Floats, current: Floats) -> tuple[float, float]:
     n, m = reference.size, current.size
     if n == 0 or m == 0:
         return 0.0, 0.0
-    points = np.concatenate([reference, current])
-    points.sort(kind="stable")
+    points, left, right = merged(reference, current)
     if not np.isfinite(points[[0, -1]]).all():
         raise ValueError("infinite values have no distance; clip them first")
-    widths = np.diff(points)
-    left = np.searchsorted(reference, points[:-1], side="right")
-    right = np.searchsorted(current, points[:-1], side="right")
+    # Where two values are equal the width is 0, so that their counts don't matter.
+    widths, left, right = np.diff(points), left[:-1], right[:-1]
     distance = float(np.sum(np.abs(left / n - right / m) * widths))
     pooled = (left + right) / (n + m)
     noise = float(np.sum(np.sqrt(pooled * (1 - pooled)) * widths))

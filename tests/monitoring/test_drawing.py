@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -139,6 +140,14 @@ def test_a_column_without_values_is_said_with_its_verdict(frame):
         gaps, letter = sorted(notices)
         assert gaps.startswith(f"'gaps' {why} 19.8% → 100.0%")
         assert letter.startswith(f"'letter' {why} 0.0% → 100.0%")
+
+
+def test_what_has_no_bars_is_said(frame, features):
+    strange = [replace(one, kind="embedding") if one.name == "gaps" else one for one in features]
+    columns, notices, _ = drawn(Rows(frame), Rows(frame), strange)
+    assert "gaps" not in [one.name for one in columns]
+    why = "there is no way to draw a column of the kind 'embedding'"
+    assert notices == [f"'gaps' isn't drawn: {why} (stable: within the noise)"]
 
 
 @pytest.mark.parametrize("total", [1, 7, 2000])
