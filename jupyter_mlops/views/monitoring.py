@@ -13,6 +13,7 @@ from jupyter_mlops.views.blocks import (
     Column,
     Fact,
     Facts,
+    Frame,
     Level,
     Notice,
     Table,
@@ -136,6 +137,7 @@ def report_view(result: Report) -> View:
         blocks=[
             Facts(items=facts),
             *(Notice(level="warn", text=text) for text in result.notices),
+            Frame(title=f"Report of {result.title}", path=result.path),
         ],
     )
 
