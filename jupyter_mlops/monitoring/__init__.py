@@ -24,7 +24,14 @@ from jupyter_mlops.monitoring.performance import Performance, Score, measure
 from jupyter_mlops.monitoring.readings import KeptLog
 from jupyter_mlops.monitoring.references import Earlier
 from jupyter_mlops.monitoring.replaying import Replay, replay
-from jupyter_mlops.monitoring.reports import Report, make_report, report, report_of
+from jupyter_mlops.monitoring.reports import (
+    Report,
+    Reports,
+    list_reports,
+    make_report,
+    report,
+    report_of,
+)
 from jupyter_mlops.monitoring.segments import Segments, by_segment
 from jupyter_mlops.monitoring.skew import Skew, compare_sides
 from jupyter_mlops.monitoring.skewchecks import find_skew, keep_skew
@@ -49,6 +56,7 @@ __all__ = [
     "Period",
     "Replay",
     "Report",
+    "Reports",
     "Score",
     "Segments",
     "Skew",
@@ -65,6 +73,7 @@ __all__ = [
     "keep_skew",
     "latest",
     "list_checks",
+    "list_reports",
     "make_report",
     "measure",
     "over_time",

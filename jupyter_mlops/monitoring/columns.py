@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from jupyter_mlops.profiling.values import runs
 from jupyter_mlops.workspace.errors import Invalid
 
 Rows = npt.NDArray[np.int64]
@@ -60,7 +61,7 @@ class NumberColumn:
     def distinct(self) -> tuple[npt.NDArray[np.float64], Rows]:
         """The different values and how many rows have each."""
         if self.counts is None:
-            values, counts = np.unique(self.values, return_counts=True)
+            values, counts = runs(self.values)
             return values, counts.astype(np.int64)
         return self.values, self.counts
 

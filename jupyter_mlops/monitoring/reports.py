@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from jupyter_mlops import profiling
 from jupyter_mlops.data import Table
 from jupyter_mlops.monitoring.checks import Drift
-from jupyter_mlops.monitoring.records import ReportRecord
-from jupyter_mlops.monitoring.sides import read_sides
+from jupyter_mlops.monitoring.drawing import RAW_ROWS, Rows, Side, Sketches, sketched
+from jupyter_mlops.monitoring.records import DriftCheckRecord, ReportRecord
+from jupyter_mlops.monitoring.sides import INPUT, within
 from jupyter_mlops.workspace import NotFound, Result, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
 from jupyter_mlops.workspace.references import Reference
@@ -36,7 +39,7 @@ class Report(Result):
     columns, notices : list of str
         What it shows, and what it can't show and why.
     sampled : bool
-        Whether it is drawn from quantile points (above 50,000 rows a side).
+        Whether it is drawn from 2,000 points a column (above 50,000 rows a side).
     size : int
         Bytes of the page.
     url : str
@@ -72,6 +75,30 @@ class Report(Result):
         return Path(self.url.removeprefix("file://")) if self.url.startswith("file://") else None
 
 
+@dataclass(frozen=True)
+class Reports(Result):
+    """Stored reports, the newest first.
+
+    Attributes
+    ----------
+    items : list of Report
+        At most 200.
+    total : int
+        How many there are.
+    endpoint : str or None
+    """
+
+    items: list[Report]
+    total: int
+    endpoint: str | None = None
+
+    def __iter__(self) -> Iterator[Report]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
 def make_report(ws: Workspace, drift: Drift, reference: Table, traffic: pl.LazyFrame) -> Report:
     """Draw the Evidently report of a check and store it, or return the stored one.
 
@@ -87,7 +114,13 @@ def make_report(ws: Workspace, drift: Drift, reference: Table, traffic: pl.LazyF
     Notes
     -----
     The page is stored as ``<id>.html`` and the snapshot, which Evidently's ``Run.loads``
-    reads, as ``<id>.json``.
+    reads, as ``<id>.json``. Where a side has more than 50,000 rows, both are read into
+    sketches batch by batch, and those of a dataset's kept profile are taken as they are.
+
+    Raises
+    ------
+    Invalid
+        ``E-MONITORING-007``: no column has a value on both sides.
     """
     stored = report_of(ws, drift.ref)
     if stored is not None:
@@ -95,19 +128,18 @@ def make_report(ws: Workspace, drift: Drift, reference: Table, traffic: pl.LazyF
     # Evidently takes seconds to import.
     from jupyter_mlops.monitoring.evidently_report import ENGINE, draw
 
-    names = [one.name for one in drift.features]
-    sides = read_sides(reference, traffic, names, drift.window, logged_until=drift.at)
+    before, now = _sides(ws, drift, reference, traffic)
     title = f"{drift.endpoint}: {drift.window}"
-    page = draw(sides.reference, sides.current, drift.features, title)
+    page = draw(before, now, drift.features, title, drift.limits)
     record = ReportRecord(
         id=new_id(),
         subject=drift.ref,
         title=title,
         engine=ENGINE,
-        reference_rows=sides.reference.height,
-        current_rows=sides.current.height,
+        reference_rows=before.rows,
+        current_rows=now.rows,
         columns=page.columns,
-        notices=[*sides.notices, *page.notices],
+        notices=page.notices,
         sampled=page.sampled,
         size=len(page.html),
         actor=ws.user,
@@ -157,6 +189,55 @@ def report(ws: Workspace, ref: str) -> Report:
                 code="E-MONITORING-008",
             )
         return _report(ws, record)
+
+
+def list_reports(ws: Workspace, endpoint: str | None = None, limit: int = 200) -> Reports:
+    """List the stored reports of an endpoint's checks, or of all checks, the newest first."""
+    name = Reference.parse(endpoint, kind="endpoint").name if endpoint is not None else None
+    query = select(ReportRecord).order_by(ReportRecord.at.desc())
+    count = select(func.count()).select_from(ReportRecord)
+    if name is not None:
+        checks = select("drift:" + DriftCheckRecord.id).where(DriftCheckRecord.endpoint == name)
+        query = query.where(ReportRecord.subject.in_(checks))
+        count = count.where(ReportRecord.subject.in_(checks))
+    with ws.read() as session:
+        found = [_report(ws, one) for one in session.scalars(query.limit(limit))]
+        return Reports(found, session.scalar(count) or 0, name)
+
+
+def _sides(
+    ws: Workspace, drift: Drift, reference: Table, traffic: pl.LazyFrame
+) -> tuple[Side, Side]:
+    """Both sides of a check as they were then, as rows while they are few, else as sketches."""
+    logged = traffic.collect_schema().names()
+    if "at" in logged:
+        traffic = traffic.filter(pl.col("at").cast(pl.Datetime("us", "UTC")) <= drift.at)
+    # Other kinds, such as texts, have no bars; the page says so.
+    kinds = {one.name: one.kind for one in drift.features if one.kind in ("number", "category")}
+    inputs = [name for name in kinds if INPUT + name in logged]
+    now = within(traffic, drift.window).select(pl.col(INPUT + name).alias(name) for name in inputs)
+    known = reference.scan().collect_schema().names()
+    before = reference.scan().select(name for name in kinds if name in known)
+    rows = [side.select(pl.len()).collect(engine="streaming").item() for side in (before, now)]
+    if max(rows) <= RAW_ROWS:
+        return Rows(before.collect(engine="streaming")), Rows(now.collect(engine="streaming"))
+    return _kept(ws, reference, kinds) or sketched(before, kinds), sketched(now, kinds)
+
+
+def _kept(ws: Workspace, reference: Table, kinds: Mapping[str, str]) -> Sketches | None:
+    """The sketches of a dataset's kept profile, where they tell of all the columns."""
+    if reference.ref is None or not reference.ref.startswith("data:"):
+        return None
+    try:
+        kept = profiling.get(ws, reference.ref)
+    except NotFound:
+        return None
+    columns = {name: kept.columns[name] for name in kinds if name in kept.columns}
+    told = len(columns) == len(kinds) and all(
+        not one.fault and one.values.numeric == (kinds[name] == "number")
+        for name, one in columns.items()
+    )
+    return Sketches(columns, kept.rows) if told else None
 
 
 def _report(ws: Workspace, record: ReportRecord) -> Report:

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from jupyter_mlops.monitoring.columns import NumberColumn
+from jupyter_mlops.monitoring.merging import merged
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -135,8 +136,10 @@ def kolmogorov_smirnov(
     n, m = reference.present, current.present
     if n == 0 or m == 0:
         return 0.0, 1.0
-    points = np.concatenate([reference.values, current.values])
-    distance = float(np.max(np.abs(reference.upto(points) / n - current.upto(points) / m)))
+    points, left, right = _merged(reference, current)
+    gaps = np.abs(left / n - right / m)
+    # Within a run of equal values the distribution functions don't stand still.
+    distance = float(np.max(gaps[:-1], where=points[1:] > points[:-1], initial=0.0))
     return distance, float(stats.kstwobign.sf(distance * math.sqrt(n * m / (n + m))))
 
 
@@ -161,12 +164,11 @@ def wasserstein(
     n, m = reference.present, current.present
     if n == 0 or m == 0:
         return 0.0, 0.0
-    points = np.concatenate([reference.values, current.values])
-    points.sort(kind="stable")
+    points, left, right = _merged(reference, current)
     if not np.isfinite(points[[0, -1]]).all():
         raise ValueError("infinite values have no distance; clip them first")
-    widths = np.diff(points)
-    left, right = reference.upto(points[:-1]), current.upto(points[:-1])
+    # Where two values are equal the width is 0, so that their counts don't matter.
+    widths, left, right = np.diff(points), left[:-1], right[:-1]
     distance = float(np.sum(np.abs(left / n - right / m) * widths))
     pooled = (left + right) / (n + m)
     noise = float(np.sum(np.sqrt(pooled * (1 - pooled)) * widths))
@@ -272,3 +274,7 @@ def _shares(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Floats, F
     if p.sum() <= 0 or q.sum() <= 0:
         raise ValueError("a sample without rows has no distribution")
     return p / p.sum(), q / q.sum()
+
+
+def _merged(reference: NumberColumn, current: NumberColumn) -> tuple[Floats, Counts, Counts]:
+    return merged(reference.values, current.values, reference.counts, current.counts)

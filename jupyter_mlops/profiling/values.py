@@ -335,7 +335,8 @@ class Values:
 
 def runs(ordered: Array) -> tuple[Array, npt.NDArray[np.int64]]:
     """The different values of a sorted array, and how often each occurs."""
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    differs = np.concatenate([[ordered.size > 0], ordered[1:] != ordered[:-1]])
+    starts = np.flatnonzero(differs)
     return ordered[starts], np.diff(np.concatenate([starts, [ordered.size]]))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
-    from jupyter_mlops.monitoring import Checks, Drift, PerformanceOverTime, Report
+    from jupyter_mlops.monitoring import Checks, Drift, PerformanceOverTime, Report, Reports
     from jupyter_mlops.workspace import Workspace
 
 
@@ -126,6 +126,25 @@ def report(ws: Workspace, ref: str) -> Report:
         return monitoring.report(ws, ref)
     found = monitoring.find_check(ws, ref)
     return monitoring.report_of(ws, found.ref) or _draw(ws, found, None)
+
+
+@verb("reports")
+def reports(ws: Workspace, endpoint: str | None = None) -> Reports:
+    """List the Evidently reports that were drawn, the newest first.
+
+    Parameters
+    ----------
+    endpoint : str
+        Only those of this endpoint's checks.
+
+    Examples
+    --------
+    >>> %mlops reports
+    >>> %mlops reports delay
+    """
+    from jupyter_mlops import monitoring
+
+    return monitoring.list_reports(ws, endpoint)
 
 
 @verb("performance")

@@ -24,6 +24,7 @@ __all__ = [
     "Finding",
     "Findings",
     "Form",
+    "Frame",
     "Level",
     "Notice",
     "Preview",
@@ -88,6 +89,7 @@ KINDS = (
     "performance",
     "skew",
     "report",
+    "reports",
     "policy",
     "policies",
     "decision",
@@ -369,6 +371,18 @@ class Canary(_Model):
     share: float = 0.0
 
 
+class Frame(_Model):
+    """A page that Jupyter Server keeps, shown in a sandboxed frame where the panels' code runs.
+
+    `path` leads on from the server's own address. Text and static HTML leave it out, so that
+    whoever adds a frame says beside it where the page is.
+    """
+
+    type: Literal["frame"] = "frame"
+    title: str
+    path: str
+
+
 Block = Annotated[
     Facts
     | Table
@@ -383,7 +397,8 @@ Block = Annotated[
     | Progress
     | Form
     | Snippets
-    | Canary,
+    | Canary
+    | Frame,
     Pydantic(discriminator="type"),
 ]
 

@@ -20,6 +20,7 @@ from jupyter_mlops.views.blocks import (
     Facts,
     Findings,
     Form,
+    Frame,
     Level,
     Notice,
     Preview,
@@ -92,8 +93,8 @@ def _block(block: Any) -> str:
         return "".join(
             f"<p><strong>{escape(one.title)}</strong></p>{_block(one)}" for one in block.items
         )
-    if isinstance(block, Form | Canary):
-        return ""  # nothing can be filled in or moved where no script runs
+    if isinstance(block, Form | Canary | Frame):
+        return ""  # nothing can be filled in, moved or framed where no script runs
     raise TypeError(f"no rendering for {type(block).__qualname__}")
 
 

@@ -11,6 +11,7 @@ from jupyter_mlops.monitoring import (
     JointDrift,
     Performance,
     Report,
+    Reports,
 )
 from jupyter_mlops.views.blocks import (
     Action,
@@ -20,6 +21,7 @@ from jupyter_mlops.views.blocks import (
     Column,
     Fact,
     Facts,
+    Frame,
     Level,
     Notice,
     Table,
@@ -29,7 +31,7 @@ from jupyter_mlops.views.data import size_text
 from jupyter_mlops.views.distributions import distributions_png, distributions_spec
 from jupyter_mlops.views.registry import look
 
-__all__ = ["checks_view", "drift_view", "report_view"]
+__all__ = ["checks_view", "drift_view", "report_view", "reports_view"]
 
 ROWS = 200
 DRAWN = 4
@@ -127,7 +129,7 @@ def _line(one: Drift) -> dict[str, Any]:
 @look(Report)
 def report_view(result: Report) -> View:
     """Where a stored report is and what it shows."""
-    kind = "2,000 quantile points a column" if result.sampled else "all rows"
+    kind = "2,000 points a column, which keep its distribution" if result.sampled else "all rows"
     facts = [
         Fact(label="Of", value=result.subject),
         Fact(label="Drawn by", value=result.engine, hint="scores and verdicts are ours"),
@@ -150,6 +152,46 @@ def report_view(result: Report) -> View:
         blocks=[
             Facts(items=facts),
             *(Notice(level="warn", text=text) for text in result.notices),
+            Frame(title=f"Report of {result.title}", path=result.path),
+        ],
+    )
+
+
+@look(Reports)
+def reports_view(result: Reports) -> View:
+    """The reports there are."""
+    of = f" of {result.endpoint}" if result.endpoint else ""
+    return View(
+        kind="reports",
+        title=f"Reports{of}",
+        subtitle=f"{result.total:,}",
+        line=f"%mlops reports {result.endpoint or ''}".rstrip(),
+        blocks=[
+            Table(
+                columns=[
+                    Column(key="report", label="Report", kind="ref"),
+                    Column(key="title", label="Of"),
+                    Column(key="subject", label="Check", kind="ref"),
+                    Column(key="rows", label="Rows", kind="number"),
+                    Column(key="columns", label="Columns", kind="number"),
+                    Column(key="size", label="Size"),
+                    Column(key="at", label="Drawn", kind="time"),
+                ],
+                rows=[
+                    {
+                        "report": one.ref,
+                        "title": one.title,
+                        "subject": one.subject,
+                        "rows": one.current_rows,
+                        "columns": len(one.columns),
+                        "size": size_text(one.size),
+                        "at": one.at.isoformat(),
+                    }
+                    for one in result.items
+                ],
+                total=result.total,
+                empty="No report yet: %mlops drift ENDPOINT --report draws one.",
+            )
         ],
     )
 

@@ -16,6 +16,7 @@ from jupyter_mlops.views.blocks import (
     Facts,
     Findings,
     Form,
+    Frame,
     Notice,
     Preview,
     Progress,
@@ -45,7 +46,7 @@ def render_text(view: View, limit: int = LINES) -> str:
     others = [
         block
         for block in view.blocks
-        if not isinstance(block, Facts | Notice | Actions | Form | Progress | Canary)
+        if not isinstance(block, Facts | Notice | Actions | Form | Frame | Progress | Canary)
     ]
     lines += [
         progress_text(block.done, block.total, block.unit, block.seconds, block.remaining)

@@ -43,6 +43,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'gate-show': ['gate.'],
   'models-compare': [],
   checks: ['drift.'],
+  reports: ['report.'],
   performance: ['feedback.'],
   'skew-show': ['skew.'],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],

@@ -80,6 +80,14 @@ export interface ICode {
   insert?: boolean;
 }
 
+/** A page that the server keeps, to be shown in a frame of its own. */
+export interface IFrame {
+  type: 'frame';
+  title: string;
+  /** Where it is, below the server's own address. */
+  path: string;
+}
+
 export interface IAction {
   label: string;
   verb: string;
@@ -226,7 +234,8 @@ export type Block =
   | IProgress
   | IForm
   | ISnippets
-  | ICanary;
+  | ICanary
+  | IFrame;
 
 export interface IView {
   kind: string;
@@ -288,6 +297,7 @@ export const KINDS = [
   'performance',
   'skew',
   'report',
+  'reports',
   'policy',
   'policies',
   'decision',
@@ -304,6 +314,11 @@ export const KINDS = [
   'agent',
   'error'
 ] as const;
+
+/** Whether a path leads on from the server's own address and to nowhere else. */
+export function isServed(path: string): boolean {
+  return /^[\w-]+(\/[\w-]+)*$/.test(path);
+}
 
 export function mimeType(kind: string): string {
   return `application/vnd.jupyter-mlops.${kind}.v1+json`;
@@ -408,6 +423,8 @@ function isBlock(block: unknown): block is Block {
         Array.isArray(block.fields) &&
         block.fields.every(isRecord)
       );
+    case 'frame':
+      return typeof block.title === 'string' && typeof block.path === 'string';
     case 'notice':
     case 'code':
       return typeof block.text === 'string';

@@ -164,6 +164,7 @@ def test_the_warmer_month_moved_and_its_report_has_the_same_verdict(desk):
     report = desk("report", ref=found.ref)
     assert report.file.stat().st_size == report.size > 1_000_000
     assert desk("report", ref="delay") == report == desk("report", ref=report.ref)
+    assert list(desk("reports", endpoint="delay")) == [report]
 
     from jupyter_mlops.monitoring.evidently_report import drifted_columns
 

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_mlops import monitoring
 from jupyter_mlops.data import resolve
-from jupyter_mlops.monitoring import Report
+from jupyter_mlops.monitoring import Report, Reports
 from jupyter_mlops.views.registry import mimebundle, view
 from jupyter_mlops.workspace.records import utcnow
 
@@ -111,4 +111,12 @@ def test_a_report_says_where_it_is(tmp_path):
     assert "mlops/api/reports/ab12" in text
     assert f"{tmp_path}/ab12.html" in text
     assert "'gone' isn't drawn" in text
-    assert view(report).ref == "report:ab12"
+    shown = view(report)
+    assert shown.ref == "report:ab12"
+    frame = shown.blocks[-1]
+    assert (frame.type, frame.path) == ("frame", report.path)
+    # The frame needs the panels' code; static renderings say where the page is instead.
+    assert "iframe" not in mimebundle(report)["text/html"]
+    listed = mimebundle(Reports([report], 1, "delay"))
+    assert "report:ab12" in listed["text/plain"]
+    assert view(Reports([], 0)).blocks[0].empty.startswith("No report yet")

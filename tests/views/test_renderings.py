@@ -26,6 +26,7 @@ from jupyter_mlops.views.blocks import (
     Finding,
     Findings,
     Form,
+    Frame,
     Notice,
     Preview,
     Progress,
@@ -105,6 +106,7 @@ blocks: st.SearchStrategy[Block] = st.one_of(
     st.builds(Facts, items=st.lists(st.builds(Fact, label=words, value=words), max_size=8)),
     st.builds(Notice, text=words, fix=words),
     st.builds(Code, text=words),
+    st.builds(Frame, title=words, path=words),
     st.builds(Chart, title=words, spec=st.just({}), alt=words),
     st.builds(
         Actions,

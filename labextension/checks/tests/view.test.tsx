@@ -218,6 +218,34 @@ it('has no accessibility violations', async () => {
   expect(within(container).getByRole('heading', { level: 2 })).toBeTruthy();
 });
 
+describe('frames', () => {
+  const urlOf = (path: string): string => `/user/ada/${path}`;
+  const frame = (path: string): unknown => ({
+    type: 'frame',
+    title: 'Report of delay',
+    path
+  });
+
+  it('show what the server keeps, without its origin', () => {
+    show([frame('mlops/api/reports/ab12')], { urlOf });
+    const shown = screen.getByTitle('Report of delay');
+    expect(shown.getAttribute('src')).toBe('/user/ada/mlops/api/reports/ab12');
+    expect(shown.getAttribute('sandbox')).toBe('allow-scripts');
+  });
+
+  it('never leave the server', () => {
+    for (const path of ['https://evil.example', '//evil', '../api', 'a?b']) {
+      show([frame(path)], { urlOf });
+    }
+    expect(screen.queryByTitle('Report of delay')).toBeNull();
+  });
+
+  it('are left out where no server is at hand', () => {
+    show([frame('mlops/api/reports/ab12')]);
+    expect(screen.queryByTitle('Report of delay')).toBeNull();
+  });
+});
+
 describe('ways out', () => {
   const facts = (path: string): Block => ({
     type: 'facts',

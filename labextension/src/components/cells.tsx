@@ -3,7 +3,7 @@ import React from 'react';
 import { percentText, scalarText, timeText } from '../format';
 import { shortName } from '../references';
 import type { CellKind, Level, Row } from '../views';
-import { levelOf, valueOf } from '../views';
+import { isServed, levelOf, valueOf } from '../views';
 import { useHost } from './host';
 
 /** One cell of a table, drawn as its column says. */
@@ -98,7 +98,7 @@ export function Outside(props: {
 }): React.JSX.Element {
   const { urlOf } = useHost();
   // Whatever sent the view: a link never leaves the server.
-  if (!urlOf || !/^[\w-]+(\/[\w-]+)*$/.test(props.path)) {
+  if (!urlOf || !isServed(props.path)) {
     return <>{props.text}</>;
   }
   return (

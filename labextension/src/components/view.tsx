@@ -8,6 +8,7 @@ import { DistributionBlock } from './distribution';
 import { ExplorerBlock } from './explorer';
 import { FindingsBlock } from './findings';
 import { FormBlock } from './form';
+import { FrameBlock } from './frame';
 import { PreviewBlock } from './preview';
 import { ProgressBlock } from './progress';
 import { SnippetsBlock } from './snippets';
@@ -87,6 +88,8 @@ function BlockView(props: { block: Block }): React.JSX.Element {
       return <ChartBlock block={block} />;
     case 'notice':
       return <NoticeBlock block={block} />;
+    case 'frame':
+      return <FrameBlock block={block} />;
     case 'preview':
       return <PreviewBlock block={block} />;
     case 'code':
