@@ -87,6 +87,8 @@ KINDS = (
     "drift",
     "performance",
     "skew",
+    "outliers",
+    "scraping",
     "report",
     "policy",
     "policies",

@@ -45,6 +45,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   checks: ['drift.'],
   performance: ['feedback.'],
   'skew-show': ['skew.'],
+  outliers: [],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
   streams: ['stream.'],
   predictions: ['prediction.'],

@@ -287,6 +287,8 @@ export const KINDS = [
   'drift',
   'performance',
   'skew',
+  'outliers',
+  'scraping',
   'report',
   'policy',
   'policies',

@@ -42,7 +42,7 @@ def fit(sample: pl.DataFrame) -> Scorer:
     Raises
     ------
     Invalid
-        ``E-MODEL-080``: there are too few rows, or no column that can be looked at.
+        ``E-MODEL-090``: there are too few rows; ``E-MODEL-092``: no column can be looked at.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def fit(sample: pl.DataFrame) -> Scorer:
     if sample.height < FEWEST:
         raise Invalid(
             f"{sample.height:,} of {FEWEST:,} rows are there to tell outliers by",
-            code="E-MODEL-080",
+            code="E-MODEL-090",
         )
     # Neighbours in a table are often alike: rows go to the halves in turn.
     at = pl.int_range(pl.len()) % 2
@@ -66,7 +66,7 @@ def fit(sample: pl.DataFrame) -> Scorer:
         elif found is not None:
             others.append(found)
     if not numbers and not others:
-        raise Invalid("no column is of numbers or texts to tell outliers by", code="E-MODEL-080")
+        raise Invalid("no column is of numbers or texts to tell outliers by", code="E-MODEL-092")
     flat = Tail(np.zeros(1), np.zeros(1), 0.0, 0.0, 1.0)
     draft = Scorer(numbers, others, np.eye(len(numbers)), flat, flat, flat, sample.height)
     normal, _ = draft.placed(arrays(half.select(draft.names)))

@@ -67,7 +67,7 @@ def add_scorer(ws: Workspace, client: MlflowClient, run: _Trained) -> dict[str, 
 
 def _fitted(ws: Workspace, run: _Trained) -> Scorer:
     if run.data_ref is None:
-        raise Invalid("it was trained without --data", code="E-MODEL-081")
+        raise Invalid("it was trained without --data", code="E-MODEL-091")
     table = data.resolve(ws, run.data_ref)
     names = [
         str(one["name"])
@@ -75,7 +75,7 @@ def _fitted(ws: Workspace, run: _Trained) -> Scorer:
         if _alike(str(one.get("type")), table.schema.get(str(one["name"])))
     ]
     if not names:
-        raise Invalid(f"{run.data_ref} has none of its columns", code="E-MODEL-081")
+        raise Invalid(f"{run.data_ref} has none of its columns", code="E-MODEL-093")
     rows = table.scan().select(names)
     # Drawn evenly: the same rows each time, without reading all of a large table at once.
     every = max(1, -(-table.rows // MOST))
@@ -104,4 +104,4 @@ def _check_example(scorer: Scorer, example: dict[str, Any], ref: str) -> None:
     except (pl.exceptions.PolarsError, ValueError, TypeError):
         p = None
     if p is None or (p <= THRESHOLD).all():
-        raise Invalid(f"the model's example rows aren't like those of {ref}", code="E-MODEL-081")
+        raise Invalid(f"the model's example rows aren't like those of {ref}", code="E-MODEL-094")
