@@ -19,7 +19,8 @@ THRESHOLD: Final = 0.001
 #: Of rows as rare as that it is said which columns make them strange.
 NOTED: Final = 0.01
 MOST_REASONS: Final = 3
-_RAREST: Final = 1e-12
+#: Minus the decimal logarithm of the smallest share that is meant as one.
+_RAREST: Final = 12.0
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,12 @@ class Scorer:
         normal, far = self.placed(columns)
         singly, jointly, alike = self.statistics(normal, far)
         single, joint = self.single(singly), self.joint(jointly)
-        p: Floats = 10.0 ** -self.both(np.maximum(single, joint))
-        np.maximum(p, _RAREST, out=p)
+        level = self.both(np.maximum(single, joint))
+        beyond = level > _RAREST
+        if beyond.any():
+            # More than any number of rows could tell: only the order matters.
+            level[beyond] = _RAREST * (1 + np.log(level[beyond] / _RAREST))
+        p: Floats = 10.0**-level
         reasons = {}
         for row in np.flatnonzero(p <= NOTED).tolist():
             if single[row] >= joint[row]:
