@@ -92,7 +92,7 @@ def write_scraping(ws: Workspace, folder: str | Path) -> Scraping:
     with ws.write() as tx:
         tx.emit(
             "monitor.exported",
-            f"folder:{place.name}",
+            "workspace:monitoring",
             payload={"to": str(place), "endpoints": list(names)},
             inputs=[f"endpoint:{name}" for name in names],
         )
