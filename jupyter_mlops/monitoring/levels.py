@@ -1,6 +1,6 @@
 """What is high for a while: memory and work of GPUs, and processes that end again and again.
 
-These are readings, not samples of chance: a limit that is exceeded for a minute on end is
+These are readings, not samples of chance: a limit that is exceeded for half a minute on end is
 exceeded, and no false alarm of theirs counts against a budget.
 """
 
@@ -18,7 +18,7 @@ from jupyter_mlops.monitoring.monitors import Terms
 __all__ = ["RESTART_SECONDS", "Levels"]
 
 #: A reading has to stay beyond its limit for so long, and within it as long to be good.
-_HOLDS: Final = 60.0
+_HOLDS: Final = 30.0
 #: What goes on being bad is said again so often.
 _AGAIN: Final = 60.0
 #: Restarts are counted over so long a time.

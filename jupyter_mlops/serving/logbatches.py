@@ -186,7 +186,7 @@ class Plan:
                 reasons |= {start + row: told for row, told in found.reasons.items()}
             start += logged.rows.count
         if not reasons:
-            return p, pa.nulls(total)
+            return p, pa.nulls(total, UNUSUAL[1][1])
         hidden = {*self.policy.dropped, *self.policy.hashed}
         told = [reasons.get(row) for row in range(total)]
         return p, [one and [name for name in one if name not in hidden] for one in told]

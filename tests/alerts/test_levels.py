@@ -33,25 +33,26 @@ def verdicts(levels: Levels, terms: Terms, looks: Any) -> list[tuple[float, str,
 
 def test_a_gpu_that_stays_full_is_an_alert_and_one_that_is_full_for_a_moment_is_none():
     terms = Terms()
-    moment = [(10.0 * n, state(gpus=[gpu(0.99 if n == 3 else 0.5)])) for n in range(6)]
+    moment = [(10.0 * n, state(gpus=[gpu(0.99 if n == 3 else 0.5)])) for n in range(3, 6)]
     assert verdicts(Levels(), terms, moment) == []
     full = [(10.0 * n, state(gpus=[gpu(0.97)])) for n in range(8)]
     levels = Levels()
-    assert verdicts(levels, terms, full) == [(60.0, "gpu memory", True)]
+    assert verdicts(levels, terms, full) == [(30.0, "gpu memory", True)]
     found = levels.look("delay", state(gpus=[gpu(0.97)]), terms, 120.0)[0]
     assert found.subject == "GPU-1"
     assert "97% of the memory" in found.reason
     assert (found.numbers["share"], found.numbers["limit"]) == (0.97, 0.95)
     # Let go of: nobody of the endpoint holds it any more.
     free = [(130.0 + 10 * n, state()) for n in range(8)]
-    assert verdicts(levels, terms, free) == [(190.0, "gpu memory", False)]
+    assert verdicts(levels, terms, free) == [(160.0, "gpu memory", False)]
 
 
 def test_work_of_a_gpu_is_looked_at_when_that_is_asked_for():
     looks = [(30.0 * n, state(gpus=[gpu(0.1, 0.99)])) for n in range(4)]
-    assert verdicts(Levels(), Terms(), looks) == [(60.0, "gpu memory", False)]
+    assert {kind for _, kind, _ in verdicts(Levels(), Terms(), looks)} == {"gpu memory"}
     found = verdicts(Levels(), Terms(gpu_busy=0.9), looks)
-    assert (60.0, "gpu busy", True) in found
+    assert (30.0, "gpu busy", True) in found
+    assert (30.0, "gpu memory", False) in found
     unknown = [(30.0 * n, state(gpus=[gpu(0.1, None)])) for n in range(4)]
     kinds = {kind for _, kind, _ in verdicts(Levels(), Terms(gpu_busy=0.9), unknown)}
     assert kinds == {"gpu memory"}
