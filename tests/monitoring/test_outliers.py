@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
+import time
+import urllib.parse
 import urllib.request
 
 import numpy as np
@@ -219,3 +222,50 @@ def test_promtool_finds_nothing_wrong(desk, tmp_path):
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "SUCCESS" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus isn't installed")
+def test_a_real_prometheus_scrapes_the_endpoint_and_understands_the_dashboard(desk, tmp_path):
+    desk("monitor export", folder=str(tmp_path))
+    config = yaml.safe_load((tmp_path / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with (tmp_path / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            ["prometheus", f"--config.file={tmp_path}/prometheus.yml",
+             f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address={address}"],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+
+    def asked(expr):
+        query = urllib.parse.urlencode({"query": expr})
+        with urllib.request.urlopen(f"http://{address}/api/v1/query?{query}", timeout=10) as it:
+            told = json.load(it)
+        assert told["status"] == "success", expr
+        return told["data"]["result"]
+
+    def up():
+        try:
+            return any(one["value"][1] == "1" for one in asked('up{endpoint="delay"}'))
+        except OSError:
+            return False
+
+    try:
+        deadline = time.monotonic() + 60
+        while not up():
+            assert time.monotonic() < deadline, (tmp_path / "log.txt").read_text()
+            time.sleep(0.2)
+        (info,) = asked('mlops_model_info{endpoint="delay"}')
+        assert info["metric"]["exported_endpoint"] == "delay"
+        dashboard = json.loads((tmp_path / "dashboard.json").read_text())
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                expr = target["expr"].replace("$endpoint", "delay")
+                asked(expr.replace("$__rate_interval", "1m"))
+        assert asked("mlops_version_ready")[0]["metric"]["endpoint"] == "delay"
+    finally:
+        process.terminate()
+        process.wait(30)
