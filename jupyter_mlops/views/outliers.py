@@ -51,7 +51,7 @@ def _strangest(result: Outliers) -> Table:
         values = [f"{name}: {text_of(row.get(INPUT + name))}" for name in names]
         rows.append(
             {
-                "prediction": f"prediction:{row['prediction_id']}",
+                "prediction": row["prediction_id"],
                 "rarity": f"{row['outlier']:.2g}",
                 "why": short("; ".join(values)) if values else "–",
                 "key": row["key"],
@@ -62,7 +62,7 @@ def _strangest(result: Outliers) -> Table:
     return Table(
         title="The strangest rows",
         columns=[
-            Column(key="prediction", label="Prediction", kind="ref"),
+            Column(key="prediction", label="Prediction"),
             Column(key="rarity", label="As strange in training"),
             Column(key="why", label="Because of"),
             Column(key="key", label="Key"),

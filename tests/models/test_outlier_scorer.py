@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from jupyter_mlops.models.outliers import FILE, THRESHOLD, read
+from jupyter_mlops.models.outliers import FILE, THRESHOLD, keeping, read
 from jupyter_mlops.models.outliers.files import as_bytes
 from jupyter_mlops.models.outliers.fitting import arrays, fit
 from jupyter_mlops.workspace import Invalid
@@ -142,6 +142,17 @@ def test_constant_empty_and_repeated_columns_are_no_trouble():
     assert scorer(given | {"constant": np.array([2.0])}).reasons[0] == ["constant"]
     apart = {"x": np.array([1.0]), "again": np.array([-1.0])}
     assert set(scorer(given | apart).reasons[0]) == {"x", "again"}
+
+
+@pytest.mark.parametrize(("whole", "rows"), [(10**6, 40_000), (1000, 40_000)])
+def test_of_a_large_table_rows_are_drawn_from_all_of_it(monkeypatch, whole, rows):
+    monkeypatch.setattr(keeping, "WHOLE", whole)
+    table = pl.LazyFrame({"row": np.arange(200_000)})
+    drawn = keeping._sample(table, 200_000)["row"]
+    assert drawn.n_unique() == len(drawn) == rows
+    assert drawn.min() == 0
+    assert drawn.max() >= 199_990
+    assert abs(drawn.mean() - 100_000) < 1000
 
 
 def test_too_few_rows_and_times_alone_are_refused_in_a_sentence():

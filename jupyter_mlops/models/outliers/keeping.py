@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_scorer"]
 
+#: Rows up to which a table is gone through, and pieces that are read of a larger one.
+WHOLE: Final = 2_000_000
+_PIECES: Final = 40
 _TEXTS: Final = ("string",)
 _NUMBERS: Final = ("boolean", "integer", "long", "float", "double")
 
@@ -76,12 +79,19 @@ def _fitted(ws: Workspace, run: _Trained) -> Scorer:
     ]
     if not names:
         raise Invalid(f"{run.data_ref} has none of its columns", code="E-MODEL-093")
-    rows = table.scan().select(names)
-    # Drawn evenly: the same rows each time, without reading all of a large table at once.
-    every = max(1, -(-table.rows // MOST))
-    scorer = fit(rows.gather_every(every).collect(engine="streaming"))
+    scorer = fit(_sample(table.scan().select(names), table.rows))
     _check_example(scorer, run.model.get("example") or {}, str(run.data_ref))
     return scorer
+
+
+def _sample(rows: pl.LazyFrame, count: int) -> pl.DataFrame:
+    """Rows drawn evenly, the same each time; of a very large table in pieces, to read few."""
+    if count <= WHOLE:
+        return rows.gather_every(max(1, -(-count // MOST))).collect(engine="streaming")
+    length = MOST // _PIECES
+    step = (count - length) / (_PIECES - 1)
+    pieces = [rows.slice(int(piece * step), length) for piece in range(_PIECES)]
+    return pl.concat(pieces).collect()
 
 
 def _alike(kind: str, logical: str | None) -> bool:
