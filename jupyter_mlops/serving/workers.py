@@ -54,6 +54,8 @@ class Portrait:
         Its type's name.
     answers : {"typed", "number", "boolean", "text", "json"}
         What its predictions are; typed ones are numbers or of `labels`.
+    unusual : bool
+        Whether it tells how strange rows are.
     """
 
     task: str
@@ -62,6 +64,7 @@ class Portrait:
     as_array: bool
     description: str
     answers: str = "typed"
+    unusual: bool = False
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Portrait:

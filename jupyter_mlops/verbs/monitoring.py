@@ -8,6 +8,7 @@ from jupyter_mlops.verbs.table import Data, verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.monitoring import Checks, Drift, PerformanceOverTime, Report, Reports
+    from jupyter_mlops.monitoring.outliers import Outliers
     from jupyter_mlops.workspace import Workspace
 
 
@@ -83,6 +84,53 @@ def drift(
         season=season,
     )
     return _with_report(ws, found, against) if report else found
+
+
+@verb("outliers")
+def outliers(
+    ws: Workspace,
+    endpoint: str,
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    window: str | None = None,
+    count: int = 50,
+) -> Outliers:
+    """Show the strangest rows that an endpoint was asked about, and which columns make them so.
+
+    How strange a row is was fitted to the training data when its model was registered, and is
+    written down with each prediction: the share of training rows that are at least as strange,
+    by the most extreme value of a column and by how columns go together. A row that breaks the
+    model's contract is no commoner than the broken rule allows. An outlier is as strange as one
+    training row in a thousand.
+
+    Parameters
+    ----------
+    endpoint : str
+        The endpoint whose traffic is looked through.
+    since : str
+        Start of the window in event time: a date, a time or a month (2013-04).
+    until : str
+        Its end, exclusive.
+    window : str
+        Its length, such as 30d or 12h: back from --until or now, or onward from --since.
+    count : int
+        So many rows.
+
+    Examples
+    --------
+    >>> %mlops outliers delay
+    >>> %mlops outliers delay --since 2013-03 --count 10
+    """
+    from datetime import UTC, datetime
+
+    from jupyter_mlops import monitoring
+    from jupyter_mlops.monitoring.outliers import strangest
+
+    if window is not None and since is None and until is None:
+        until = datetime.now(UTC).isoformat()
+    found = monitoring.Window.parse(since, until, window)
+    return strangest(ws, endpoint, found, count)
 
 
 @verb("checks")

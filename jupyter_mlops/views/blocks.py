@@ -88,6 +88,8 @@ KINDS = (
     "drift",
     "performance",
     "skew",
+    "outliers",
+    "scraping",
     "report",
     "reports",
     "policy",

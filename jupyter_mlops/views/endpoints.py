@@ -22,6 +22,7 @@ from jupyter_mlops.views.canaries import evidence_blocks
 from jupyter_mlops.views.data import size_text
 from jupyter_mlops.views.logged import log_facts, log_notices
 from jupyter_mlops.views.registry import look
+from jupyter_mlops.views.resources import gpus, taken
 from jupyter_mlops.views.snippets import snippets
 from jupyter_mlops.views.trafficcharts import latency_chart, requests_chart
 from jupyter_mlops.views.trying import try_form
@@ -53,6 +54,7 @@ def endpoint_view(result: Endpoint) -> View:
     if ready and live:
         blocks += _traffic(live)
         blocks.append(_versions(live.get("versions", [])))
+        blocks += [taken(live), *gpus(live)]
         blocks += _canary(result)
     if ready:
         blocks += [*try_form(result), snippets(result)]
@@ -308,6 +310,12 @@ def _inputs(one: Endpoint) -> Table:
     )
 
 
+def _outliers(one: Endpoint) -> list[Action]:
+    if not any(it.get("scored") for it in one.live.get("versions", [])):
+        return []
+    return [Action(label="Outliers", verb="outliers", args={"endpoint": one.name})]
+
+
 def _actions(one: Endpoint) -> list[Action]:
     log = Action(label="Log", verb="endpoint logs", args={"endpoint": one.name})
     if one.state in ("stopped", "failed"):
@@ -321,6 +329,7 @@ def _actions(one: Endpoint) -> list[Action]:
         Action(label="Past checks", verb="checks", args={"name": one.name}),
         Action(label="Performance", verb="performance", args={"endpoint": one.name}),
         Action(label="Check skew", verb="skew", args={"endpoint": one.name}),
+        *_outliers(one),
         log,
         Action(label="Stop", verb="stop", args=stop, confirm=question, danger=True),
     ]

@@ -90,6 +90,13 @@ def monitor_view(result: Monitor) -> View:
         Fact(label="Resolved by", value=f"{count(terms.good_checks, 'good check')} in a row"),
         Fact(label="Requests that may fail", value=f"{terms.errors:.2%}"),
     ]
+    facts += [
+        Fact(label="Rows that may be outliers", value=f"{terms.outliers:.2%}"),
+        Fact(label="Restarts", value=f"alert at {terms.restarts:,} within 15 min"),
+        Fact(label="GPU memory", value=f"{terms.gpu_memory:.0%} at the most"),
+    ]
+    if terms.gpu_busy is not None:
+        facts.append(Fact(label="GPU work", value=f"{terms.gpu_busy:.0%} of the time at the most"))
     if terms.latency:
         facts.append(Fact(label="Latency", value=f"99 % within {terms.latency}"))
     if result.check:

@@ -46,6 +46,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   reports: ['report.'],
   performance: ['feedback.'],
   'skew-show': ['skew.'],
+  outliers: [],
   endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
   streams: ['stream.'],
   predictions: ['prediction.'],

@@ -296,6 +296,8 @@ export const KINDS = [
   'drift',
   'performance',
   'skew',
+  'outliers',
+  'scraping',
   'report',
   'reports',
   'policy',
