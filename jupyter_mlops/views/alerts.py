@@ -19,7 +19,7 @@ from jupyter_mlops.views.blocks import (
 )
 from jupyter_mlops.views.registry import look
 
-__all__ = ["alert_view", "alerts_view", "count", "short"]
+__all__ = ["alert_view", "alerts_table", "alerts_view", "count", "short"]
 
 ROWS = 200
 _LEVELS: dict[str, Level] = {"open": "bad", "acknowledged": "warn", "resolved": "good"}
@@ -29,28 +29,38 @@ _LEVELS: dict[str, Level] = {"open": "bad", "acknowledged": "warn", "resolved": 
 def alerts_view(result: Alerts) -> View:
     """Alerts, those that wait first."""
     of = f" of {result.endpoint}" if result.endpoint else ""
-    table = Table(
-        columns=[
-            Column(key="ref", label="Alert", kind="ref"),
-            Column(key="state", label="State", kind="badge"),
-            Column(key="endpoint", label="Endpoint", kind="ref"),
-            Column(key="kind", label="About"),
-            Column(key="reason", label="Reason"),
-            Column(key="count", label="Found", kind="number"),
-            Column(key="last", label="Last", kind="time"),
-        ],
-        rows=[_alert_row(one) for one in result.items[:ROWS]],
-        total=result.total,
-        empty="No alerts." if result.every else "No alerts wait; --all lists those resolved.",
-    )
     words = ["%mlops alerts", *([result.endpoint] if result.endpoint else [])]
     return View(
         kind="alerts",
         title=f"Alerts{of}",
         subtitle=count(result.total, "alert"),
         line=" ".join([*words, *(["--all"] if result.every else [])]),
-        blocks=[table],
+        blocks=[alerts_table(result)],
     )
+
+
+def alerts_table(result: Alerts, title: str = "") -> Table:
+    """The alerts with what can be done about each; no endpoint where they are of one."""
+    return Table(
+        title=title,
+        columns=[
+            Column(key="ref", label="Alert", kind="ref"),
+            Column(key="state", label="State", kind="badge"),
+            *([] if result.endpoint else [Column(key="endpoint", label="Endpoint", kind="ref")]),
+            Column(key="kind", label="About"),
+            Column(key="reason", label="Reason"),
+            Column(key="count", label="Found", kind="number"),
+            Column(key="last", label="Last", kind="time"),
+            *([Column(key="do", label="", kind="actions")] if _waits(result) else []),
+        ],
+        rows=[_alert_row(one) for one in result.items[:ROWS]],
+        total=result.total,
+        empty="No alerts." if result.every else "No alerts wait; --all lists those resolved.",
+    )
+
+
+def _waits(result: Alerts) -> bool:
+    return any(one.state != "resolved" for one in result.items)
 
 
 @look(Alert)
@@ -121,6 +131,9 @@ def _alert_row(one: Alert) -> dict[str, Any]:
         "reason": short(one.reason),
         "count": one.count,
         "last": one.last_at.isoformat(),
+        "do": [it.model_dump(exclude_defaults=True) for it in _alert_actions(one)]
+        if one.state != "resolved"
+        else None,
     }
 
 

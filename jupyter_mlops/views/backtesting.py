@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_mlops.retraining.backtesting.results import Backtest, Outcome, Spread
-from jupyter_mlops.views.blocks import Block, Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views.blocks import Block, Chart, Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views.drawing import drawn
+from jupyter_mlops.views.plotting import BEST, GREY, PADDING, SCHEMA, data_of
 from jupyter_mlops.views.registry import look
 
 __all__ = ["backtest_view"]
@@ -35,6 +37,9 @@ def backtest_view(result: Backtest) -> View:
             f"{_count(mine.promotions)} promotions."
         )
         blocks.insert(0, Notice(level="info", text=text))
+    chart = _chart(result)
+    if chart is not None:
+        blocks.append(chart)
     for one in result.outcomes:
         if one.name not in _RIVALS:
             blocks.append(_steps(one))
@@ -61,6 +66,52 @@ def backtest_view(result: Backtest) -> View:
 
 
 _RIVALS = ("never", "always", "schedule", "on drift", "on loss")
+
+
+#: Apart for colour-blind readers (Okabe and Ito); a policy of one's own has the strongest.
+_COLOURS = {
+    "never": GREY,
+    "always": "#56b4e9",
+    "schedule": "#2f80c4",
+    "on drift": "#009e73",
+    "on loss": "#cc79a7",
+}
+
+
+def _chart(result: Backtest) -> Chart | None:
+    """The loss of each policy over time."""
+    rows = [
+        (f"{start:%Y-%m-%dT%H:%M:%S}Z", one.name, loss)
+        for one in result.curves
+        for start, loss in zip(one.starts, one.losses, strict=True)
+        if loss is not None
+    ]
+    if not rows:
+        return None
+    names = sorted((one.name for one in result.curves), key=lambda name: name in _RIVALS)
+    values = data_of(["at", "policy", "loss"], rows)
+    values["format"] = {**values["format"], "parse": {"at": "date", "loss": "number"}}
+    scale = {"domain": names, "range": [_COLOURS.get(one, BEST) for one in names]}
+    spec = {
+        "$schema": SCHEMA,
+        "height": 200,
+        "padding": PADDING,
+        "data": values,
+        "mark": {"type": "line", "strokeWidth": 1.8, "tooltip": True},
+        "encoding": {
+            "x": {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}},
+            "y": {"field": "loss", "type": "quantitative", "title": result.loss,
+                  "scale": {"zero": False}},
+            "color": {"field": "policy", "type": "nominal", "title": None, "scale": scale,
+                      "legend": {"orient": "top", "symbolType": "stroke"}},
+        },
+    }  # fmt: skip
+    seed = " of the first seed" if result.seeds > 1 else ""
+    alt = (
+        f"{result.loss}{seed} from {result.first:%Y-%m-%d} to {result.last:%Y-%m-%d} had "
+        f"{', '.join(names)} decided who answers."
+    )
+    return drawn(Chart(title=f"{result.loss} over time{seed}", spec=spec, alt=alt))
 
 
 def _row(one: Outcome, several: bool) -> dict[str, Any]:

@@ -24,6 +24,9 @@ __all__ = [
     "Finding",
     "Findings",
     "Form",
+    "Heat",
+    "HeatColumn",
+    "HeatRow",
     "Level",
     "Notice",
     "Preview",
@@ -36,7 +39,9 @@ __all__ = [
 ]
 
 Level = Literal["info", "good", "warn", "bad"]
-CellKind = Literal["text", "number", "percent", "time", "ref", "bar", "spark", "badge", "link"]
+CellKind = Literal[
+    "text", "number", "percent", "time", "ref", "bar", "spark", "badge", "link", "actions"
+]
 
 KINDS = (
     "status",
@@ -85,6 +90,9 @@ KINDS = (
     "streams",
     "checks",
     "drift",
+    "drift-map",
+    "drift-feature",
+    "health",
     "performance",
     "skew",
     "report",
@@ -139,7 +147,7 @@ class Column(_Model):
     whose text stands beside it), ``time`` ISO 8601 in UTC, ``spark``
     a list of numbers or ``{"values": …, "against": …, "ends": [low, high]}``, ``ref`` a
     reference, ``badge`` ``{"text": …, "level": …}``, ``link`` ``{"text": …, "path": …}`` as a
-    `Fact` has it.
+    `Fact` has it, ``actions`` a list of what an `Action` holds.
     """
 
     key: str
@@ -321,7 +329,8 @@ class Progress(_Model):
 class Field(_Model):
     """One thing to fill in. A ``dataset`` is chosen among those of the workspace.
 
-    What is `required` is marked so; whether it may be left out, the verb decides.
+    What is `required` is marked so; whether it may be left out, the verb decides. `emptied` is
+    what is sent where a person takes away what stood there; None leaves it out.
     """
 
     name: str
@@ -331,6 +340,7 @@ class Field(_Model):
     choices: list[str] = Pydantic(default_factory=list)
     hint: str = ""
     required: bool = False
+    emptied: str | None = None
 
 
 class Form(_Model):
@@ -352,6 +362,41 @@ class Form(_Model):
     inline: bool = False
     confirm: str = ""
     danger: bool = False
+
+
+class HeatColumn(_Model):
+    """A column of a heat map; `args` are what a question about one of its cells says of it."""
+
+    label: str
+    hint: str = ""
+    args: dict[str, Any] = Pydantic(default_factory=dict)
+
+
+class HeatRow(_Model):
+    """A row of a heat map: for each column a level and a figure, None where there is none."""
+
+    label: str
+    levels: list[Level | None]
+    values: list[float | None]
+    args: dict[str, Any] = Pydantic(default_factory=dict)
+
+
+class Heat(_Model):
+    """Levels by row and column, as squares; the higher a level, the larger its square.
+
+    `unit` names the figures, `words` the levels. A place with a server asks `detail` about a cell
+    that is chosen, with the arguments of its column and its row.
+    """
+
+    type: Literal["heat"] = "heat"
+    title: str = ""
+    columns: list[HeatColumn]
+    rows: list[HeatRow]
+    unit: str = ""
+    words: dict[Level, str] = Pydantic(default_factory=dict)
+    detail: Query | None = None
+    total: int | None = None
+    note: str = ""
 
 
 class Canary(_Model):
@@ -383,6 +428,7 @@ Block = Annotated[
     | Progress
     | Form
     | Snippets
+    | Heat
     | Canary,
     Pydantic(discriminator="type"),
 ]

@@ -22,6 +22,7 @@ from jupyter_mlops.views.blocks import (
     View,
 )
 from jupyter_mlops.views.gates import table_of
+from jupyter_mlops.views.policyform import backtest_form, policy_form
 from jupyter_mlops.views.registry import look
 
 __all__ = ["decision_view", "decisions_view", "policies_view", "policy_view"]
@@ -98,6 +99,7 @@ def policy_view(result: Policy) -> View:
     if terms.env:
         facts.insert(3, Fact(label="Environment", value=terms.env))
     blocks.append(Facts(items=facts))
+    blocks += [policy_form(result), backtest_form(result)]
     blocks.append(Actions(items=_policy_actions(result)))
     return View(
         kind="policy",
@@ -256,9 +258,11 @@ def _budget(result: Policy) -> str:
 
 def _policy_actions(result: Policy) -> list[Action]:
     args = {"policy": result.name}
+    past = Action(label="Decisions", verb="decisions", args={"name": result.name})
     if result.paused:
-        return [Action(label="Go on", verb="retrain resume", args=args)]
+        return [past, Action(label="Go on", verb="retrain resume", args=args)]
     return [
+        past,
         Action(label="Dry run", verb="retrain run", args={**args, "dry_run": True},
                line=f"%mlops retrain run {result.name} --dry-run"),
         Action(label="Decide now", verb="retrain run", args={**args, "detach": True},

@@ -45,12 +45,22 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   checks: ['drift.'],
   performance: ['feedback.'],
   'skew-show': ['skew.'],
-  endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
+  'drift-map': [],
+  'drift-feature': [],
+  endpoints: [
+    'endpoint.',
+    'feedback.',
+    'drift.',
+    'alert.',
+    'monitor.',
+    'model.alias_moved'
+  ],
   streams: ['stream.'],
   predictions: ['prediction.'],
   policies: ['policy.', 'decision.'],
   decisions: ['decision.', 'policy.'],
   'endpoint-logs': ['endpoint.'],
+  'endpoint-health': ['endpoint.', 'alert.', 'drift.', 'decision.'],
   monitors: ['monitor.', 'alert.', 'drift.'],
   alerts: ['alert.'],
   'channel-ls': ['channel.', 'alert.']

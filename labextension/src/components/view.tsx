@@ -8,6 +8,7 @@ import { DistributionBlock } from './distribution';
 import { ExplorerBlock } from './explorer';
 import { FindingsBlock } from './findings';
 import { FormBlock } from './form';
+import { HeatBlock } from './heat';
 import { PreviewBlock } from './preview';
 import { ProgressBlock } from './progress';
 import { SnippetsBlock } from './snippets';
@@ -105,6 +106,8 @@ function BlockView(props: { block: Block }): React.JSX.Element {
       return <FormBlock block={block} Answer={Blocks} />;
     case 'snippets':
       return <SnippetsBlock block={block} />;
+    case 'heat':
+      return <HeatBlock block={block} Opened={Blocks} />;
     case 'canary':
       return <CanaryBlock block={block} />;
   }
