@@ -7,7 +7,6 @@ import io
 from typing import Final
 
 from jupyter_mlops.views.blocks import Heat, HeatRow, Level
-from jupyter_mlops.views.heat import drawn_font
 
 __all__ = ["heat_words", "squares_png"]
 
@@ -50,6 +49,8 @@ def _most(heat: Heat, row: HeatRow) -> str:
 def squares_png(heat: Heat) -> str:
     """A PNG of a few kilobytes on a transparent ground, in base64."""
     from PIL import Image, ImageDraw
+
+    from jupyter_mlops.views.heat import drawn_font
 
     font = drawn_font()
     names = [one.label[:_NAME] for one in heat.rows]

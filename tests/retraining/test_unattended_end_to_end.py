@@ -183,7 +183,7 @@ def _reads_well(found: Decision, place: Place) -> None:
     text = mimebundle(found)["text/plain"]
     for said in (
         f"{place.name}@2 is champion and served by {place.name}",
-        "log_loss < champion.log_loss (95%)",
+        "log_loss < champion.log_loss",
         "Judged on",
     ):
         assert said in text, text
