@@ -49,8 +49,7 @@ def alerts_table(result: Alerts, title: str = "") -> Table:
             *([] if result.endpoint else [Column(key="endpoint", label="Endpoint", kind="ref")]),
             Column(key="kind", label="About"),
             Column(key="reason", label="Reason"),
-            Column(key="count", label="Found", kind="number"),
-            Column(key="last", label="Last", kind="time"),
+            Column(key="last", label="Last found", kind="time"),
             *([Column(key="do", label="", kind="actions")] if _waits(result) else []),
         ],
         rows=[_alert_row(one) for one in result.items[:ROWS]],
@@ -129,7 +128,6 @@ def _alert_row(one: Alert) -> dict[str, Any]:
         "endpoint": f"endpoint:{one.endpoint}",
         "kind": f"{one.kind}: {one.subject}",
         "reason": short(one.reason),
-        "count": one.count,
         "last": one.last_at.isoformat(),
         "do": [it.model_dump(exclude_defaults=True) for it in _alert_actions(one)]
         if one.state != "resolved"

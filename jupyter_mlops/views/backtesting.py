@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_mlops.monitoring.performance import LABELS
 from jupyter_mlops.retraining.backtesting.results import Backtest, Outcome, Spread
 from jupyter_mlops.views.blocks import Block, Chart, Column, Fact, Facts, Notice, Table, View
 from jupyter_mlops.views.drawing import drawn
@@ -19,22 +20,23 @@ def backtest_view(result: Backtest) -> View:
     several = result.seeds > 1
     columns = [
         Column(key="policy", label="Policy"),
-        Column(key="loss", label=result.loss),
-        Column(key="regret", label="Above the best"),
-        Column(key="kept", label="Gain kept"),
-        Column(key="trainings", label="Trained"),
-        Column(key="promotions", label="Promoted"),
-        Column(key="fruitless", label="In vain"),
-        Column(key="cpu", label="Processor time"),
+        Column(key="loss", label=_named(result.loss), kind="number"),
+        Column(key="regret", label="Above the best", kind="number"),
+        Column(key="kept", label="Gain kept", kind="number"),
+        Column(key="trainings", label="Trained", kind="number"),
+        Column(key="promotions", label="Promoted", kind="number"),
+        Column(key="fruitless", label="In vain", kind="number"),
+        Column(key="cpu", label="Processor time", kind="number"),
         Column(key="terms", label="Trains when"),
     ]
     rows = [_row(one, several) for one in result.outcomes]
     blocks: list[Block] = [Table(columns=columns, rows=rows, total=len(rows))]
     mine = next((one for one in result.outcomes if one.kept and one.name not in _RIVALS), None)
     if mine is not None and mine.kept is not None:
+        many = "promotion" if mine.promotions.mean == 1 else "promotions"
         text = (
             f"{mine.name} keeps {mine.kept.mean:.0%} of what training at each look gains, with "
-            f"{_count(mine.promotions)} promotions."
+            f"{_count(mine.promotions)} {many}."
         )
         blocks.insert(0, Notice(level="info", text=text))
     chart = _chart(result)
@@ -100,7 +102,7 @@ def _chart(result: Backtest) -> Chart | None:
         "mark": {"type": "line", "strokeWidth": 1.8, "tooltip": True},
         "encoding": {
             "x": {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}},
-            "y": {"field": "loss", "type": "quantitative", "title": result.loss,
+            "y": {"field": "loss", "type": "quantitative", "title": _named(result.loss),
                   "scale": {"zero": False}},
             "color": {"field": "policy", "type": "nominal", "title": None, "scale": scale,
                       "legend": {"orient": "top", "symbolType": "stroke"}},
@@ -108,10 +110,10 @@ def _chart(result: Backtest) -> Chart | None:
     }  # fmt: skip
     seed = " of the first seed" if result.seeds > 1 else ""
     alt = (
-        f"{result.loss}{seed} from {result.first:%Y-%m-%d} to {result.last:%Y-%m-%d} had "
+        f"{_named(result.loss)}{seed} from {result.first:%Y-%m-%d} to {result.last:%Y-%m-%d} had "
         f"{', '.join(names)} decided who answers."
     )
-    return drawn(Chart(title=f"{result.loss} over time{seed}", spec=spec, alt=alt))
+    return drawn(Chart(title=f"{_named(result.loss)} over time{seed}", spec=spec, alt=alt))
 
 
 def _row(one: Outcome, several: bool) -> dict[str, Any]:
@@ -126,6 +128,10 @@ def _row(one: Outcome, several: bool) -> dict[str, Any]:
         "cpu": f"{one.cpu_seconds.mean:,.1f} s",
         "terms": one.terms,
     }
+
+
+def _named(metric: str) -> str:
+    return LABELS.get(metric, metric)
 
 
 def _number(found: Spread, several: bool) -> str:

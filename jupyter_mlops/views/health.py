@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+from datetime import datetime
 from typing import Any, Final
 
 from jupyter_mlops.monitoring.health import Happening, Health
+from jupyter_mlops.monitoring.windows import parse_length
 from jupyter_mlops.views.alerts import count, short
 from jupyter_mlops.views.blocks import Block, Chart, Column, Fact, Facts, Notice, Table, View
 from jupyter_mlops.views.plotting import BEST, GREY, PADDING, SCHEMA, data_of
@@ -72,12 +74,11 @@ def _table(happenings: list[Happening]) -> Table:
 
 def _marks(result: Health) -> list[Any]:
     """When alerts opened, within what is drawn."""
-    if result.first is None or result.last is None:
-        return []
+    first, last = _ends(result)
     return [
         one.at
         for one in result.happenings
-        if one.what == "alert opened" and result.first <= one.at <= result.last
+        if one.what == "alert opened" and first <= one.at <= last
     ]
 
 
@@ -86,21 +87,26 @@ def _chart(result: Health) -> Chart | None:
         return None
     versions = result.versions
     colours = [_COLOURS[min(at, len(_COLOURS) - 1)] for at in range(len(versions))]
+    span = parse_length(result.every)
     rows = [
-        (f"{one.start:%Y-%m-%dT%H:%M:%S}Z", f"version {version}", number)
+        (_iso(one.start), _iso(one.start + span * 0.9), f"version {version}", number)
         for one in result.periods
         for version, number in one.rows.items()
     ]
-    values = data_of(["start", "version", "rows"], rows)
+    values = data_of(["start", "end", "version", "rows"], rows)
     # Only a parser that is told takes a text for a time.
-    values["format"] = {**values["format"], "parse": {"start": "date", "rows": "number"}}
-    x = {"field": "start", "type": "temporal", "title": None, "scale": {"type": "utc"}}
+    parse = {"start": "date", "end": "date", "rows": "number"}
+    values["format"] = {**values["format"], "parse": parse}
+    first, last = _ends(result)
+    scale = {"type": "utc", "domain": [_iso(first), _iso(last)]}
+    x = {"field": "start", "type": "temporal", "title": None, "scale": scale}
     names = [f"version {one}" for one in versions]
     layers: list[dict[str, Any]] = [
         {
-            "mark": {"type": "bar", "tooltip": True, "width": {"band": 0.85}},
+            "mark": {"type": "bar", "tooltip": True},
             "encoding": {
-                "x": {**x, "timeUnit": _unit(result.every)} if _unit(result.every) else x,
+                "x": x,
+                "x2": {"field": "end"},
                 "y": {"field": "rows", "type": "quantitative", "title": f"rows by {result.every}",
                       "axis": {"tickCount": 4}},
                 "color": {"field": "version", "type": "nominal", "title": None,
@@ -111,7 +117,7 @@ def _chart(result: Health) -> Chart | None:
     ]  # fmt: skip
     marks = _marks(result)
     if marks:
-        at = data_of(["at"], [(f"{one:%Y-%m-%dT%H:%M:%S}Z",) for one in marks])
+        at = data_of(["at"], [(_iso(one),) for one in marks])
         at["format"] = {**at["format"], "parse": {"at": "date"}}
         layers.append(
             {
@@ -138,13 +144,15 @@ def _chart(result: Health) -> Chart | None:
     )
 
 
-def _unit(every: str) -> str:
-    """How Vega-Lite calls a period, so that its bars are as wide as it is."""
-    return {
-        "1min": "utcyearmonthdatehoursminutes",
-        "1h": "utcyearmonthdatehours",
-        "1d": "utcyearmonthdate",
-    }.get(every, "")
+def _iso(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
+
+
+def _ends(result: Health) -> tuple[datetime, datetime]:
+    """From when to when is drawn: a dozen periods at least, so that one is no wall."""
+    span = parse_length(result.every)
+    last = result.periods[-1].start + span
+    return min(result.periods[0].start, last - 12 * span), last
 
 
 def _png(result: Health, colours: list[str]) -> str:
@@ -153,12 +161,10 @@ def _png(result: Health, colours: list[str]) -> str:
     from matplotlib.dates import ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    from jupyter_mlops.monitoring.windows import parse_length
-
     figure = Figure(figsize=(6.4, 1.9), dpi=96, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    width = parse_length(result.every) * 0.85
+    width = parse_length(result.every) * 0.9
     at: Any = [one.start for one in result.periods]
     ground = [0] * len(at)
     for version, colour in zip(result.versions, colours, strict=True):
@@ -167,6 +173,7 @@ def _png(result: Health, colours: list[str]) -> str:
         ground = [below + more for below, more in zip(ground, rows, strict=True)]
     for moment in _marks(result):
         axes.axvline(moment, color=_ALERT, lw=1, ls="--")
+    axes.set_xlim(*_ends(result))  # type: ignore[arg-type]
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.set_ylabel(f"rows by {result.every}", fontsize=8)
     axes.tick_params(labelsize=7, length=2)

@@ -189,8 +189,13 @@ export function lineOf(query: IQuery): string {
   return words.join(' ');
 }
 
-/** A record's name as a person reads it: the first digits of an id are enough. */
+/**
+ * A record's name as a person reads it: of an id the first 8 digits, or 12 where it begins with
+ * the millisecond at which it was made.
+ */
 export function shortName(ref: string): string {
-  const { name } = splitReference(ref);
-  return /^[0-9a-f]{32}$/.test(name) ? name.slice(0, 8) : name;
+  const { kind, name } = splitReference(ref);
+  return /^[0-9a-f]{32}$/.test(name)
+    ? name.slice(0, kind === 'run' ? 8 : 12)
+    : name;
 }

@@ -79,8 +79,9 @@ def training(path):
         nbformat.v4.new_code_cell("%load_ext jupyter_mlops"),
         nbformat.v4.new_code_cell(f"%%mlops train delay --data {{data}} --target late{BODY}"),
     ]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +180,7 @@ def test_an_alert_is_acknowledged_and_resolved_in_the_list(lab, page, axe, shots
     group = page.get_by_role("group", name="Monitoring")
     group.get_by_role("button", name="Alerts").click()
     shown = view(page, "alerts")
-    row = shown.get_by_role("row").filter(has_text="drift")
+    row = shown.get_by_role("row").filter(has_text="drift: inputs")
     row.get_by_text("open", exact=True).wait_for()
     assert axe(page, PANEL) == []
     shots(page, "alerts")
@@ -191,7 +192,7 @@ def test_an_alert_is_acknowledged_and_resolved_in_the_list(lab, page, axe, shots
     own.get_by_text("acknowledged").first.wait_for()
     assert section(page, "How it is watched").get_by_text("every 1d").is_visible()
     shots(page, "endpoint-alerts")
-    drift = own.get_by_role("row").filter(has_text="drift")
+    drift = own.get_by_role("row").filter(has_text="drift: inputs")
     drift.get_by_role("button", name="Resolve").click()
     confirm(page, "Close this alert?", "Resolve")
     drift.wait_for(state="detached")
@@ -244,7 +245,7 @@ def test_terms_are_tried_on_the_past_beside_the_policy(page, axe, shots):
     tries.get_by_role("button", name="Back-test").click()
     answer = tries.get_by_role("status", name="Back-test of delay")
     answer.get_by_text(re.compile("delay keeps")).wait_for(timeout=120_000)
-    answer.get_by_role("img", name=re.compile("log_loss .* had .* decided")).locator(
+    answer.get_by_role("img", name=re.compile("log-loss .* had .* decided")).locator(
         "svg"
     ).wait_for()
     page.set_viewport_size({"width": 1920, "height": 1000})

@@ -172,7 +172,7 @@ function Ends(props: { block: IHeat }): React.JSX.Element {
     const room = Math.min(each, columns.length - at);
     spans.push(
       <td key={at} colSpan={room} className="jp-mlops-Heat-end">
-        {room >= 4 || !at ? scalarText(columns[at]?.label) : ''}
+        {room >= 3 || !at ? scalarText(columns[at]?.label) : ''}
       </td>
     );
   }

@@ -17,6 +17,9 @@ export interface ISort {
 /** Filtering a handful of rows costs more than reading them. */
 export const WORTH_FILTERING = 10;
 
+/** Characters beyond which a cell holds a sentence, which wants room. */
+const LONG = 60;
+
 /** A table that can be sorted, filtered and paged with mouse and keyboard. */
 export function TableBlock(props: { block: ITable }): React.JSX.Element {
   const { block } = props;
@@ -103,6 +106,9 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
                       key={column.key}
                       data-align={column.align}
                       data-kind={column.kind}
+                      data-long={
+                        typeof value === 'string' && value.length > LONG
+                      }
                     >
                       {content}
                     </td>
