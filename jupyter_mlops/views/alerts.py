@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_mlops.monitoring.alerts import Alert, Alerts
+from jupyter_mlops.monitoring.performance import LABELS
 from jupyter_mlops.views.blocks import (
     Action,
     Actions,
@@ -17,6 +18,7 @@ from jupyter_mlops.views.blocks import (
     Table,
     View,
 )
+from jupyter_mlops.views.cells import cell_text, number_text
 from jupyter_mlops.views.registry import look
 
 __all__ = ["alert_view", "alerts_table", "alerts_view", "count", "short"]
@@ -66,7 +68,7 @@ def _waits(result: Alerts) -> bool:
 def alert_view(result: Alert) -> View:
     """What is wrong, with its numbers, and who looks after it."""
     facts = [
-        Fact(label="Endpoint", value=result.endpoint),
+        Fact(label="Endpoint", value=result.endpoint, ref=f"endpoint:{result.endpoint}"),
         Fact(label="About", value=f"{result.kind}: {result.subject}"),
         Fact(label="Found", value=count(result.count, "time")),
         Fact(label="First", value=f"{result.first_at:%Y-%m-%d %H:%M:%S} UTC"),
@@ -85,15 +87,10 @@ def alert_view(result: Alert) -> View:
             facts.append(Fact(label=label, value=f"by {who}, {when:%Y-%m-%d %H:%M} UTC"))
     if result.note:
         facts.append(Fact(label="Note", value=result.note))
-    numbers = [
-        Fact(label=name.replace("_", " "), value=_number(value))
-        for name, value in result.numbers.items()
-        if not isinstance(value, list | dict)
-    ]
     blocks: list[Block] = [
         Notice(level=_LEVELS[result.state], text=result.reason),
         Facts(items=facts),
-        Facts(title="Numbers", items=numbers),
+        Facts(title="Numbers", items=_numbers(result)),
     ]
     features = result.numbers.get("features")
     if features:
@@ -113,8 +110,8 @@ def alert_view(result: Alert) -> View:
         blocks.append(Actions(items=_alert_actions(result)))
     return View(
         kind="alert",
-        title=f"{result.endpoint}: {result.kind} {result.state}",
-        subtitle=result.subject,
+        title=f"{result.endpoint}: {result.kind}",
+        subtitle=f"{result.subject} · {result.state}",
         ref=result.ref,
         line=f"%mlops alerts alert:{result.id[:8]}",
         blocks=blocks,
@@ -148,8 +145,43 @@ def _alert_actions(result: Alert) -> list[Action]:
     return [Action(label="Acknowledge", verb="alert ack", args=args), resolve]
 
 
+_NAMES = {
+    "alpha": "Significance",
+    "check": "Check",
+    "change": "Change since validation",
+    "loss": "Loss",
+    "metric": "Measured as",
+    "rows": "Rows",
+    "truths": "Rows with truth",
+    "window": "Window",
+}
+
+
+def _numbers(result: Alert) -> list[Fact]:
+    """What it rests on: each with its name, a change with its interval."""
+    told = dict(result.numbers)
+    low, high = told.pop("change_low", None), told.pop("change_high", None)
+    facts = []
+    for name, value in told.items():
+        if isinstance(value, list | dict) or value is None:
+            continue
+        label = _NAMES.get(name) or f"{name[:1].upper()}{name[1:]}".replace("_", " ")
+        ref = str(value) if name == "check" else ""
+        text = cell_text(_REFERENCE, value) if ref else _number(value)
+        if name == "metric":
+            text = LABELS.get(text, text)
+        hint = ""
+        if name == "change" and low is not None and high is not None:
+            hint = f"{_number(low)} to {_number(high)}"
+        facts.append(Fact(label=label, value=text, hint=hint, ref=ref))
+    return facts
+
+
+_REFERENCE = Column(key="ref", label="", kind="ref")
+
+
 def _number(value: object) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+    return number_text(value) if isinstance(value, int | float) else str(value)
 
 
 def count(number: int, noun: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from jupyter_mlops.monitoring.health import Happening, Health
@@ -87,31 +87,29 @@ def _chart(result: Health) -> Chart | None:
         return None
     versions = result.versions
     colours = [_COLOURS[min(at, len(_COLOURS) - 1)] for at in range(len(versions))]
-    span = parse_length(result.every)
-    rows = [
-        (_iso(one.start), _iso(one.start + span * 0.9), f"version {version}", number)
-        for one in result.periods
-        for version, number in one.rows.items()
-    ]
-    values = data_of(["start", "end", "version", "rows"], rows)
+    values = data_of(["start", "end", "low", "high", "version", "rows"], _boxes(result))
     # Only a parser that is told takes a text for a time.
-    parse = {"start": "date", "end": "date", "rows": "number"}
-    values["format"] = {**values["format"], "parse": parse}
+    numbers = dict.fromkeys(("low", "high", "rows"), "number")
+    values["format"] = {**values["format"], "parse": {"start": "date", "end": "date", **numbers}}
     first, last = _ends(result)
     scale = {"type": "utc", "domain": [_iso(first), _iso(last)]}
-    x = {"field": "start", "type": "temporal", "title": None, "scale": scale}
+    axis = {"format": "%H:%M"} if last - first <= timedelta(days=1) else {}
+    x = {"field": "start", "type": "temporal", "title": None, "scale": scale, "axis": axis}
+    y = {"type": "quantitative", "axis": {"tickCount": 4}, "title": f"rows by {result.every}"}
     names = [f"version {one}" for one in versions]
     layers: list[dict[str, Any]] = [
         {
-            "mark": {"type": "bar", "tooltip": True},
+            "mark": {"type": "rect"},
             "encoding": {
                 "x": x,
                 "x2": {"field": "end"},
-                "y": {"field": "rows", "type": "quantitative", "title": f"rows by {result.every}",
-                      "axis": {"tickCount": 4}},
+                "y": {**y, "field": "low"},
+                "y2": {"field": "high"},
                 "color": {"field": "version", "type": "nominal", "title": None,
                           "scale": {"domain": names, "range": colours},
                           "legend": {"orient": "top"} if len(names) > 1 else None},
+                "tooltip": [{"field": "start", "type": "temporal", "format": "%Y-%m-%d %H:%M"},
+                            {"field": "version"}, {"field": "rows", "type": "quantitative"}],
             },
         }
     ]  # fmt: skip
@@ -153,6 +151,18 @@ def _ends(result: Health) -> tuple[datetime, datetime]:
     span = parse_length(result.every)
     last = result.periods[-1].start + span
     return min(result.periods[0].start, last - 12 * span), last
+
+
+def _boxes(result: Health) -> list[tuple[str, str, int, int, str, int]]:
+    """The rows of each version in each period, one upon the other."""
+    span, boxes = parse_length(result.every), []
+    for one in result.periods:
+        ground = 0
+        for version, number in one.rows.items():
+            ends = _iso(one.start), _iso(one.start + 0.9 * span)
+            boxes.append((*ends, ground, ground + number, f"version {version}", number))
+            ground += number
+    return boxes
 
 
 def _png(result: Health, colours: list[str]) -> str:

@@ -33,8 +33,13 @@ def heat_words(heat: Heat, limit: int | None = None) -> list[str]:
     ['rain  ·■   PSI up to 0.4']
     """
     rows = heat.rows[:limit]
-    widest = max((len(one.label[:_NAME]) for one in rows), default=0)
-    return [f"{one.label[:_NAME]:<{widest}}  {_signs(one)}{_most(heat, one)}" for one in rows]
+    widest = max((len(_flat(one.label)) for one in rows), default=0)
+    return [f"{_flat(one.label):<{widest}}  {_signs(one)}{_most(heat, one)}" for one in rows]
+
+
+def _flat(label: str) -> str:
+    """A name on one line, cut short."""
+    return " ".join(label.split())[:_NAME]
 
 
 def _signs(row: HeatRow) -> str:
@@ -53,9 +58,9 @@ def squares_png(heat: Heat) -> str:
     from jupyter_mlops.views.heat import drawn_font
 
     font = drawn_font()
-    names = [one.label[:_NAME] for one in heat.rows]
+    names = [_flat(one.label) for one in heat.rows]
     left = 8 + round(max(font.getlength(name) for name in names))
-    ends = [heat.columns[0].label, heat.columns[-1].label]
+    ends = [_flat(heat.columns[0].label), _flat(heat.columns[-1].label)]
     across = _SIDE * len(heat.columns)
     wide = left + max(across, round(sum(font.getlength(one) for one in ends)) + 16)
     image = Image.new("RGBA", (wide, _SIDE * (len(names) + 1) + 4), (*_TEXT, 0))

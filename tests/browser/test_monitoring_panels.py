@@ -267,9 +267,13 @@ def test_a_decision_reads_as_a_sentence_with_its_evidence(lab, page, axe, shots)
     page.evaluate(OPEN, waiting())
     shown = view(page, "decision")
     shown.get_by_text(re.compile("`?%mlops approve delay@2`? promotes it")).wait_for()
-    assert shown.get_by_text("log_loss < champion.log_loss (95%)").is_visible()
-    assert axe(page, PANEL) == []
     shots(page, "decision")
+    gates = shown.get_by_role("row").filter(has_text="log_loss < champion.log_loss (95%)")
+    gates.get_by_text("pass", exact=True).wait_for()
+    assert shown.get_by_role("button", name="Approve").is_visible()
+    assert axe(page, PANEL) == []
+    waits = page.locator(".jp-mlops-Overview").get_by_text("approval of delay@2")
+    waits.wait_for()
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
