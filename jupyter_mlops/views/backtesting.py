@@ -27,7 +27,6 @@ def backtest_view(result: Backtest) -> View:
         Column(key="promotions", label="Promoted", kind="number"),
         Column(key="fruitless", label="In vain", kind="number"),
         Column(key="cpu", label="Processor time", kind="number"),
-        Column(key="terms", label="Trains when"),
     ]
     rows = [_row(one, several) for one in result.outcomes]
     blocks: list[Block] = [Table(columns=columns, rows=rows, total=len(rows))]
@@ -39,6 +38,8 @@ def backtest_view(result: Backtest) -> View:
             f"{_count(mine.promotions)} {many}."
         )
         blocks.insert(0, Notice(level="info", text=text))
+    words = [Fact(label=one.name, value=one.terms) for one in result.outcomes]
+    blocks.append(Facts(title="What each of them does", items=words))
     chart = _chart(result)
     if chart is not None:
         blocks.append(chart)
@@ -126,7 +127,6 @@ def _row(one: Outcome, several: bool) -> dict[str, Any]:
         "promotions": _count(one.promotions),
         "fruitless": _count(one.fruitless),
         "cpu": f"{one.cpu_seconds.mean:,.1f} s",
-        "terms": one.terms,
     }
 
 

@@ -13,12 +13,13 @@ def watch_blocks(watch: Watch) -> list[Block]:
     """The monitor, the last check, and the alerts that wait."""
     facts = [_monitor(watch), _check(watch)]
     if not watch.alerts.total:
-        facts.append(Fact(label="Alerts", value="none waits"))
+        facts.append(Fact(label="Alerts", value="none"))
     blocks: list[Block] = [Facts(title="How it is watched", items=facts)]
     if watch.alerts.total:
         many = count(watch.alerts.total, "alert")
-        waits = "waits" if watch.alerts.total == 1 else "wait"
-        blocks.append(alerts_table(watch.alerts, title=f"{many} {waits} for a person"))
+        unseen = sum(one.state == "open" for one in watch.alerts.items)
+        title = f"{many}, {unseen or 'none'} of them open"
+        blocks.append(alerts_table(watch.alerts, title=title))
     return blocks
 
 

@@ -188,7 +188,7 @@ def test_an_alert_is_acknowledged_and_resolved_in_the_list(lab, page, axe, shots
     row.get_by_text("acknowledged").wait_for()
     assert row.get_by_role("button", name="Acknowledge").count() == 0
     page.evaluate(OPEN, "endpoint:delay")
-    own = section(page, re.compile("alerts? waits? for a person"))
+    own = section(page, re.compile("alerts?, .* of them open"))
     own.get_by_text("acknowledged").first.wait_for()
     assert section(page, "How it is watched").get_by_text("every 1d").is_visible()
     shots(page, "endpoint-alerts")
@@ -268,7 +268,9 @@ def test_a_decision_reads_as_a_sentence_with_its_evidence(lab, page, axe, shots)
     shown = view(page, "decision")
     shown.get_by_text(re.compile("`?%mlops approve delay@2`? promotes it")).wait_for()
     shots(page, "decision")
-    gates = shown.get_by_role("row").filter(has_text="log_loss < champion.log_loss (95%)")
+    gates = shown.get_by_role("row").filter(
+        has_text="log_loss < champion.log_loss (95%, paired by day)"
+    )
     gates.get_by_text("pass", exact=True).wait_for()
     assert shown.get_by_role("button", name="Approve").is_visible()
     assert axe(page, PANEL) == []

@@ -165,6 +165,12 @@ def test_drift_onset_to_challenger_serving_unattended(load: Load, place: Place) 
     assert set(load.answers) == {"1", *map(str, range(2, int(challenger) + 1))}
     assert load.answers["1"] >= TURNS * A_DAY
     _reads_well(promoted, place)
+    answered = load.answers.total()
+    health = mlops.endpoint.health(place.name)
+    assert health.versions == sorted(load.answers)
+    assert health.rows >= answered  # the requests go on
+    (moved,) = (one for one in health.happenings if one.what == "promoted")
+    assert moved.ref == promoted.ref
     print(
         f"\nserving {challenger} {took:.1f} s after the onset, with {load.requests:,} requests, "
         f"none failed, the slowest {1000 * load.slowest:.0f} ms"
