@@ -38,14 +38,13 @@ def backtest_view(result: Backtest) -> View:
             f"{_count(mine.promotions)} {many}."
         )
         blocks.insert(0, Notice(level="info", text=text))
-    words = [Fact(label=one.name, value=one.terms) for one in result.outcomes]
-    blocks.append(Facts(title="What each of them does", items=words))
     chart = _chart(result)
     if chart is not None:
         blocks.append(chart)
     for one in result.outcomes:
         if one.name not in _RIVALS:
             blocks.append(_steps(one))
+    blocks.append(_words(result))
     blocks.append(
         Facts(
             items=[
@@ -132,6 +131,14 @@ def _row(one: Outcome, several: bool) -> dict[str, Any]:
 
 def _named(metric: str) -> str:
     return LABELS.get(metric, metric)
+
+
+def _words(result: Backtest) -> Table:
+    return Table(
+        title="What each of them does",
+        columns=[Column(key="policy", label="Policy"), Column(key="terms", label="In words")],
+        rows=[{"policy": one.name, "terms": one.terms} for one in result.outcomes],
+    )
 
 
 def _number(found: Spread, several: bool) -> str:
