@@ -93,7 +93,9 @@ def _chart(result: Health) -> Chart | None:
     values["format"] = {**values["format"], "parse": {"start": "date", "end": "date", **numbers}}
     first, last = _ends(result)
     scale = {"type": "utc", "domain": [_iso(first), _iso(last)]}
-    axis = {"format": "%H:%M"} if last - first <= timedelta(days=1) else {}
+    axis: dict[str, Any] = {"tickCount": 8}
+    if last - first <= timedelta(days=1):
+        axis["format"] = "%H:%M"
     x = {"field": "start", "type": "temporal", "title": None, "scale": scale, "axis": axis}
     y = {"type": "quantitative", "axis": {"tickCount": 4}, "title": f"rows by {result.every}"}
     names = [f"version {one}" for one in versions]
