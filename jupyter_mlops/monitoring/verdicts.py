@@ -62,6 +62,12 @@ def sentence(
     return "; ".join(said) + "."
 
 
+def loss_sentence(performance: Performance) -> str:
+    """Say what became of the loss, with its numbers."""
+    said = _of_performance(performance)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
 def _of_features(features: Sequence[FeatureDrift]) -> str:
     drifted = [one.name for one in features if one.verdict == "drifted"]
     watched = sum(1 for one in features if one.verdict == "watch")

@@ -15,6 +15,7 @@ from jupyter_mlops.monitoring.checks import Drift, check
 from jupyter_mlops.monitoring.monitors import Monitor, Terms
 from jupyter_mlops.monitoring.records import DriftCheckRecord, MonitorRecord
 from jupyter_mlops.monitoring.served import check_served
+from jupyter_mlops.monitoring.verdicts import loss_sentence
 from jupyter_mlops.monitoring.windows import Window, parse_length
 from jupyter_mlops.serving.records import EndpointRecord, FeedbackRecord
 from jupyter_mlops.workspace import Conflict, MLOpsError, NotFound, Workspace
@@ -180,7 +181,12 @@ def _findings(found: Drift, terms: Terms, fresh: bool) -> list[Finding]:
         }
         findings.append(
             Finding(
-                found.endpoint, "performance", "loss", worse, found.sentence, numbers | measured
+                found.endpoint,
+                "performance",
+                "loss",
+                worse,
+                loss_sentence(loss),
+                numbers | measured,
             )
         )
     return findings

@@ -183,6 +183,11 @@ _PROBLEM = {
         "what": {"type": "string"},
         "why": {"type": "string"},
         "fix": {"type": "string"},
+        "fields": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "What is wrong with each argument that is known to be wrong.",
+        },
     },
 }
 _PROBLEMS = {

@@ -209,9 +209,16 @@ def endpoints(ws: Workspace, *, name: str | None = None) -> Endpoints | Endpoint
     >>> %mlops endpoints
     >>> %mlops endpoints --name delay
     """
+    from dataclasses import replace
+
     from jupyter_mlops import serving
 
-    return serving.list_endpoints(ws) if name is None else serving.get(ws, name)
+    if name is None:
+        return serving.list_endpoints(ws)
+    from jupyter_mlops.monitoring.watch import watch_of
+
+    found = serving.get(ws, name)
+    return replace(found, watch=watch_of(ws, found.name))
 
 
 @verb("endpoint logs")

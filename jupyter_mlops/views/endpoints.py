@@ -26,6 +26,7 @@ from jupyter_mlops.views.resources import gpus, taken
 from jupyter_mlops.views.snippets import snippets
 from jupyter_mlops.views.trafficcharts import latency_chart, requests_chart
 from jupyter_mlops.views.trying import try_form
+from jupyter_mlops.views.watch import watch_blocks
 
 __all__ = ["endpoint_view", "endpoints_view"]
 
@@ -55,6 +56,9 @@ def endpoint_view(result: Endpoint) -> View:
         blocks += _traffic(live)
         blocks.append(_versions(live.get("versions", [])))
         blocks += [taken(live), *gpus(live)]
+    if result.watch is not None:
+        blocks += watch_blocks(result.watch)
+    if ready and live:
         blocks += _canary(result)
     if ready:
         blocks += [*try_form(result), snippets(result)]
@@ -324,10 +328,14 @@ def _actions(one: Endpoint) -> list[Action]:
         return [log, Action(label="Start", verb="serve", args=args, line=line)]
     question = f"Stop the endpoint {one.name}? Callers get no answers until it is served again."
     stop = {"endpoint": one.name}
+    named = {"endpoint": one.name}
+    unwatched = one.watch is not None and one.watch.monitor is None
     return [
-        Action(label="Check drift", verb="drift", args={"endpoint": one.name}),
-        Action(label="Past checks", verb="checks", args={"name": one.name}),
-        Action(label="Performance", verb="performance", args={"endpoint": one.name}),
+        Action(label="Check drift", verb="drift", args=named),
+        Action(label="Drift map", verb="drift map", args=named),
+        Action(label="Performance", verb="performance", args=named),
+        Action(label="Health", verb="endpoint health", args=named),
+        *([Action(label="Monitor", verb="monitor", args=named)] if unwatched else []),
         Action(label="Check skew", verb="skew", args={"endpoint": one.name}),
         *_outliers(one),
         log,

@@ -118,7 +118,7 @@ def _line(one: Drift) -> dict[str, Any]:
     return {
         "check": one.ref,
         "endpoint": one.endpoint,
-        "window": _span(one),
+        "window": _days(one),
         "rows": one.rows,
         "verdict": {"text": one.verdict, "level": _OVERALL[one.verdict]},
         "drifted": ", ".join(one.drifted) or "none",
@@ -200,6 +200,13 @@ def _span(result: Drift) -> str:
     if result.first is None or result.last is None:
         return str(result.window)
     return f"{result.first:%Y-%m-%d %H:%M} to {result.last:%Y-%m-%d %H:%M}"
+
+
+def _days(result: Drift) -> str:
+    """As a list has room for it: days, and hours only within one."""
+    if result.first is None or result.last is None or result.first.date() == result.last.date():
+        return _span(result)
+    return f"{result.first:%Y-%m-%d} to {result.last:%Y-%m-%d}"
 
 
 def _features(result: Drift) -> Table:

@@ -15,6 +15,7 @@ from jupyter_mlops.views.blocks import (
     Table,
     View,
 )
+from jupyter_mlops.views.cells import cell_text
 from jupyter_mlops.views.registry import look
 
 __all__ = ["monitor_view", "monitors_view"]
@@ -71,7 +72,7 @@ def monitor_view(result: Monitor) -> View:
     if result.outcome:
         blocks.append(Notice(text=result.outcome))
     facts = [
-        Fact(label="Endpoint", value=result.endpoint),
+        Fact(label="Endpoint", value=result.endpoint, ref=f"endpoint:{result.endpoint}"),
         Fact(label="Checks every", value=terms.every),
         Fact(label="Next check", value=f"{result.due_at:%Y-%m-%d %H:%M} UTC"),
         Fact(
@@ -100,7 +101,7 @@ def monitor_view(result: Monitor) -> View:
     if terms.latency:
         facts.append(Fact(label="Latency", value=f"99 % within {terms.latency}"))
     if result.check:
-        facts.append(Fact(label="Last check", value=result.check))
+        facts.append(Fact(label="Last check", value=_short(result.check), ref=result.check))
     blocks.append(Facts(items=facts))
     blocks.append(Actions(items=_monitor_actions(result)))
     return View(
@@ -111,6 +112,11 @@ def monitor_view(result: Monitor) -> View:
         line=f"%mlops monitors {result.endpoint}",
         blocks=blocks,
     )
+
+
+def _short(ref: str) -> str:
+    """A check by the first digits of its id, as tables have it."""
+    return cell_text(Column(key="", label="", kind="ref"), ref)
 
 
 def _state(one: Monitor) -> dict[str, str]:
