@@ -1,16 +1,20 @@
-"""Who labels what: items are leased in batches, so that no two people get the same one."""
+"""Who labels what: items are leased in batches, and each to as many people as it needs."""
 
 from __future__ import annotations
 
+import hashlib
+import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
-from jupyter_mlops.labeling.records import ItemRecord, LeaseRecord
+from jupyter_mlops.labeling.records import ItemRecord, LeaseRecord, OpinionRecord, TaskRecord
+from jupyter_mlops.labeling.roles import demand
+from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Counts, locked
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.records import utcnow
@@ -18,39 +22,53 @@ from jupyter_mlops.workspace.records import utcnow
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Claim", "ClaimedItem", "claim", "lease", "release", "renew"]
+__all__ = ["OPEN", "Claim", "ClaimedItem", "claim", "lease", "release", "renew"]
 
 MOST_CLAIMED = 64
+# Written out, since a database can't tell that a parameter fits the index of open items.
+OPEN = literal_column("'open'")
 # How long an item stays with a person who shows no sign of life.
 LIFETIME = timedelta(minutes=10)
 # A labeler renews its leases every 30 s; one that missed two has gone.
 SILENCE = timedelta(seconds=75)
 # After a page was closed its items wait this long for the same person, who may be reloading.
 GRACE = timedelta(seconds=30)
+_CHANCE = random.SystemRandom()
+_OTHER = aliased(LeaseRecord)
 
 
 @dataclass(frozen=True)
 class ClaimedItem:
-    """An item in somebody's hand; `text` for texts, `media` (a type) and `size` for the rest."""
+    """An item in somebody's hand; `text` for texts, `media` (a type) and `size` for the rest.
+
+    `suggestion` is what a model or a rule proposes, empty without one. Items by which a
+    model is measured come without, since people tend to accept what is proposed.
+    """
 
     item: int
     digest: str
     text: str | None
     media: str
     size: int
+    suggestion: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, row: ItemRecord) -> ClaimedItem:
         text = row.content if row.place == "text" else None
-        return cls(row.item, row.digest, text, row.media, row.size)
+        proposed = {} if row.audit else row.suggestion
+        return cls(row.item, row.digest, text, row.media, row.size, proposed)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a claim gave, and how far the task was then."""
+    """What a claim gave, and how far the task was then.
+
+    `epoch` grows when the queue is put in a new order.
+    """
 
     items: tuple[ClaimedItem, ...]
     counts: Counts
+    epoch: int = 0
 
 
 def claim(
@@ -62,10 +80,12 @@ def claim(
     session: str = "",
     holding: Sequence[int] = (),
 ) -> Claim:
-    """Give a person the next items, which nobody else gets while the lease lasts.
+    """Give a person the next items, and each of them to no more people than its overlap.
 
     Items of an earlier session of the same person come first: a page that was reloaded
-    or a cell that was run again goes on where it was.
+    or a cell that was run again goes on where it was. Then come, mixed, items with a known
+    answer, items drawn at random by which a model is measured, and the rest by rank; last
+    what this person put off. Nobody gets an item again that they answered.
 
     Parameters
     ----------
@@ -85,6 +105,11 @@ def claim(
     -------
     Claim
         Fewer items than asked for when no more are free.
+
+    Raises
+    ------
+    Denied
+        The person may not label in this task.
     """
     if not 1 <= count <= MOST_CLAIMED:
         raise Invalid(
@@ -95,13 +120,13 @@ def claim(
     now = utcnow()
     with ws.write(person) as tx:
         row = locked(tx.session, task)
-        rows = _returned(tx.session, row.id, person, session, count, holding, now)
-        taken = [*holding, *(one.item for one in rows)]
-        if len(rows) < count:
-            rows += _fresh(tx.session, row.id, count - len(rows), taken, now)
+        demand(tx.session, row, person, "annotator")
+        desk = _Desk(tx.session, row, person, now)
+        rows = desk.returned(session, count, holding)
+        rows += desk.fresh(count - len(rows), [*holding, *(one.item for one in rows)])
         lease(tx.session, row.id, [one.item for one in rows], person, session, now)
         counts = Counts(row.items, row.labeled, row.skipped)
-        return Claim(tuple(ClaimedItem.of(one) for one in rows), counts)
+        return Claim(tuple(ClaimedItem.of(one) for one in rows), counts, row.epoch)
 
 
 def renew(ws: Workspace, task: str, person: str, session: str) -> int:
@@ -145,12 +170,13 @@ def lease(
     holder: str,
     now: datetime,
 ) -> None:
-    """Put items into a person's hand, whoever had them before."""
+    """Put items into a person's hand."""
     wanted = list(items)
     if not wanted:
         return
+    over = or_(LeaseRecord.person == person, LeaseRecord.until <= now)
     session.execute(
-        delete(LeaseRecord).where(LeaseRecord.task == task, LeaseRecord.item.in_(wanted))
+        delete(LeaseRecord).where(LeaseRecord.task == task, LeaseRecord.item.in_(wanted), over)
     )
     session.execute(
         insert(LeaseRecord),
@@ -168,57 +194,127 @@ def lease(
     )
 
 
-def _returned(
-    session: Session,
-    task: str,
-    person: str,
-    holder: str,
-    count: int,
-    holding: Sequence[int],
-    now: datetime,
-) -> list[ItemRecord]:
-    """Items that this person had in hand, in a session that is this one, over, or silent."""
-    query = (
-        select(ItemRecord)
-        .join(
-            LeaseRecord,
-            (LeaseRecord.task == ItemRecord.task) & (LeaseRecord.item == ItemRecord.item),
-        )
-        .where(
-            LeaseRecord.task == task,
-            LeaseRecord.person == person,
-            ItemRecord.state == "open",
-            or_(LeaseRecord.session.in_({holder, ""}), LeaseRecord.renewed_at < now - SILENCE),
-            ItemRecord.item.not_in(holding),
-        )
-        .order_by(ItemRecord.item)
-        .limit(count)
-    )
-    return list(session.scalars(query))
+class _Desk:
+    """Where one person is handed the items of one task."""
 
+    def __init__(self, session: Session, task: TaskRecord, person: str, now: datetime) -> None:
+        self.session, self.task, self.person, self.now = session, task, person, now
+        self.rules = Rules.of(task.settings)
 
-def _fresh(
-    session: Session, task: str, count: int, taken: Sequence[int], now: datetime
-) -> list[ItemRecord]:
-    """Open items that nobody has in hand."""
-    held = (
-        select(LeaseRecord.item)
-        .where(
-            LeaseRecord.task == ItemRecord.task,
-            LeaseRecord.item == ItemRecord.item,
-            LeaseRecord.until > now,
+    def returned(self, holder: str, count: int, holding: Sequence[int]) -> list[ItemRecord]:
+        """Items that this person had in hand, in a session that is this one, over, or silent."""
+        query = (
+            select(ItemRecord)
+            .join(
+                LeaseRecord,
+                (LeaseRecord.task == ItemRecord.task) & (LeaseRecord.item == ItemRecord.item),
+            )
+            .where(
+                LeaseRecord.task == self.task.id,
+                LeaseRecord.person == self.person,
+                or_(ItemRecord.state == "open", ItemRecord.gold),
+                or_(
+                    LeaseRecord.session.in_({holder, ""}),
+                    LeaseRecord.renewed_at < self.now - SILENCE,
+                ),
+                ItemRecord.item.not_in(holding),
+                ~self._answered("label", "others", "never"),
+                or_(LeaseRecord.until > self.now, ItemRecord.gold, self._wanted()),
+            )
+            .order_by(ItemRecord.rank, ItemRecord.item)
+            .limit(count)
         )
-        .exists()
-    )
-    query = (
-        select(ItemRecord)
-        .where(
-            ItemRecord.task == task,
-            ItemRecord.state == "open",
-            ~held,
+        return list(self.session.scalars(query))
+
+    def fresh(self, count: int, taken: Sequence[int]) -> list[ItemRecord]:
+        """Items that want an opinion and that this person neither has nor answered."""
+        if count < 1:
+            return []
+        known = self._gold(_part(self.rules.gold, count), taken)
+        audits = _part(self.rules.audit, count - len(known)) if "pick" in self.task.settings else 0
+        drawn = self._open(ItemRecord.audit > 0, audits, taken)
+        rest = self._open(ItemRecord.audit == 0, count - len(known) - len(drawn), taken)
+        if not rest and not drawn:
+            known = []
+        found = _mixed(rest, [*known, *drawn])
+        for condition in (ItemRecord.audit > 0, None):
+            if len(found) < count:
+                more = [*taken, *(one.item for one in found)]
+                found += self._open(condition, count - len(found), more)
+        return found
+
+    def _open(
+        self, condition: ColumnElement[bool] | None, count: int, taken: Sequence[int]
+    ) -> list[ItemRecord]:
+        """Open items; without a condition those that this person put off."""
+        if count < 1:
+            return []
+        put_off = condition is None
+        query = select(ItemRecord).where(
+            ItemRecord.task == self.task.id,
+            ItemRecord.state == OPEN,
+            self._wanted(),
+            self._answered("me") if put_off else ~self._answered(),
             ItemRecord.item.not_in(taken),
         )
-        .order_by(ItemRecord.item)
-        .limit(count)
-    )
-    return list(session.scalars(query))
+        if condition is not None:
+            query = query.where(condition)
+        query = query.order_by(ItemRecord.audit, ItemRecord.rank, ItemRecord.item)
+        return list(self.session.scalars(query.limit(count)))
+
+    def _gold(self, count: int, taken: Sequence[int]) -> list[ItemRecord]:
+        """Items with a known answer, of which this person has seen none; any of them."""
+        if count < 1:
+            return []
+        mine = self._leases(_OTHER.person == self.person).exists()
+        query = select(ItemRecord.item).where(
+            ItemRecord.task == self.task.id,
+            ItemRecord.gold,
+            ~self._answered(),
+            ~mine,
+            ItemRecord.item.not_in(taken),
+        )
+        # In a person's own order, or people could tell each other which items count.
+        chosen = sorted(self.session.scalars(query), key=self._lot)[:count]
+        wanted = (ItemRecord.task == self.task.id) & ItemRecord.item.in_(chosen)
+        return list(self.session.scalars(select(ItemRecord).where(wanted)))
+
+    def _lot(self, item: int) -> bytes:
+        return hashlib.sha256(f"{self.task.id}\0{self.person}\0{item}".encode()).digest()
+
+    def _wanted(self) -> ColumnElement[bool]:
+        """There are fewer opinions, given or on their way, than the item needs."""
+        mine = self._leases(_OTHER.person == self.person).exists()
+        if self.rules.overlap == 1:
+            return ~self._leases().exists()
+        others = self._leases().with_only_columns(func.count()).scalar_subquery()
+        return ~mine & (ItemRecord.opinions + others < self.rules.overlap)
+
+    def _leases(self, *more: ColumnElement[bool]) -> Any:
+        return select(_OTHER.item).where(
+            _OTHER.task == ItemRecord.task,
+            _OTHER.item == ItemRecord.item,
+            _OTHER.until > self.now,
+            *more,
+        )
+
+    def _answered(self, *states: str) -> ColumnElement[bool]:
+        query = select(OpinionRecord.item).where(
+            OpinionRecord.task == ItemRecord.task,
+            OpinionRecord.item == ItemRecord.item,
+            OpinionRecord.person == self.person,
+        )
+        return (query.where(OpinionRecord.state.in_(states)) if states else query).exists()
+
+
+def _part(share: float, count: int) -> int:
+    """How many of a few items a share is: exact on average."""
+    return int(share * count + _CHANCE.random())
+
+
+def _mixed(rest: list[ItemRecord], others: list[ItemRecord]) -> list[ItemRecord]:
+    """Some items slipped in among the rest at places that nobody can foretell."""
+    found = list(rest)
+    for one in others:
+        found.insert(_CHANCE.randint(0, len(found)), one)
+    return found

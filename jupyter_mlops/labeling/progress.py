@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from jupyter_mlops.labeling.leases import OPEN
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
 from jupyter_mlops.labeling.tasks import Counts, Task, get
 from jupyter_mlops.workspace.records import utcnow
@@ -126,10 +127,10 @@ def upcoming(ws: Workspace, name: str, count: int) -> Queue:
             select(ItemRecord)
             .where(
                 ItemRecord.task == task.id,
-                ItemRecord.state == "open",
+                ItemRecord.state == OPEN,
                 ItemRecord.item.not_in(held),
             )
-            .order_by(ItemRecord.item)
+            .order_by(ItemRecord.rank, ItemRecord.item)
             .limit(count)
         )
         return Queue(task, tuple((row.item, row.key or "", _shown(row)) for row in rows))
