@@ -25,6 +25,7 @@ __all__ = [
     "TaskState",
     "Tasks",
     "list_tasks",
+    "shown",
     "status",
     "upcoming",
 ]
@@ -133,7 +134,7 @@ def upcoming(ws: Workspace, name: str, count: int) -> Queue:
             .order_by(ItemRecord.rank, ItemRecord.item)
             .limit(count)
         )
-        return Queue(task, tuple((row.item, row.key or "", _shown(row)) for row in rows))
+        return Queue(task, tuple((row.item, row.key or "", shown(row)) for row in rows))
 
 
 def _people(session: Session, task: str) -> tuple[Person, ...]:
@@ -197,10 +198,10 @@ def _recent(session: Session, task: str, count: int) -> tuple[Recent, ...]:
         .order_by(AnnotationRecord.number.desc())
         .limit(count)
     )
-    return tuple(Recent(row.item, _shown(row), row.label, row.person or "") for row in rows)
+    return tuple(Recent(row.item, shown(row), row.label, row.person or "") for row in rows)
 
 
-def _shown(row: ItemRecord) -> str:
+def shown(row: ItemRecord) -> str:
     """An item in a few words."""
     if row.place == "text":
         text = " ".join(row.content.split())
