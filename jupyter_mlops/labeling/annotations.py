@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from jupyter_mlops.labeling.decisions import Decision
 from jupyter_mlops.labeling.folding import fold, opinions
 from jupyter_mlops.labeling.leases import lease
+from jupyter_mlops.labeling.membership import demand
 from jupyter_mlops.labeling.records import (
     AnnotationRecord,
     ItemRecord,
@@ -22,7 +23,6 @@ from jupyter_mlops.labeling.records import (
     OpinionRecord,
     TaskRecord,
 )
-from jupyter_mlops.labeling.roles import demand
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Counts, locked
 from jupyter_mlops.workspace.errors import Invalid

@@ -138,7 +138,7 @@ def _margin(pool: Pool) -> Floats:
     if pool.probabilities is None:
         return _random(pool)
     top = np.partition(pool.probabilities, -2, axis=1)
-    return top[:, -2] - top[:, -1]
+    return np.asarray(top[:, -2] - top[:, -1])
 
 
 def _entropy(pool: Pool) -> Floats:
@@ -151,7 +151,7 @@ def _entropy(pool: Pool) -> Floats:
 def _least_confident(pool: Pool) -> Floats:
     if pool.probabilities is None:
         return _random(pool)
-    return 1 - pool.probabilities.max(axis=1)
+    return np.asarray(1 - pool.probabilities.max(axis=1))
 
 
 def _rarest(pool: Pool) -> Floats:

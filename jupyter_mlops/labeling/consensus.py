@@ -28,8 +28,9 @@ class Consensus:
         How likely each class is; rows sum to 1. An item without votes has the priors.
     priors : numpy.ndarray of shape (classes,)
         How common each class is.
-    confusion : numpy.ndarray of shape (voters, classes, classes)
-        How likely each voter says the second class where the first is true.
+    confusion : numpy.ndarray of shape (voters, classes, responses)
+        How likely each voter gives a response where a class is true; the first responses
+        are the classes.
     rounds : int
         Rounds of estimation until nothing changed.
     """
@@ -52,6 +53,8 @@ def dawid_skene(
     classes: npt.ArrayLike,
     shape: tuple[int, int, int],
     *,
+    responses: int | None = None,
+    start: Floats | None = None,
     smoothing: float = 0.01,
     rounds: int = 200,
     tolerance: float = 1e-6,
@@ -65,6 +68,11 @@ def dawid_skene(
         vote on an item more than once.
     shape : tuple of int
         How many items, voters and classes there are.
+    responses : int, optional
+        How many things a voter may say, when there are more than classes: a rule that says
+        nothing about an item tells something too.
+    start : array of shape (items, classes), optional
+        The first guess; the share of votes unless given.
     smoothing : float
         Votes added to each cell of a confusion matrix, so that one that was never seen isn't
         impossible. 0 gives the maximum likelihood of the paper.
@@ -85,9 +93,10 @@ def dawid_skene(
     """
     rows, people, said = (np.asarray(one, np.int64) for one in (items, voters, classes))
     number, voter_count, class_count = shape
-    posterior = majority(rows, said, (number, class_count))
+    posterior = majority(rows, said, (number, class_count)) if start is None else start
     priors = np.full(class_count, 1 / class_count)
-    heard = np.zeros((voter_count, class_count, class_count))
+    said_count = responses or class_count
+    heard = np.zeros((voter_count, said_count, class_count))
     voted = np.zeros(number, bool)
     voted[rows] = True
     done = 0
@@ -96,7 +105,7 @@ def dawid_skene(
         before = posterior
         priors = posterior[voted].mean(axis=0) if voted.any() else priors
         # Indexed voter, said, true: one vote adds its item's posterior to one row.
-        heard = np.zeros((voter_count, class_count, class_count))
+        heard = np.zeros((voter_count, said_count, class_count))
         np.add.at(heard, (people, said), posterior[rows])
         heard += smoothing
         heard /= np.maximum(heard.sum(axis=1, keepdims=True), _TINY)
@@ -118,4 +127,5 @@ def majority(items: npt.ArrayLike, classes: npt.ArrayLike, shape: tuple[int, int
     counts = np.zeros(shape)
     np.add.at(counts, (np.asarray(items, np.int64), np.asarray(classes, np.int64)), 1)
     totals = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, totals, out=np.full(shape, 1 / shape[1]), where=totals > 0)
+    shares = np.full(shape, 1 / shape[1])
+    return np.asarray(np.divide(counts, totals, out=shares, where=totals > 0))

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_mlops.labeling.annotations import MOST_EVENTS, commit
 from jupyter_mlops.labeling.decisions import Decision
-from jupyter_mlops.labeling.people import People, people
+from jupyter_mlops.labeling.imports import item_numbers, read_columns
+from jupyter_mlops.labeling.items import Source
+from jupyter_mlops.labeling.quality import People, people
 from jupyter_mlops.labeling.tasks import Task, get
 from jupyter_mlops.workspace.errors import Invalid
 
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["set_gold"]
+__all__ = ["known_answers", "set_gold"]
 
 MOST_GOLD = 2000
 
@@ -66,6 +68,43 @@ def set_gold(ws: Workspace, name: str, known: Mapping[int, Any]) -> People:
                 code="E-LABEL-111",
             )
     return people(ws, task.id)
+
+
+def known_answers(
+    ws: Workspace,
+    name: str,
+    source: Source,
+    column: str,
+    *,
+    item: str | None = None,
+    key: str | None = None,
+) -> dict[int, Any]:
+    """Known answers from a table, by the item's number; empty ones are left out.
+
+    Parameters
+    ----------
+    ws : Workspace
+    name : str
+        The task's name or id.
+    source : Source
+        The table.
+    column : str
+        The column with the answers.
+    item, key : str, optional
+        The column with the items' numbers, or with their keys. Without either the table has
+        a row for each item, in the task's order.
+
+    Raises
+    ------
+    Invalid, NotFound
+        A column isn't there, or a row names no item.
+    """
+    task = get(ws, name)
+    frame = read_columns(source, [one for one in (column, item, key) if one])
+    numbers = item_numbers(ws, task, frame, item, key)
+    found = zip(numbers, frame[column].to_list(), strict=True)
+    plain = task.answer == "class"
+    return {one: str(value) if plain else value for one, value in found if value is not None}
 
 
 def _ev(task: Task, item: int, value: Any) -> str:

@@ -9,11 +9,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    literal_column,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session, aliased
 
+from jupyter_mlops.labeling.membership import demand
 from jupyter_mlops.labeling.records import ItemRecord, LeaseRecord, OpinionRecord, TaskRecord
-from jupyter_mlops.labeling.roles import demand
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Counts, locked
 from jupyter_mlops.workspace.errors import Invalid
@@ -26,7 +38,7 @@ __all__ = ["OPEN", "Claim", "ClaimedItem", "claim", "lease", "release", "renew"]
 
 MOST_CLAIMED = 64
 # Written out, since a database can't tell that a parameter fits the index of open items.
-OPEN = literal_column("'open'")
+OPEN: ColumnElement[str] = literal_column("'open'")
 # How long an item stays with a person who shows no sign of life.
 LIFETIME = timedelta(minutes=10)
 # A labeler renews its leases every 30 s; one that missed two has gone.
@@ -284,13 +296,13 @@ class _Desk:
 
     def _wanted(self) -> ColumnElement[bool]:
         """There are fewer opinions, given or on their way, than the item needs."""
-        mine = self._leases(_OTHER.person == self.person).exists()
         if self.rules.overlap == 1:
-            return ~self._leases().exists()
-        others = self._leases().with_only_columns(func.count()).scalar_subquery()
-        return ~mine & (ItemRecord.opinions + others < self.rules.overlap)
+            return not_(self._leases().exists())
+        mine = self._leases(_OTHER.person == self.person).exists()
+        held = self._leases().with_only_columns(func.count()).scalar_subquery()
+        return and_(not_(mine), ItemRecord.opinions + held < self.rules.overlap)
 
-    def _leases(self, *more: ColumnElement[bool]) -> Any:
+    def _leases(self, *more: ColumnElement[bool]) -> Select[int]:
         return select(_OTHER.item).where(
             _OTHER.task == ItemRecord.task,
             _OTHER.item == ItemRecord.item,
@@ -304,7 +316,9 @@ class _Desk:
             OpinionRecord.item == ItemRecord.item,
             OpinionRecord.person == self.person,
         )
-        return (query.where(OpinionRecord.state.in_(states)) if states else query).exists()
+        if states:
+            query = query.where(OpinionRecord.state.in_(states))
+        return query.exists()
 
 
 def _part(share: float, count: int) -> int:

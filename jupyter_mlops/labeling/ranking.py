@@ -7,7 +7,7 @@ short transaction: it never keeps a label waiting.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from jupyter_mlops.labeling.choosing import DEFAULT, Pool, strategy
 from jupyter_mlops.labeling.coefficients import Estimate, wilson
 from jupyter_mlops.labeling.leases import OPEN
+from jupyter_mlops.labeling.membership import demand
 from jupyter_mlops.labeling.records import ItemRecord, TaskRecord
-from jupyter_mlops.labeling.roles import demand
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Task, get, locked
 from jupyter_mlops.labeling.vectors import vectors as describe
@@ -31,7 +31,7 @@ from jupyter_mlops.workspace.results import Result
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Predict", "Ranking", "due", "last_ranking", "learner", "pick", "rank"]
+__all__ = ["Predict", "Ranking", "last_ranking", "learner", "pick", "rank"]
 
 Floats = npt.NDArray[np.float64]
 Predict = Callable[[Sequence[int]], Floats]
@@ -112,13 +112,6 @@ def pick(
         row.settings = {**row.settings, "pick": chosen}
         tx.emit("label.strategy_set", f"label:{row.name}", payload=chosen)
         return Task.of(row)
-
-
-def due(ws: Workspace) -> list[str]:
-    """The tasks whose queue should be put in order: a batch of labels came since the last time."""
-    with ws.read() as session:
-        rows = session.scalars(select(TaskRecord).where(TaskRecord.labeled < TaskRecord.items))
-        return [row.id for row in rows if _due(row)]
 
 
 def rank(
@@ -219,13 +212,6 @@ def _ranking(task: TaskRecord) -> Ranking:
     return Ranking(Task.of(task), task.epoch, **told)
 
 
-def _due(row: TaskRecord) -> bool:
-    settings = row.settings.get("pick")
-    if not settings:
-        return False
-    return not row.ranking or row.labeled - row.ranking["labeled"] >= settings["batch"]
-
-
 def _draw_audits(session: Session, row: TaskRecord, share: float, seed: int) -> None:
     wanted = (ItemRecord.task == row.id) & (ItemRecord.state == OPEN)
     items = np.array(session.scalars(select(ItemRecord.item).where(wanted)).all(), np.int64)
@@ -236,15 +222,15 @@ def _draw_audits(session: Session, row: TaskRecord, share: float, seed: int) -> 
     _number(session, row.id, drawn, ItemRecord.audit.key, 1)
 
 
-def _number(session: Session, task: str, items: Sequence[Any], column: str, first: int) -> None:
+def _number(session: Session, task: str, items: Iterable[Any], column: str, first: int) -> None:
     """Number items in a column, in their order."""
     table: Any = ItemRecord.__table__
     statement = (
         update(table)
         .where(table.c.task == task, table.c.item == bindparam("number"))
-        .values({column: bindparam("place")})
+        .values({column: bindparam("turn")})
     )
-    rows = [{"number": int(one), "place": first + place} for place, one in enumerate(items)]
+    rows = [{"number": int(one), "turn": first + turn} for turn, one in enumerate(items)]
     if rows:
         session.connection().execute(statement, rows)
 

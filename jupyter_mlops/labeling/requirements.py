@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_mlops.labeling.agreement import agreement
 from jupyter_mlops.labeling.progress import TaskState, status
+from jupyter_mlops.labeling.reliability import agreement
 from jupyter_mlops.workspace.errors import Conflict
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def similarity(answer: str, a: Any, b: Any, scale: tuple[int, int] = (1, 5)) -> 
     if answer == "classes":
         return len({*a} & {*b}) / len({*a} | {*b})
     if answer == "rating":
-        return max(0.0, 1 - abs(a - b) / (scale[1] - scale[0]))
+        return max(0.0, 1 - abs(float(a) - float(b)) / (scale[1] - scale[0]))
     if answer in ("boxes", "polygons", "keypoints"):
         return _matched(a, b, _MEASURES[answer])
     if answer in ("spans", "regions", "segments"):
@@ -94,7 +94,7 @@ def box_iou(a: Sequence[Mark], b: Sequence[Mark]) -> Floats:
     shared = np.prod(np.clip(high - low, 0, None), axis=-1)
     areas = [np.prod(one[..., 2:] - one[..., :2], axis=-1) for one in (first, second)]
     union = areas[0] + areas[1] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 
 def overlap_of_intervals(a: Iterable[Mark], b: Iterable[Mark]) -> tuple[float, float, float]:
@@ -151,7 +151,7 @@ def _tracked(a: Sequence[Mark], b: Sequence[Mark]) -> float:
 
 def _boxes_at(tracks: Sequence[Mark], frame: float) -> list[Mark]:
     """The boxes of a frame, between keyframes on a straight line."""
-    found = []
+    found: list[Mark] = []
     for track in tracks:
         keys = sorted(track["keyframes"], key=lambda one: one["frame"])
         before = [one for one in keys if one["frame"] <= frame]

@@ -18,7 +18,7 @@ from jupyter_mlops.workspace.errors import Invalid
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["vectors"]
+__all__ = ["texts", "vectors"]
 
 Floats = npt.NDArray[np.float64]
 # Pictures are looked at from afar: this many pixels each way.
@@ -54,7 +54,7 @@ def vectors(ws: Workspace, task: Task, items: Sequence[int]) -> Floats:
     if task.kind == "image":
         return _pictures(ws, task, items)
     if task.kind == "text":
-        return _texts([row.content for row in _rows(ws, task, items)])
+        return _texts(texts(ws, task, items))
     if task.kind == "row":
         return _table([json.loads(row.content) for row in _rows(ws, task, items)])
     raise Invalid(
@@ -63,6 +63,11 @@ def vectors(ws: Workspace, task: Task, items: Sequence[int]) -> Floats:
         "give a model with --model, or choose with --strategy random",
         code="E-LABEL-116",
     )
+
+
+def texts(ws: Workspace, task: Task, items: Sequence[int]) -> list[str]:
+    """The texts of items, in their order."""
+    return [row.content for row in _rows(ws, task, items)]
 
 
 def _rows(ws: Workspace, task: Task, items: Sequence[int]) -> list[ItemRecord]:
@@ -77,18 +82,16 @@ def _rows(ws: Workspace, task: Task, items: Sequence[int]) -> list[ItemRecord]:
     return [found[int(one)] for one in items]
 
 
-def _texts(texts: list[str]) -> Floats:
+def _texts(found: list[str]) -> Floats:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
 
-    words = TfidfVectorizer(
-        max_features=_WORDS, ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\S+"
-    )
+    words = TfidfVectorizer(max_features=_WORDS, ngram_range=(1, 2), sublinear_tf=True)
     try:
-        table = words.fit_transform(texts)
+        table = words.fit_transform(found)
     except ValueError:  # nothing but spaces
-        return np.zeros((len(texts), 1))
+        return np.zeros((len(found), 1))
     size = min(_TOPICS, min(table.shape) - 1)
     if size < 2:
         return np.asarray(table.todense())

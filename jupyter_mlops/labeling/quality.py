@@ -10,8 +10,8 @@ import numpy as np
 from jupyter_mlops.labeling.answers import Said, answers, shared, truths
 from jupyter_mlops.labeling.coefficients import Estimate, mean, wilson
 from jupyter_mlops.labeling.consensus import dawid_skene
+from jupyter_mlops.labeling.membership import roles
 from jupyter_mlops.labeling.progress import Person, status
-from jupyter_mlops.labeling.roles import roles
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.similarity import same, similarity
 from jupyter_mlops.labeling.tasks import Task, get

@@ -170,8 +170,8 @@ def _pairs(task: Task, found: Answers, people: list[str], rules: Rules) -> list[
             table = _coded(dict(enumerate(given)), [first, second])
             if task.answer == "rating":
                 table = _table(dict(enumerate(given)), [first, second], float)
-            weights = "quadratic" if task.answer == "rating" else ""
-            estimate = cohen(table[:, 0], table[:, 1], weights)  # type: ignore[arg-type]
+            weights: Any = "quadratic" if task.answer == "rating" else ""
+            estimate = cohen(table[:, 0], table[:, 1], weights)
         else:
             likes = [similarity(task.answer, one[first], one[second], rules.scale) for one in given]
             estimate = mean(likes)
@@ -185,7 +185,7 @@ def _by_class(task: Task, found: Answers, people: list[str]) -> list[Measure]:
         return []
     measures = []
     for name in task.classes[:100]:
-        table = _table(found, people, lambda value, one=name: float(_has(value, one)))  # type: ignore[misc]
+        table = _table(found, people, lambda value, one=name: float(_has(value, one)))
         if np.nansum(table):
             measures.append(Measure(name, alpha(table)))
     return measures
@@ -235,7 +235,7 @@ def _tokens(
             .tuples()
             .all()
         )
-    bounds = {
+    bounds: dict[int, list[tuple[float, float]]] = {
         item: [(one.start(), one.end()) for one in _TOKEN.finditer(texts.get(item, ""))]
         for item in found
     }

@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 
 from jupyter_mlops.labeling.annotations import commit
 from jupyter_mlops.labeling.decisions import Decision
+from jupyter_mlops.labeling.membership import demand
 from jupyter_mlops.labeling.progress import shown
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, OpinionRecord, TaskRecord
-from jupyter_mlops.labeling.roles import demand
 from jupyter_mlops.labeling.tasks import Task, get
 from jupyter_mlops.workspace.errors import Invalid, NotFound
 from jupyter_mlops.workspace.records import new_id
