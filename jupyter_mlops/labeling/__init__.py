@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.choosing import Pool, Strategy
     from jupyter_mlops.labeling.coefficients import Estimate
     from jupyter_mlops.labeling.decisions import Decision
+    from jupyter_mlops.labeling.desk import ClaimedItem
     from jupyter_mlops.labeling.exchange import answer
     from jupyter_mlops.labeling.exports import Export, export, labels
     from jupyter_mlops.labeling.functions import (
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     )
     from jupyter_mlops.labeling.gold import known_answers, set_gold
     from jupyter_mlops.labeling.imports import import_labels
-    from jupyter_mlops.labeling.leases import Claim, ClaimedItem, claim, release, renew
+    from jupyter_mlops.labeling.leases import Claim, claim, release, renew
     from jupyter_mlops.labeling.media import Media, open_media
     from jupyter_mlops.labeling.membership import Roles, give_role, roles
     from jupyter_mlops.labeling.pixels import pictures, png
@@ -103,7 +104,8 @@ _HOMES = {
     "exchange": ("answer",),
     "exports": ("Export", "export", "labels"),
     "imports": ("import_labels",),
-    "leases": ("Claim", "ClaimedItem", "claim", "release", "renew"),
+    "desk": ("ClaimedItem",),
+    "leases": ("Claim", "claim", "release", "renew"),
     "media": ("Media", "open_media"),
     "pixels": ("pictures", "png"),
     "progress": ("Queue", "TaskState", "Tasks", "list_tasks", "status", "upcoming"),

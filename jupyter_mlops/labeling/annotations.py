@@ -278,6 +278,9 @@ def settle(
         item.label = now_is.value if task.answer == "class" else None
         item.opinions, item.agreement = now_is.opinions, now_is.agreement
         item.disputed, item.gold = now_is.disputed, now_is.gold
+        if now_is.gold and not task.settings.get("golden"):
+            # Tasks without known answers needn't look for any at each claim.
+            task.settings = {**task.settings, "golden": True}
     return history
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from jupyter_mlops.labeling.annotations import Refusal, commit
 from jupyter_mlops.labeling.decisions import Decision
-from jupyter_mlops.labeling.leases import ClaimedItem, claim, release, renew
+from jupyter_mlops.labeling.desk import ClaimedItem
+from jupyter_mlops.labeling.leases import claim, release, renew
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, OpinionRecord
 from jupyter_mlops.labeling.tasks import Counts, Task, get
 from jupyter_mlops.workspace.errors import Invalid, MLOpsError, NotFound, closest

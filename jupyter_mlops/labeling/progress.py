@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.labeling.coefficients import Estimate
-from jupyter_mlops.labeling.leases import OPEN
+from jupyter_mlops.labeling.desk import OPEN
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Counts, Task, get

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from jupyter_mlops.labeling.choosing import DEFAULT, Pool, strategy
 from jupyter_mlops.labeling.coefficients import Estimate, wilson
-from jupyter_mlops.labeling.leases import OPEN
+from jupyter_mlops.labeling.desk import OPEN
 from jupyter_mlops.labeling.membership import demand
 from jupyter_mlops.labeling.records import ItemRecord, TaskRecord
 from jupyter_mlops.labeling.rules import Rules

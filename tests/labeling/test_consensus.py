@@ -8,53 +8,16 @@ import pytest
 from jupyter_mlops.labeling.consensus import dawid_skene, majority
 
 # Dawid and Skene 1979, table 1: 45 patients, five anaesthetists, the first of whom three times.
+# fmt: off
 PATIENTS = [
-    "1111111",
-    "3334334",
-    "1122122",
-    "2223121",
-    "2223222",
-    "2223322",
-    "1222111",
-    "3333433",
-    "2222223",
-    "2322223",
-    "4444444",
-    "2223343",
-    "1111111",
-    "2223212",
-    "1211111",
-    "1112111",
-    "1111111",
-    "1111111",
-    "2222221",
-    "2221322",
-    "2222222",
-    "2222221",
-    "2223222",
-    "2212222",
-    "1111111",
-    "1111111",
-    "2322222",
-    "1111111",
-    "1111111",
-    "1121121",
-    "1111111",
-    "3333233",
-    "1111111",
-    "2222222",
-    "2223232",
-    "4334343",
-    "2212232",
-    "2323233",
-    "3333432",
-    "1111111",
-    "1111111",
-    "1212111",
-    "2322222",
-    "1211111",
-    "2222222",
+    "1111111", "3334334", "1122122", "2223121", "2223222", "2223322", "1222111", "3333433",
+    "2222223", "2322223", "4444444", "2223343", "1111111", "2223212", "1211111", "1112111",
+    "1111111", "1111111", "2222221", "2221322", "2222222", "2222221", "2223222", "2212222",
+    "1111111", "1111111", "2322222", "1111111", "1111111", "1121121", "1111111", "3333233",
+    "1111111", "2222222", "2223232", "4334343", "2212232", "2323233", "3333432", "1111111",
+    "1111111", "1212111", "2322222", "1211111", "2222222",
 ]
+# fmt: on
 
 
 def test_the_papers_estimates_for_the_papers_patients():
@@ -72,10 +35,10 @@ def test_the_papers_estimates_for_the_papers_patients():
     assert found.posterior.sum(axis=1) == pytest.approx(np.ones(45))
 
 
-def test_one_careful_person_outweighs_two_careless_ones():
+def test_two_careful_people_outweigh_four_careless_ones():
     chance = np.random.default_rng(5)
     truth = chance.integers(0, 3, 400)
-    skill = np.array([0.95, 0.45, 0.45])
+    skill = np.array([0.95, 0.9, 0.45, 0.45, 0.45, 0.45])
     said = np.array(
         [
             np.where(chance.random(400) < one, truth, (truth + chance.integers(1, 3, 400)) % 3)
@@ -83,7 +46,7 @@ def test_one_careful_person_outweighs_two_careless_ones():
         ]
     ).T
     items, people = np.indices(said.shape)
-    found = dawid_skene(items.ravel(), people.ravel(), said.ravel(), (400, 3, 3))
+    found = dawid_skene(items.ravel(), people.ravel(), said.ravel(), (400, 6, 3))
     votes = majority(items.ravel(), said.ravel(), (400, 3))
     weighed = (found.posterior.argmax(axis=1) == truth).mean()
     assert weighed > (votes.argmax(axis=1) == truth).mean() + 0.1
