@@ -175,6 +175,7 @@ def _prepare(folder: str, items: int, overlap: int) -> None:
     texts = pl.DataFrame({"x": [f"remark {number}" for number in range(items)]})
     create(ws, "t", Rows(texts, "d"), "text", ["a", "b"], settings={"overlap": overlap})
     with sqlite3.connect(Path(folder) / "peer.db") as peer:
+        peer.execute("PRAGMA journal_mode = WAL")
         peer.execute("CREATE TABLE queue (id INTEGER PRIMARY KEY, popped INTEGER)")
         peer.executemany("INSERT INTO queue VALUES (?, 0)", ((one,) for one in range(items)))
 
@@ -199,13 +200,18 @@ def _marker(folder: str, number: int, gate: Any, said: Any) -> None:
     peer = sqlite3.connect(Path(folder) / "peer.db", timeout=60, isolation_level=None)
     given = []
     gate.wait()
-    while True:
-        row = peer.execute("SELECT id FROM queue WHERE popped = 0 ORDER BY id LIMIT 1").fetchone()
-        if row is None:
-            break
-        peer.execute("UPDATE queue SET popped = 1 WHERE id = ?", row)
-        given.append((row[0], f"person{number}"))
-    said.put(given)
+    try:
+        while True:
+            query = "SELECT id FROM queue WHERE popped = 0 ORDER BY id LIMIT 1"
+            row = peer.execute(query).fetchone()
+            if row is None:
+                break
+            peer.execute("UPDATE queue SET popped = 1 WHERE id = ?", row)
+            given.append((row[0], f"person{number}"))
+    except sqlite3.OperationalError as error:  # it waited a minute for its turn
+        print(f"  person{number} of the peer gave up: {error}")
+    finally:
+        said.put(given)
 
 
 def queue(size: int, claims: int = 400) -> None:

