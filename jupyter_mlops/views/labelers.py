@@ -140,7 +140,7 @@ def disputes_view(result: Disputes) -> View:
         blocks.insert(
             0,
             Notice(
-                level="warning",
+                level="warn",
                 text=f"{result.total:,} items wait for a reviewer.",
                 fix=f"Decide one: %mlops label adjudicate {result.task.name} "
                 f"{result.items[0].item} ANSWER",
@@ -254,7 +254,7 @@ def votes_view(result: Votes) -> View:
     )
     blocks: list[Any] = [Facts(items=facts), table]
     if result.problem:
-        blocks.insert(1, Notice(level="warning", text=f"A function failed: {result.problem}"))
+        blocks.insert(1, Notice(level="warn", text=f"A function failed: {result.problem}"))
     return _view(
         task, "functions", f"{result.covered / total:.0%} of the items covered", blocks, verb="next"
     )
@@ -273,7 +273,7 @@ def _view(task: Task, what: str, subtitle: str, blocks: list[Any], *, verb: str 
 
 def _waiting(task: Task, count: int) -> Notice:
     return Notice(
-        level="warning",
+        level="warn",
         text=f"{count:,} items wait for a reviewer.",
         fix=f"See them side by side: %mlops label disputes {task.name}",
     )

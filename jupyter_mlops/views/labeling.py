@@ -49,7 +49,7 @@ def task_view(result: TaskState) -> View:
         blocks.insert(
             1,
             Notice(
-                level="warning",
+                level="warn",
                 text=f"{result.disputed:,} items wait for a reviewer.",
                 fix=f"See them side by side: %mlops label disputes {task.name}",
             ),
