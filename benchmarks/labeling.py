@@ -81,7 +81,7 @@ def _by_queue(pixels: Any, truth: Any, pool: Any, test: Any, seed: int) -> tuple
         pick(ws, "digits", batch=BATCH, seed=seed)
         rows = pixels[pool] / 16
         count, needed, inside, off = 0, 0, False, 0.0
-        while count < MOST and (not needed or count < STATED_AT):
+        while count < MOST and (not needed or count <= STATED_AT):
             found = rank(ws, "digits", vectors=lambda items: rows[list(items)], seed=seed + count)
             if count:
                 right = _score(ws, ItemRecord, pixels, truth, pool, test)
