@@ -15,6 +15,7 @@ from sqlalchemy import select
 from jupyter_mlops.agent.bell import Bell
 from jupyter_mlops.agent.detached import Detached
 from jupyter_mlops.agent.kinds import KINDS
+from jupyter_mlops.agent.labels import Rankings
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.monitors import Monitoring
 from jupyter_mlops.agent.reconciler import Reconciler
@@ -116,6 +117,7 @@ def _go_on(
     detached = Detached(ws, KINDS)
     retraining = Retraining(ws)
     monitoring = Monitoring(ws)
+    rankings = Rankings(ws)
     renewed = busy = time.monotonic()
     next_house = next_prune = 0.0
     next_profiles = renewed + PRUNE_SECONDS  # nothing that starts waits for it
@@ -140,6 +142,7 @@ def _go_on(
             detached.step()
             retraining.step()
             monitoring.step()
+            rankings.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -160,7 +163,7 @@ def _go_on(
             if now >= next_profiles:
                 next_profiles = now + PROFILE_SECONDS
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        watchers = (reconciler, detached, retraining, monitoring)
+        watchers = (reconciler, detached, retraining, monitoring, rankings)
         if any(one.busy for one in watchers):
             busy = now
         elif house is None and idle:
