@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.exchange import answer
     from jupyter_mlops.labeling.exports import Export, export, labels
     from jupyter_mlops.labeling.imports import import_labels
+    from jupyter_mlops.labeling.intake import Import, import_file
     from jupyter_mlops.labeling.leases import Claim, ClaimedItem, claim, release, renew
     from jupyter_mlops.labeling.media import Media, open_media
     from jupyter_mlops.labeling.pixels import pictures, png
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         upcoming,
     )
     from jupyter_mlops.labeling.tasks import Counts, Task, create, find, get
+    from jupyter_mlops.labeling.versions import label_set
 
 _HOMES = {
     "annotations": ("Receipt", "Refusal", "commit"),
@@ -33,11 +35,13 @@ _HOMES = {
     "exchange": ("answer",),
     "exports": ("Export", "export", "labels"),
     "imports": ("import_labels",),
+    "intake": ("Import", "import_file"),
     "leases": ("Claim", "ClaimedItem", "claim", "release", "renew"),
     "media": ("Media", "open_media"),
     "pixels": ("pictures", "png"),
     "progress": ("Queue", "TaskState", "Tasks", "list_tasks", "status", "upcoming"),
     "tasks": ("Counts", "Task", "create", "find", "get"),
+    "versions": ("label_set",),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -47,6 +51,7 @@ __all__ = [
     "Counts",
     "Decision",
     "Export",
+    "Import",
     "Media",
     "Queue",
     "Receipt",
@@ -61,7 +66,9 @@ __all__ = [
     "export",
     "find",
     "get",
+    "import_file",
     "import_labels",
+    "label_set",
     "labels",
     "list_tasks",
     "open_media",

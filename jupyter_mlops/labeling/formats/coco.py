@@ -24,7 +24,8 @@ VISIBLE = 2
 
 def write(labels: LabelSet) -> Written:
     """Labels as COCO; images without any object are listed when a person said so."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for entry in labels.labelled():
         images.append(
             {

@@ -66,10 +66,10 @@ def _values(line: dict[str, Any], answer: str, classes: Classes, place: str) -> 
                 "end": faults.whole(place, found["end_offset"]),
             }
         return
-    found = line.get("label", line.get("labels"))
-    if found is None:
+    said = line.get("label", line.get("labels"))
+    if said is None:
         raise faults.misfit(place, "it has no 'label'")
-    for one in [found] if isinstance(found, str) else faults.items(place, found):
+    for one in [said] if isinstance(said, str) else faults.items(place, said):
         if answer == "spans":
             part = faults.items(place, one)
             if len(part) != 3:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound
 
-__all__ = ["Files", "Written", "read_files", "write_files"]
+__all__ = ["Contents", "Files", "Written", "read_files", "write_files"]
 
 # More than any task's labels need; a ZIP archive may unpack to far more than it weighs.
 MOST_BYTES = 2 << 30
@@ -21,6 +20,8 @@ _LABELS |= {".spacy", ".names", ".bio", ".iob2"}
 
 Files = Mapping[str, bytes]
 """Contents by path; a path has ``/`` between its parts."""
+Contents = Mapping[str, bytes | Callable[[], bytes]]
+"""Contents to be written; large ones are read when it is their turn."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +99,16 @@ def _check(path: Path, size: int, count: int) -> None:
         )
 
 
-def write_files(path: Path, files: Files) -> list[Path]:
+def write_files(path: Path, files: Contents) -> list[Path]:
     """Write contents to a file with others beside it, into a folder, or into a ZIP archive.
 
     Parameters
     ----------
     path : pathlib.Path
         One that ends in ``.zip`` becomes an archive. Another with an ending becomes the first
-        of `files`; the others get their names after its own, such as ``cats.manifest.json``
-        beside ``cats.json``. One without an ending is a folder.
-    files : mapping of str to bytes
+        of `files`; the others get their names after its own, such as
+        ``cats.json.manifest.json``. One without an ending is a folder.
+    files : mapping of str to bytes, or to a function that gives them
 
     Returns
     -------
@@ -123,11 +124,11 @@ def write_files(path: Path, files: Files) -> list[Path]:
     """
     try:
         if path.suffix.lower() == ".zip":
-            return [_place(path, _packed(files))]
+            return [_place(path, files)]
         if path.suffix:
             first, *others = files
             names = {first: path} | {
-                name: path.with_name(f"{path.stem}.{name.replace('/', '.')}") for name in others
+                name: path.with_name(f"{path.name}.{name.replace('/', '.')}") for name in others
             }
         else:
             _check_folder(path, files)
@@ -142,12 +143,12 @@ def write_files(path: Path, files: Files) -> list[Path]:
         ) from None
 
 
-def _check_folder(path: Path, files: Files) -> None:
+def _check_folder(path: Path, files: Contents) -> None:
     """Old labels beside new ones would be read as theirs."""
     if not path.is_dir():
         return
     known = {path / name for name in files}
-    endings = {PurePosixPath(name).suffix for name in files}
+    endings = {PurePosixPath(name).suffix for name in files} & _LABELS
     for file in sorted(path.rglob("*")):
         if file.is_file() and file.suffix in endings and file not in known:
             raise Conflict(
@@ -158,21 +159,24 @@ def _check_folder(path: Path, files: Files) -> None:
             )
 
 
-def _packed(files: Files) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            # A fixed time, so that the same labels are the same bytes.
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    return out.getvalue()
-
-
-def _place(path: Path, content: bytes) -> Path:
+def _place(path: Path, content: bytes | Callable[[], bytes] | Contents) -> Path:
+    """Write a file, or an archive of several, which appears when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
     with draft.open("wb") as file:
-        file.write(content)
+        if isinstance(content, Mapping):
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, one in content.items():
+                    # A fixed time, so that the same labels are the same bytes.
+                    about = zipfile.ZipInfo(name)
+                    archive.writestr(about, _bytes(one), zipfile.ZIP_DEFLATED)
+        else:
+            file.write(_bytes(content))
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
     return path
+
+
+def _bytes(content: bytes | Callable[[], bytes]) -> bytes:
+    return content if isinstance(content, bytes) else content()

@@ -144,11 +144,12 @@ def read(files: Files, known: LabelSet) -> Reading:
 
 def _entry(task: dict[str, Any], items: Items, known: LabelSet, place: str) -> Entry:
     about = task.get("meta")
-    digest = about.get("digest") if isinstance(about, Mapping) else None
-    if isinstance(digest, str) and (found := items.digested(digest)):
-        number = about.get("item")
-        same = items.entries.get(number)
-        return same if same is not None and same.digest == digest else found
+    if isinstance(about, Mapping) and isinstance(about.get("digest"), str):
+        same = items.entries.get(about.get("item", -1))
+        if same is not None and same.digest == about["digest"]:
+            return same
+        if found := items.digested(about["digest"]):
+            return found
     data = faults.fields(place, task["data"])
     value = data.get(known.kind)
     if value is None:

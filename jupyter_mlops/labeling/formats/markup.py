@@ -18,9 +18,9 @@ __all__ = ["add", "attribute", "parse", "root_name", "serial", "text_of"]
 _NEVER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def add(parent: Element, name: str, text: object = None, /, **attributes: object) -> Element:
+def add(parent: Element, tag: str, text: object = None, /, **attributes: object) -> Element:
     """Append an element."""
-    made = SubElement(parent, name, {key: _allowed(one) for key, one in attributes.items()})
+    made = SubElement(parent, tag, {key: _allowed(one) for key, one in attributes.items()})
     if text is not None:
         made.text = _allowed(text)
     return made
