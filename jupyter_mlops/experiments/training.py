@@ -108,7 +108,8 @@ def train(
     _check_early(plan)
     settle(ws)
     table = None if data is None else datasets.resolve(ws, data)
-    before = {name: names[name] for name in ("data", "labels") if name in names}
+    taken = {"data": table, "labels": labels}
+    before = {name: names[name] for name, one in taken.items() if one is not None and name in names}
     rows = None
     if contract is not None:
         plan.guard, rows = guard(ws, contract, table, contract_mode)
@@ -131,8 +132,7 @@ def train(
             raise
         run = _finish(plan, seconds, found)
     finally:
-        if table is not None or labels is not None:
-            names.update(before)
+        names.update(before)
     send_later(ws)
     return run
 

@@ -66,7 +66,8 @@ def config(labels: LabelSet) -> bytes:
             add(control, one, value=label)
         if labels.answer == "tracks":
             add(root, "VideoRectangle", name="box", toName="item")
-    return serial(root)
+    # Label Studio's own reader takes text, in which a declaration is a mistake.
+    return serial(root, bare=True)
 
 
 def write(labels: LabelSet) -> Written:

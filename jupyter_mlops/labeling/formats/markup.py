@@ -26,10 +26,10 @@ def add(parent: Element, tag: str, text: object = None, /, **attributes: object)
     return made
 
 
-def serial(root: Element) -> bytes:
-    """A document as UTF-8, one element a line."""
+def serial(root: Element, *, bare: bool = False) -> bytes:
+    """A document as UTF-8, one element a line; a bare one is without ``<?xml …?>``."""
     indent(root)
-    content: bytes = tostring(root, "utf-8", xml_declaration=True)
+    content: bytes = tostring(root, "utf-8", xml_declaration=not bare)
     return content + b"\n"
 
 
