@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
-
-from hypothesis import strategies as st
 
 from jupyter_mlops.labeling.formats import Act, Entry, LabelSet
 from jupyter_mlops.labeling.formats.geometry import between
 
-__all__ = ["ANSWERS", "FRAMES", "HEIGHT", "WIDTH", "alike", "label_set", "said", "values"]
+__all__ = [
+    "ANSWERS",
+    "EXAMPLES",
+    "FRAMES",
+    "HEIGHT",
+    "WIDTH",
+    "alike",
+    "label_set",
+    "said",
+]
 
 CLASSES = ("cat", "dog", "body part")
 WIDTH, HEIGHT, FRAMES, RATE = 640, 480, 60, 25.0
@@ -33,6 +41,36 @@ ANSWERS = [
     ("video", "segments"),
     ("video", "tracks"),
 ]
+
+_BOX = {"x": 1.5, "y": 2.0, "width": 30.0, "height": 40.25}
+#: Two values of each answer, the second often an empty one.
+EXAMPLES: dict[str, list[Any]] = {
+    "class": ["cat", "body part"],
+    "classes": [["cat", "body part"], []],
+    "rating": [3, 5],
+    "text": ["two\nlines", "x"],
+    "pairwise": ["left", "tie"],
+    "boxes": [[{"label": "cat", **_BOX}, {"label": "dog", **_BOX, "x": 9.0}], []],
+    "polygons": [[{"label": "dog", "points": [[0.0, 0.0], [4.0, 0.0], [4.0, 3.5]]}], []],
+    "keypoints": [[{"label": "cat", "x": 1.0, "y": 2.0}, {"label": "cat", "x": 5, "y": 2}], []],
+    "spans": [[{"label": "body part", "start": 4, "end": 13}], []],
+    "regions": [[{"label": "cat", "start": 0.1, "end": 2.25}], []],
+    "segments": [[{"label": "cat", "start": 0.2, "end": 2.24}], []],
+    "tracks": [
+        [
+            {
+                "label": "cat",
+                "track": 1,
+                "keyframes": [
+                    {"frame": 0, **_BOX, "outside": False},
+                    {"frame": 10, **_BOX, "x": 21.5, "outside": False},
+                    {"frame": 20, **_BOX, "outside": True},
+                ],
+            }
+        ],
+        [],
+    ],
+}
 
 
 def label_set(
@@ -75,74 +113,75 @@ def said(labels: LabelSet) -> dict[int, Any]:
     return {entry.item: entry.value for entry in labels.labelled()}
 
 
-# Quarters and pixels are exact in binary, so that what differs was really lost.
-_x = st.integers(0, 4 * WIDTH).map(lambda n: n / 4)
-_y = st.integers(0, 4 * HEIGHT).map(lambda n: n / 4)
-_side = st.integers(1, 400).map(lambda n: n / 4)
-_label = st.sampled_from(CLASSES)
-_box = st.fixed_dictionaries({"x": _x, "y": _y, "width": _side, "height": _side})
-_seconds = st.floats(0, 3600, allow_nan=False, width=32)
-
-
-def _keyframes(frames: list[int], boxes: list[dict[str, float]]) -> list[dict[str, Any]]:
+def drawn(answer: str, chance: random.Random, text: str = "") -> Any:
+    """A value in the shape of an answer, by chance."""
+    if answer in _WHOLE:
+        return _WHOLE[answer](chance)
+    if answer == "spans":
+        return _spans(chance, text)
+    labels = [chance.choice(CLASSES) for _ in range(chance.randint(0, 4))]
     return [
-        {"frame": frame, **box, "outside": number % 3 == 2}
-        for number, (frame, box) in enumerate(zip(sorted(frames), boxes, strict=False))
+        {"label": label, **_PARTS[answer](chance, number)} for number, label in enumerate(labels, 1)
     ]
 
 
-_track = st.builds(
-    _keyframes,
-    st.lists(st.integers(0, FRAMES - 1), min_size=1, max_size=5, unique=True),
-    st.lists(_box, min_size=5, max_size=5),
-)
+def _box(chance: random.Random) -> dict[str, float]:
+    # Quarters of a pixel are exact in binary, so that what differs was really lost.
+    x, y = chance.randint(0, 4 * WIDTH - 8) / 4, chance.randint(0, 4 * HEIGHT - 8) / 4
+    return {"x": x, "y": y, "width": chance.randint(1, 90) / 4, "height": chance.randint(1, 90) / 4}
 
 
-@st.composite
-def _spans(draw: st.DrawFn, text: str) -> list[dict[str, Any]]:
+def _polygon(chance: random.Random, _: int) -> dict[str, Any]:
+    corners = [_box(chance) for _ in range(chance.randint(3, 6))]
+    return {"points": [[one["x"], one["y"]] for one in corners]}
+
+
+def _point(chance: random.Random, _: int) -> dict[str, float]:
+    box = _box(chance)
+    return {"x": box["x"], "y": box["y"]}
+
+
+def _stretch(chance: random.Random, _: int) -> dict[str, float]:
+    start, end = sorted(chance.uniform(0, 3600) for _ in range(2))
+    return {"start": start, "end": end}
+
+
+def _track(chance: random.Random, number: int) -> dict[str, Any]:
+    frames = sorted(chance.sample(range(FRAMES), chance.randint(1, 6)))
+    away = chance.randint(1, 6)
+    keyframes = [
+        {"frame": frame, **_box(chance), "outside": turn % 3 == 2 and turn < away}
+        for turn, frame in enumerate(frames)
+    ]
+    return {"track": number, "keyframes": keyframes}
+
+
+def _spans(chance: random.Random, text: str) -> list[dict[str, Any]]:
     """Spans that share no characters and have no white space at their ends."""
-    edges = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6, unique=True)))
-    found = []
-    for start, end in zip(edges[::2], edges[1::2], strict=False):
-        if text[start:end] == text[start:end].strip() != "":
-            found.append({"label": draw(_label), "start": start, "end": end})
-    return found
+    count = min(len(text), 2 * chance.randint(0, 4))
+    edges = sorted(chance.sample(range(len(text) + 1), count))
+    return [
+        {"label": chance.choice(CLASSES), "start": start, "end": end}
+        for start, end in zip(edges[::2], edges[1::2], strict=False)
+        if text[start:end] == text[start:end].strip() != ""
+    ]
 
 
-@st.composite
-def values(draw: st.DrawFn, answer: str, text: str = "") -> Any:
-    """A value in the shape of an answer."""
-    if answer == "spans":
-        return draw(_spans(text))
-    if answer == "tracks":
-        tracks = draw(st.lists(_track, max_size=3))
-        labels = [draw(_label) for _ in tracks]
-        return [
-            {"label": label, "track": number, "keyframes": found}
-            for number, (label, found) in enumerate(zip(labels, tracks, strict=True), 1)
-        ]
-    labelled = {
-        "boxes": st.builds(lambda one, label: {"label": label, **one}, _box, _label),
-        "polygons": st.fixed_dictionaries(
-            {
-                "label": _label,
-                "points": st.lists(st.tuples(_x, _y).map(list), min_size=3, max_size=6),
-            }
-        ),
-        "keypoints": st.fixed_dictionaries({"label": _label, "x": _x, "y": _y}),
-        "regions": st.fixed_dictionaries({"label": _label, "start": _seconds, "end": _seconds}),
-    }
-    labelled["segments"] = labelled["regions"]
-    whole = {
-        "class": _label,
-        "classes": st.sets(_label).map(lambda one: [name for name in CLASSES if name in one]),
-        "rating": st.integers(1, 5),
-        "pairwise": st.sampled_from(["left", "right", "tie"]),
-        "text": st.text(min_size=1, max_size=20),
-    }
-    if answer in whole:
-        return draw(whole[answer])
-    return draw(st.lists(labelled[answer], max_size=4))
+_WHOLE: dict[str, Callable[[random.Random], Any]] = {
+    "class": lambda chance: chance.choice(CLASSES),
+    "classes": lambda chance: [one for one in CLASSES if chance.random() < 0.5],
+    "rating": lambda chance: chance.randint(1, 5),
+    "pairwise": lambda chance: chance.choice(["left", "right", "tie"]),
+    "text": lambda chance: "".join(chance.choices('ab "\\<&,;\n\té👩🏽', k=chance.randint(1, 20))),
+}
+_PARTS: dict[str, Callable[[random.Random, int], dict[str, Any]]] = {
+    "boxes": lambda chance, _: dict(_box(chance)),
+    "polygons": _polygon,
+    "keypoints": _point,
+    "regions": _stretch,
+    "segments": _stretch,
+    "tracks": _track,
+}
 
 
 def alike(answer: str, a: Any, b: Any) -> bool:
@@ -153,11 +192,8 @@ def alike(answer: str, a: Any, b: Any) -> bool:
 def _plain(answer: str, value: Any) -> Any:
     if answer == "tracks":
         # Keyframes may differ as long as every frame's box is the same.
-        return sorted(
-            (one["label"], [_round(box) for box in between(one["keyframes"], FRAMES)])
-            for one in value
-            if list(between(one["keyframes"], FRAMES))
-        )
+        shown = [(one["label"], list(between(one["keyframes"], FRAMES))) for one in value]
+        return sorted(repr((label, _round(boxes))) for label, boxes in shown if boxes)
     if answer == "keypoints":
         return sorted(sorted(one.items()) for one in _round(value))
     return _round(value)

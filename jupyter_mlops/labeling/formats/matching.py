@@ -31,9 +31,12 @@ class Items:
         self._texts = _queues((one.text, one) for one in known.entries if one.text is not None)
         self._squeezed: dict[str, deque[Entry]] | None = None
         self._names: dict[str, list[Entry]] = defaultdict(list)
+        self._ends: dict[str, list[Entry]] = defaultdict(list)
         for one in known.entries:
             for name in _spellings(one):
                 self._names[name].append(one)
+            for name in _ends(one):
+                self._ends[name].append(one)
 
     def numbered(self, number: object, place: str) -> Entry:
         """The item of a number."""
@@ -47,15 +50,19 @@ class Items:
         return _next(self._digests, digest)
 
     def named(self, name: str, place: str) -> Entry:
-        """The item of a file's name: its path, or as much of its end as names one item."""
+        """The item of a file's name: its path, or as much of its end as names one item.
+
+        A file may say more of the path than the task does, as on another machine, or less.
+        """
         path = PurePosixPath(unquote(urlsplit(name).path if "://" in name else name))
         for start in range(len(path.parts)):
             tail = "/".join(path.parts[start:])
-            for spelling in (tail, tail.removesuffix(path.suffix)):
-                found = self._names.get(spelling, [])
+            spellings = (tail, tail.removesuffix(path.suffix))
+            for known in (self._names, self._ends):
+                found = next((known[one] for one in spellings if one in known), [])
                 if len(found) == 1:
                     return found[0]
-                if len(found) > 1:
+                if found:
                     raise misfit(
                         place,
                         f"{name!r} could be item {found[0].item} or item {found[1].item}",
@@ -140,6 +147,13 @@ def squeezed(text: str) -> str:
 def _spellings(entry: Entry) -> set[str]:
     full = {name for name in (entry.name, entry.content, entry.key) if name}
     return full | {str(PurePosixPath(name).with_suffix("")) for name in full if _path(name)}
+
+
+def _ends(entry: Entry) -> set[str]:
+    """The ends of an item's path, with and without its ending."""
+    parts = PurePosixPath(entry.name).parts
+    ends = {"/".join(parts[start:]) for start in range(1, len(parts))}
+    return ends | {one.removesuffix(PurePosixPath(one).suffix) for one in ends}
 
 
 def _path(name: str) -> bool:

@@ -42,8 +42,9 @@ def read(files: Files, known: LabelSet) -> Reading:
     """Labels from a table with a column ``label`` and one of ``item``, ``key`` or ``content``."""
     file, content = next(iter(files.items()))
     csv.field_size_limit(1 << 30)
+    faults.decode(file, content)  # which names the line that isn't UTF-8
     # The csv module ends lines itself: a text may hold line ends of its own.
-    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig", "strict"), newline=""))
+    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
     items, classes = Items(known), Classes(known.classes)
     given = []
     try:
