@@ -119,7 +119,7 @@ def _format(files: Files, task: Task, place: Path, format: str | None) -> Format
 def _read(ws: Workspace, task: Task, files: Files, format: Format) -> Reading:
     labels = {one: content for one, content in files.items() if Path(one).name != "manifest.json"}
     known = take(ws, task, whole=True, measure=format.measures)
-    reading = format.read(labels, known)
+    reading = format.read(labels, known) if labels else Reading(())
     if not reading.given:
         raise Invalid(
             f"there are no labels in {next(iter(files), 'the folder')}",
