@@ -15,6 +15,7 @@ from sqlalchemy import select
 from jupyter_mlops.agent.bell import Bell
 from jupyter_mlops.agent.detached import Detached
 from jupyter_mlops.agent.kinds import KINDS
+from jupyter_mlops.agent.labels import Rankings
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.monitors import Monitoring
 from jupyter_mlops.agent.reconciler import Reconciler
@@ -103,6 +104,7 @@ def _go_on(
     detached = Detached(ws, KINDS)
     retraining = Retraining(ws)
     monitoring = Monitoring(ws)
+    rankings = Rankings(ws)
     renewed = busy = time.monotonic()
     next_house = next_prune = 0.0
     house: Future[int] | None = None
@@ -123,6 +125,7 @@ def _go_on(
             detached.step()
             retraining.step()
             monitoring.step()
+            rankings.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -139,7 +142,7 @@ def _go_on(
             if now >= next_prune:
                 next_prune = now + PRUNE_SECONDS
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        watchers = (reconciler, detached, retraining, monitoring)
+        watchers = (reconciler, detached, retraining, monitoring, rankings)
         if any(one.busy for one in watchers):
             busy = now
         elif house is None and now - busy > ws.settings.agent_idle:

@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from jupyter_mlops.labeling.annotations import Refusal, commit
 from jupyter_mlops.labeling.decisions import Decision
-from jupyter_mlops.labeling.leases import ClaimedItem, claim, release, renew
-from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord
+from jupyter_mlops.labeling.desk import ClaimedItem
+from jupyter_mlops.labeling.leases import claim, release, renew
+from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, OpinionRecord
 from jupyter_mlops.labeling.tasks import Counts, Task, get
 from jupyter_mlops.workspace.errors import Invalid, MLOpsError, NotFound, closest
 
@@ -90,6 +91,7 @@ def _claim(ws: Workspace, task: str, person: str, body: Mapping[str, Any]) -> di
         "items": [_item(one) for one in given.items],
         "recent": _recent(ws, task, person, min(recent, MOST_RECENT)),
         "counts": _counts(given.counts),
+        "epoch": given.epoch,
     }
 
 
@@ -120,18 +122,26 @@ def _recent(ws: Workspace, task: str, person: str, count: int) -> list[dict[str,
         return []
     found = get(ws, task)
     with ws.read() as session:
+        # One's own decisions only: what others said must not sway anybody.
+        mine = (OpinionRecord.task == ItemRecord.task) & (OpinionRecord.item == ItemRecord.item)
         rows = session.execute(
-            select(ItemRecord, AnnotationRecord.ev)
-            .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
-            .where(ItemRecord.task == found.id, ItemRecord.person == person)
-            .order_by(AnnotationRecord.number.desc())
+            select(ItemRecord, AnnotationRecord)
+            .join(OpinionRecord, mine)
+            .join(AnnotationRecord, AnnotationRecord.ev == OpinionRecord.ev)
+            .where(OpinionRecord.task == found.id, OpinionRecord.person == person)
+            .order_by(OpinionRecord.number.desc())
             .limit(count)
         ).all()
-        return [{"ev": ev, **_item(ClaimedItem.of(row))} for row, ev in reversed(rows)]
+        return [
+            {"ev": event.ev, "value": event.value, **_item(ClaimedItem.of(row))}
+            for row, event in reversed(rows)
+        ]
 
 
 def _item(item: ClaimedItem) -> dict[str, Any]:
     found: dict[str, Any] = {"item": item.item, "digest": item.digest}
+    if item.suggestion:
+        found["suggestion"] = item.suggestion
     if item.text is not None:
         return found | {"text": item.text}
     return found | {"media": item.media, "size": item.size}

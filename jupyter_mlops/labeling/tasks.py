@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
-from jupyter_mlops.labeling.records import ItemRecord, TaskRecord
+from jupyter_mlops.labeling.records import ItemRecord, RoleRecord, TaskRecord
+from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound, closest
 from jupyter_mlops.workspace.records import new_id, utcnow
 from jupyter_mlops.workspace.references import check_name
@@ -167,7 +168,7 @@ def create(
         kind=kind,
         answer=answer or "class",
         classes=list(classes or []),
-        settings=dict(settings or {}),
+        settings=Rules.changed({}, settings or {}),
         data_ref=source.ref,
         data_digest=source.digest,
         column=chosen,
@@ -252,6 +253,11 @@ def _named(name: str) -> Select[Any]:
 def _insert(tx: Transaction, task: TaskRecord, rows: list[dict[str, object]]) -> None:
     tx.session.add(task)
     tx.session.flush()
+    tx.session.add(
+        RoleRecord(
+            task=task.id, person=task.actor, role="owner", actor=task.actor, given_at=utcnow()
+        )
+    )
     for start in range(0, len(rows), CHUNK):
         tx.session.execute(insert(ItemRecord), rows[start : start + CHUNK])
     tx.emit(

@@ -6,6 +6,21 @@ from typing import TYPE_CHECKING, Literal
 
 from jupyter_mlops.verbs.table import Data, verb
 
+Answer = Literal[
+    "class",
+    "classes",
+    "rating",
+    "text",
+    "pairwise",
+    "boxes",
+    "polygons",
+    "keypoints",
+    "spans",
+    "regions",
+    "segments",
+    "tracks",
+]
+
 if TYPE_CHECKING:
     from jupyter_mlops.labeling import Export, Import, Queue, Tasks, TaskState
     from jupyter_mlops.workspace import Workspace
@@ -19,8 +34,13 @@ def label(
     *,
     kind: Literal["image", "text"] | None = None,
     classes: list[str] | None = None,
+    answer: Answer | None = None,
     column: str | None = None,
     key: str | None = None,
+    overlap: int | None = None,
+    scale: str | None = None,
+    requeue: Literal["never", "me", "others"] | None = None,
+    guideline: str | None = None,
     contract: str | None = None,
     wait: bool = False,
 ) -> TaskState:
@@ -41,10 +61,20 @@ def label(
         workspace's folder.
     classes : list of str
         The labels to choose from; the first ten get the digits as keys.
+    answer : str
+        What is said about a row: one class unless told otherwise.
     column : str
         The column to show, when more than one could be meant.
     key : str
         A column that names the row, to join labels by.
+    overlap : int
+        How many people answer each row, without seeing each other's answers.
+    scale : str
+        The lowest and the highest rating, such as 1-5.
+    requeue : str
+        Who sees a skipped row again when the person who skips doesn't say.
+    guideline : str
+        What the classes mean, in Markdown.
     contract : str
         A contract that the rows must keep, or none of them is put in the queue.
     wait : bool
@@ -73,7 +103,23 @@ def label(
 
             # Rows that wait for their labels are as they are at serving.
             contracts.enforce(ws, contract, table, "serving")
-        labeling.create(ws, task, table, kind, classes, column=column, key=key)
+        given = {
+            "overlap": overlap,
+            "scale": scale,
+            "requeue": requeue,
+            "guideline": guideline,
+        }
+        labeling.create(
+            ws,
+            task,
+            table,
+            kind,
+            classes,
+            answer=answer,
+            settings={name: value for name, value in given.items() if value is not None},
+            column=column,
+            key=key,
+        )
     return show(ws, task, wait=wait)
 
 

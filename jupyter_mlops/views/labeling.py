@@ -8,6 +8,7 @@ from jupyter_mlops.labeling.exports import Export
 from jupyter_mlops.labeling.intake import Import
 from jupyter_mlops.labeling.progress import Queue, Tasks, TaskState
 from jupyter_mlops.labeling.tasks import Counts, Task
+from jupyter_mlops.views import labelers  # noqa: F401  (registers the looks of the rest)
 from jupyter_mlops.views.blocks import Action, Actions, Column, Fact, Facts, Notice, Table, View
 from jupyter_mlops.views.registry import look
 
@@ -28,6 +29,7 @@ def task_view(result: TaskState) -> View:
             Fact(label="Open", value=f"{counts.open:,}"),
             Fact(label="In hand", value=f"{result.held:,}", hint="given to somebody right now"),
             Fact(label="Data", value=task.data_ref or "a frame", hint=task.data_digest),
+            *_by_many(result),
         ]
     )
     classes = Table(
@@ -44,6 +46,15 @@ def task_view(result: TaskState) -> View:
         total=len(result.classes),
     )
     blocks: list[Any] = [facts, _notice(counts), classes]
+    if result.disputed:
+        blocks.insert(
+            1,
+            Notice(
+                level="warning",
+                text=f"{result.disputed:,} items wait for a reviewer.",
+                fix=f"See them side by side: %mlops label disputes {task.name}",
+            ),
+        )
     if result.people:
         blocks.append(_people(result))
     if result.recent:
@@ -199,6 +210,20 @@ def import_view(result: Import) -> View:
             _recent(result.state),
         ],
     )
+
+
+def _by_many(result: TaskState) -> list[Fact]:
+    """How well people agree, and how good the model that chooses is."""
+    facts = []
+    if result.agreement is not None:
+        hint = f"mean over {result.shared:,} items with two opinions or more"
+        facts.append(Fact(label="Agreement", value=f"{result.agreement:.2f}", hint=hint))
+    found = result.accuracy
+    if found is not None and found.value is not None:
+        value = f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
+        hint = f"by {found.n:,} items drawn at random"
+        facts.append(Fact(label="Model's accuracy", value=value, hint=hint))
+    return facts
 
 
 def _people(result: TaskState) -> Table:

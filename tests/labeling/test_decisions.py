@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from jupyter_mlops.labeling import claim, commit, labels, status
-from jupyter_mlops.labeling.annotations import fold
+from jupyter_mlops.labeling.folding import fold
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord
 
 from .conftest import label, skip, undo

@@ -652,14 +652,14 @@ def upgrade() -> None:
             "ix_label_item_disputed",
             ["task", "item"],
             unique=False,
-            sqlite_where=sa.text("disputed"),
+            sqlite_where=sa.text("disputed = 1"),
             postgresql_where=sa.text("disputed"),
         )
         batch_op.create_index(
             "ix_label_item_gold",
             ["task", "item"],
             unique=False,
-            sqlite_where=sa.text("gold"),
+            sqlite_where=sa.text("gold = 1"),
             postgresql_where=sa.text("gold"),
         )
         batch_op.create_index("ix_label_item_label", ["task", "state", "label"], unique=False)
@@ -877,11 +877,11 @@ def downgrade() -> None:
         )
         batch_op.drop_index("ix_label_item_label")
         batch_op.drop_index(
-            "ix_label_item_gold", sqlite_where=sa.text("gold"), postgresql_where=sa.text("gold")
+            "ix_label_item_gold", sqlite_where=sa.text("gold = 1"), postgresql_where=sa.text("gold")
         )
         batch_op.drop_index(
             "ix_label_item_disputed",
-            sqlite_where=sa.text("disputed"),
+            sqlite_where=sa.text("disputed = 1"),
             postgresql_where=sa.text("disputed"),
         )
 
