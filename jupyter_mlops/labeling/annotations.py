@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from jupyter_mlops.labeling.decisions import Decision
 from jupyter_mlops.labeling.folding import fold, opinions
 from jupyter_mlops.labeling.leases import lease
-from jupyter_mlops.labeling.membership import demand
+from jupyter_mlops.labeling.membership import Role, demand
 from jupyter_mlops.labeling.records import (
     AnnotationRecord,
     ItemRecord,
@@ -53,7 +53,14 @@ class Receipt:
     counts: Counts
 
 
-def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision]) -> Receipt:
+def commit(
+    ws: Workspace,
+    task: str,
+    person: str,
+    decisions: Sequence[Decision],
+    *,
+    by: str | None = None,
+) -> Receipt:
     """Store decisions; when this returns, the accepted ones survive anything.
 
     A decision whose id is stored already is accepted again and changes nothing, so a
@@ -68,6 +75,8 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
         Who decided.
     decisions : sequence of Decision
         In the order in which they were taken, 1,000 at the most.
+    by : str, optional
+        Who brings them, when somebody else decided: an owner of the task may.
 
     Returns
     -------
@@ -84,10 +93,12 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
             fix=f"send {MOST_EVENTS:,} at a time",
             code="E-LABEL-015",
         )
-    with ws.write(person) as tx:
+    brought = by is not None and by != person
+    with ws.write(by or person) as tx:
         row = locked(tx.session, task)
         words = any(one.kind in ("adjudicate", "gold") for one in decisions)
-        demand(tx.session, row, person, "reviewer" if words else "annotator")
+        role: Role = "owner" if brought else "reviewer" if words else "annotator"
+        demand(tx.session, row, by or person, role)
         batch = _Batch(tx.session, row, person, decisions)
         batch.store()
         if batch.stored:
@@ -97,6 +108,7 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
                 payload={
                     "decisions": len(batch.stored),
                     **batch.kinds(),
+                    **({"person": person} if brought else {}),
                     "labeled": row.labeled,
                     # The chain vouches for the rows: their digest is part of the event.
                     "digest": _digest(batch.stored),

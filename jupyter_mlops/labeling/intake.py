@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import select
 
 from jupyter_mlops.labeling.annotations import MOST_EVENTS, commit
-from jupyter_mlops.labeling.decisions import Decision
+from jupyter_mlops.labeling.decisions import REASON_LIMIT, Decision
 from jupyter_mlops.labeling.formats import (
     Files,
     Format,
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Import", "import_file"]
 
+LONGEST_NAME = 255
+
 
 @dataclass(frozen=True)
 class Import(Result):
@@ -48,11 +50,18 @@ class Import(Result):
     notes: tuple[str, ...] = ()
 
 
-def import_file(ws: Workspace, name: str, path: str | Path, format: str | None = None) -> Import:
+def import_file(
+    ws: Workspace,
+    name: str,
+    path: str | Path,
+    format: str | None = None,
+    *,
+    keep_people: bool = False,
+) -> Import:
     """Label items from a file, a folder or a ZIP archive that another tool wrote.
 
-    The same import again changes nothing. Who is named in the file is noted with each label;
-    the one who imports it is who says it here.
+    The same import again changes nothing. Who is named in the file is noted with each label,
+    and whoever imports it says it here, unless people are kept.
 
     Parameters
     ----------
@@ -63,9 +72,13 @@ def import_file(ws: Workspace, name: str, path: str | Path, format: str | None =
         From the working folder, or else from the workspace's.
     format : str, optional
         One of `formats.FORMATS`; found out when left out.
+    keep_people : bool
+        Let the people whom the file names be those who say it; only an owner of the task may.
 
     Raises
     ------
+    Denied
+        The user may not label, or not bring what others said.
     NotFound
         There is no such file.
     Invalid
@@ -78,22 +91,42 @@ def import_file(ws: Workspace, name: str, path: str | Path, format: str | None =
     chosen = _format(files, task, place, format)
     reading = _read(ws, task, files, chosen)
     source = _digest(files)
-    decisions = [_decision(task, one, source, ws.user) for one in reading.given]
+    decisions = [_decision(task, one, source, ws.user, keep_people) for one in reading.given]
+    decisions = _own_ids(ws, task, decisions)
     _check(task, reading, decisions)
-    there = _there(ws, task)
-    new = [
-        (given, one)
-        for given, one in zip(reading.given, decisions, strict=True)
-        if one.ev not in there
-    ]
-    for start in range(0, len(new), MOST_EVENTS):
-        batch = new[start : start + MOST_EVENTS]
-        receipt = commit(ws, task.id, ws.user, [one for _, one in batch])
-        for wrong in receipt.refused:
-            given = next(given for given, one in batch if one.ev == wrong.ev)
-            raise _refused(given, wrong.what)
-    notes = (*reading.notes, *_people([given for given, _ in new], ws.user))
+    there = _ids(ws, task)
+    pairs = zip(reading.given, decisions, strict=True)
+    new = [(given, one) for given, one in pairs if one.ev not in there]
+    for person, turn in _turns(new, ws.user, keep_people):
+        for start in range(0, len(turn), MOST_EVENTS):
+            batch = turn[start : start + MOST_EVENTS]
+            receipt = commit(ws, task.id, person, [one for _, one in batch], by=ws.user)
+            for wrong in receipt.refused:
+                given = next(given for given, one in batch if one.ev == wrong.ev)
+                raise _refused(given, wrong.what)
+    notes = reading.notes
+    if not keep_people:
+        notes += tuple(_people([given for given, _ in new], ws.user))
     return Import(status(ws, task.id), str(place), chosen.name, len(decisions), len(new), notes)
+
+
+Turn = list[tuple[Given, Decision]]
+
+
+def _turns(new: Turn, user: str, keep_people: bool) -> list[tuple[str, Turn]]:
+    """Decisions by who says them, in as few turns as keep the order in which an item's came."""
+    if not keep_people:
+        return [(user, new)]
+    last: dict[int, tuple[int, str]] = {}
+    turns: dict[tuple[int, str], Turn] = {}
+    for given, one in new:
+        person = given.act.person or user
+        turn, before = last.get(given.item, (0, person))
+        turn += person != before
+        last[given.item] = (turn, person)
+        turns.setdefault((turn, person), []).append((given, one))
+    ordered = sorted(turns.items(), key=lambda found: found[0][0])
+    return [(person, found) for (_, person), found in ordered]
 
 
 def _path(ws: Workspace, path: str | Path) -> Path:
@@ -137,42 +170,63 @@ def _digest(files: Files) -> str:
     return state.hexdigest()
 
 
-def _decision(task: Task, given: Given, source: str, person: str) -> Decision:
+def _decision(task: Task, given: Given, source: str, person: str, keep_people: bool) -> Decision:
+    said = given.act.person
+    if keep_people and (len(said) > LONGEST_NAME or "\0" in said):
+        raise _refused(given, f"a person's name has up to {LONGEST_NAME} characters")
+    told = "" if keep_people or said in {"", person} else f"said by {said}"
     if given.decision is not None:
-        return _stored(given, person)
+        return _stored(given, told, keep_people)
     act = given.act
     content = f"{task.id}\0{source}\0{given.item}\0{given.place}\0{act.person}".encode()
     # The id follows from the content, so that a notebook run twice labels once.
     ev = f"import:{hashlib.sha256(content).hexdigest()[:40]}"
-    said = f"said by {act.person}" if act.person and act.person != person else ""
-    reason = "; ".join(one for one in (act.reason, said) if one)[:1000]
     return Decision(
         ev,
         given.item,
         "skip" if act.skipped else "label",
         None if act.skipped else act.value,
-        reason,
+        _reason(act.reason, told),
         session="import",
         decided_at=act.at,
         active_ms=act.active_ms,
     )
 
 
-def _stored(given: Given, person: str) -> Decision:
+def _stored(given: Given, told: str, keep_people: bool) -> Decision:
     """A decision as our own JSON lines have it."""
     found: Mapping[str, Any] = {**(given.decision or {}), "item": given.item}
-    if found.get("kind") in {"adjudicate", "gold"}:
-        # A reviewer's word is a label here: whoever imports it may be no reviewer.
+    kind = found.get("kind")
+    if kind in ("adjudicate", "gold"):
         found = {**found, "kind": "label"}
     try:
         decision = Decision.read(found)
     except MLOpsError as error:
         raise _refused(given, f"{error.what}: {error.why}") from None
-    said = given.act.person
-    if said and said != person:
-        reason = "; ".join(one for one in (decision.reason, f"said by {said}") if one)
-        return replace(decision, reason=reason[:1000])
+    decision = replace(decision, reason=_reason(decision.reason, told))
+    if keep_people and kind in ("adjudicate", "gold"):
+        # Otherwise a reviewer's word is a label here: whoever imports it may be no reviewer.
+        return replace(decision, kind=cast("Any", kind))
     return decision
+
+
+def _reason(reason: str, told: str) -> str:
+    return "; ".join(one for one in (reason, told) if one)[:REASON_LIMIT]
+
+
+def _own_ids(ws: Workspace, task: Task, decisions: list[Decision]) -> list[Decision]:
+    """Decisions with ids of this task's own, where another task of the workspace has theirs."""
+    elsewhere = _ids(ws, task, others=True)
+
+    def own(ev: str) -> str:
+        if ev not in elsewhere:
+            return ev
+        return f"import:{hashlib.sha256(f'{task.id} {ev}'.encode()).hexdigest()[:40]}"
+
+    return [
+        replace(one, ev=own(one.ev), undoes=None if one.undoes is None else own(one.undoes))
+        for one in decisions
+    ]
 
 
 def _check(task: Task, reading: Reading, decisions: list[Decision]) -> None:
@@ -192,11 +246,11 @@ def _refused(given: Given, what: str) -> Invalid:
     )
 
 
-def _there(ws: Workspace, task: Task) -> set[str]:
-    """The ids of the decisions that the task has."""
+def _ids(ws: Workspace, task: Task, *, others: bool = False) -> set[str]:
+    """The ids of the decisions that the task has, or that all others have."""
+    mine = AnnotationRecord.task == task.id
     with ws.read() as session:
-        query = select(AnnotationRecord.ev).where(AnnotationRecord.task == task.id)
-        return set(session.scalars(query))
+        return set(session.scalars(select(AnnotationRecord.ev).where(~mine if others else mine)))
 
 
 def _people(new: list[Given], person: str) -> list[str]:

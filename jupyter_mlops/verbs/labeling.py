@@ -171,6 +171,7 @@ def label_import(
     item: str | None = None,
     key: str | None = None,
     format: str | None = None,
+    keep_people: bool = False,
 ) -> TaskState | Import:
     """Label items from a column of a table, or from files of another tool.
 
@@ -194,6 +195,9 @@ def label_import(
     format : str
         How the files are written: jsonl, csv, coco, yolo, voc, conll, spacy, label-studio,
         doccano, prodigy, audacity, cvat, cvat-video or mot; found out when left out.
+    keep_people : bool
+        Let the people whom the files name be those who say it, which only the task's owner
+        may; otherwise whoever imports them says it.
 
     Examples
     --------
@@ -217,7 +221,7 @@ def label_import(
                 fix="name the column with the labels as well, with --column",
                 code="E-LABEL-325",
             )
-        return labeling.import_file(ws, task, data, format)
+        return labeling.import_file(ws, task, data, format, keep_people=keep_people)
     table = room.resolve(ws, data)
     return labeling.import_labels(ws, task, table, column, item=item, key=key)
 
