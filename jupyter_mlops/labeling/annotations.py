@@ -24,14 +24,14 @@ from jupyter_mlops.labeling.records import (
     TaskRecord,
 )
 from jupyter_mlops.labeling.rules import Rules
-from jupyter_mlops.labeling.tasks import Counts, locked
+from jupyter_mlops.labeling.tasks import Counts, Task, locked
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.records import utcnow
 
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Receipt", "Refusal", "commit", "settle"]
+__all__ = ["Receipt", "Refusal", "commit", "misfit", "settle"]
 
 MOST_EVENTS = 1000
 
@@ -119,6 +119,13 @@ def commit(
         return Receipt(tuple(batch.accepted), tuple(batch.refused), counts)
 
 
+def misfit(value: Any, task: Task | TaskRecord) -> str:
+    """What is wrong with an answer to a task, in one sentence; empty when nothing is."""
+    if task.answer == "class" and value not in task.classes:
+        return f"{value!r} is no class of the task"
+    return ""
+
+
 class _Batch:
     """One commit under way."""
 
@@ -190,7 +197,7 @@ class _Batch:
             return f"the task has no item {one.item}"
         if one.digest and one.digest != item.digest:
             return f"item {one.item} was shown with other content"
-        if one.kind in ("label", "adjudicate", "gold") and (wrong := self._misfit(one.value)):
+        if one.kind in ("label", "adjudicate", "gold") and (wrong := misfit(one.value, self.task)):
             return wrong
         if one.kind == "undo":
             undone = self.known.get(one.undoes or "")
@@ -198,11 +205,6 @@ class _Batch:
                 return "there is no such decision to undo"
             if undone.person != self.person or undone.kind == "undo":
                 return "only one's own labels and skips can be undone"
-        return ""
-
-    def _misfit(self, value: Any) -> str:
-        if self.task.answer == "class" and value not in self.task.classes:
-            return f"{value!r} is no class of the task"
         return ""
 
     def _row(self, one: Decision, now: datetime) -> AnnotationRecord:

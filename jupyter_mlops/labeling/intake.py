@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import select
 
-from jupyter_mlops.labeling.annotations import MOST_EVENTS, commit
+from jupyter_mlops.labeling.annotations import MOST_EVENTS, commit, misfit
 from jupyter_mlops.labeling.decisions import REASON_LIMIT, Decision
 from jupyter_mlops.labeling.formats import (
     Files,
@@ -231,10 +231,9 @@ def _own_ids(ws: Workspace, task: Task, decisions: list[Decision]) -> list[Decis
 
 def _check(task: Task, reading: Reading, decisions: list[Decision]) -> None:
     """Refuse before anything is stored what could only be refused afterwards."""
-    known = set(task.classes)
     for given, one in zip(reading.given, decisions, strict=True):
-        if one.kind == "label" and task.answer == "class" and one.value not in known:
-            raise _refused(given, f"{one.value!r} is no class of {task.name!r}")
+        if one.kind in ("label", "adjudicate", "gold") and (wrong := misfit(one.value, task)):
+            raise _refused(given, wrong)
 
 
 def _refused(given: Given, what: str) -> Invalid:
