@@ -56,6 +56,36 @@ def test_what_was_written_is_read_again(kind: str, answer: str, format: str) -> 
             assert alike(answer, value, found[item]), (item, value, found[item])
 
 
+@pytest.mark.parametrize(
+    ("kind", "answer", "format", "file", "holds"),
+    [
+        # Its centre and sides as parts of 640 × 480.
+        ("image", "boxes", "yolo", "labels/shots/n0.txt", "0 0.02578125 0.04609375 0.046875"),
+        ("image", "polygons", "yolo", "labels/shots/n0.txt", "1 0 0 0.00625 0 0.00625 0.00729166"),
+        ("image", "boxes", "coco", "annotations.json", '"bbox": [1.5, 2.0, 30.0, 40.25]'),
+        ("image", "polygons", "coco", "annotations.json", '"area": 7.0'),
+        # Counted from 1, the last pixel included.
+        ("image", "boxes", "voc", "Annotations/shots/n0.xml", "<xmin>2.5</xmin>"),
+        ("image", "boxes", "voc", "Annotations/shots/n0.xml", "<xmax>31.5</xmax>"),
+        ("image", "boxes", "label-studio", "tasks.json", '"x": 0.234375, "y": 0.41666666666'),
+        ("video", "tracks", "label-studio", "tasks.json", '{"frame": 20, "enabled": false'),
+        ("video", "segments", "label-studio", "tasks.json", '{"start": 6, "end": 56}'),
+        ("image", "boxes", "prodigy", "labels.jsonl", '"center": [16.5, 22.125]'),
+        ("image", "boxes", "cvat", "annotations.xml", 'xtl="1.5" ytl="2" xbr="31.5" ybr="42.25"'),
+        ("image", "keypoints", "cvat", "annotations.xml", 'points="1,2"'),
+        ("video", "tracks", "cvat-video", "shots/n0.xml", 'frame="20" outside="1"'),
+        ("audio", "regions", "audacity", "shots/n0.txt", "0.1\t2.25\tcat\n"),
+        ("text", "spans", "doccano", "labels.jsonl", '[4, 13, "body part"]'),
+    ],
+)
+def test_numbers_are_what_the_format_means_by_them(
+    kind: str, answer: str, format: str, file: str, holds: str
+) -> None:
+    labels = label_set(kind, answer, EXAMPLES[answer], ["the left hand", "x"])
+    content = find(format).write(labels).files[file].decode()
+    assert holds in content
+
+
 def test_each_answer_has_a_format_beside_ours() -> None:
     for kind, answer in ANSWERS:
         others = set(fitting(kind, answer)) - {"jsonl", "csv"}

@@ -328,3 +328,24 @@ def test_a_decision_of_another_kind_of_label_is_refused_with_its_line(ws: Worksp
     (ws.root / "bad.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     with pytest.raises(Invalid, match=r"bad\.jsonl, line 2.*ev doesn't fit"):
         labeling.import_file(ws, "remarks", ws.root / "bad.jsonl")
+
+
+def test_a_film_is_measured_in_pixels_and_frames() -> None:
+    import io
+
+    av = pytest.importorskip("av")
+    from jupyter_mlops.labeling.formats import Entry
+    from jupyter_mlops.labeling.measuring import _film
+
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as film:
+        stream = film.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(12):
+            picture = np.full((48, 64, 3), 20 * number, np.uint8)
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        film.mux(stream.encode(None))
+    found = _film(out.getvalue(), Entry(0, "0" * 64, "a.mp4"))
+    assert (found.width, found.height, found.rate, found.frames) == (64, 48, 10.0, 12)
+    broken = _film(b"no film", Entry(0, "0" * 64, "a.mp4"))
+    assert (broken.width, broken.frames) == (0, 0)
