@@ -318,6 +318,23 @@ def test_verbs_export_and_import(ws: Workspace, boxes: Task) -> None:
         verb("label import")(ws, task="again", data="cats.zip", key="x")
 
 
+def test_a_decision_that_the_store_would_refuse_keeps_all_out(ws: Workspace, texts: Any) -> None:
+    texts(2)
+    entries = take(ws, labeling.get(ws, "remarks"), whole=True).entries
+    lines = [
+        {
+            "item": one.item,
+            "digest": one.digest,
+            "decisions": [{"ev": f"n{one.item}", "kind": "label", "value": "az"[one.item]}],
+        }
+        for one in entries
+    ]
+    (ws.root / "bad.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    with pytest.raises(Invalid, match=r"bad\.jsonl, line 2 can't be imported: 'z' is no class"):
+        labeling.import_file(ws, "remarks", ws.root / "bad.jsonl")
+    assert status(ws, "remarks").counts.labeled == 0
+
+
 def test_a_decision_of_another_kind_of_label_is_refused_with_its_line(ws: Workspace, texts) -> None:
     texts(2)
     digest = take(ws, labeling.get(ws, "remarks"), whole=True).entries[0].digest
