@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from jupyter_mlops.labeling.gold import known_answers, set_gold
     from jupyter_mlops.labeling.imports import import_labels
+    from jupyter_mlops.labeling.intake import Import, import_file
     from jupyter_mlops.labeling.leases import Claim, claim, release, renew
     from jupyter_mlops.labeling.media import Media, open_media
     from jupyter_mlops.labeling.membership import Roles, give_role, roles
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.tasks import Counts, Task, create, find, get
     from jupyter_mlops.labeling.timing import due
     from jupyter_mlops.labeling.vectors import texts
+    from jupyter_mlops.labeling.versions import label_set
 
 _HOMES = {
     "timing": ("due",),
@@ -99,6 +101,8 @@ _HOMES = {
     "exchange": ("answer",),
     "exports": ("Export", "export", "labels"),
     "imports": ("import_labels",),
+    "intake": ("Import", "import_file"),
+    "versions": ("label_set",),
     "desk": ("ClaimedItem",),
     "leases": ("Claim", "claim", "release", "renew"),
     "media": ("Media", "open_media"),
@@ -117,6 +121,7 @@ __all__ = [
     "Disputes",
     "Estimate",
     "Export",
+    "Import",
     "LabelingFunction",
     "Media",
     "People",
@@ -147,8 +152,10 @@ __all__ = [
     "find",
     "get",
     "give_role",
+    "import_file",
     "import_labels",
     "known_answers",
+    "label_set",
     "labeling_function",
     "labels",
     "last_ranking",

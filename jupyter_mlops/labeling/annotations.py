@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from jupyter_mlops.labeling.decisions import Decision
 from jupyter_mlops.labeling.folding import fold, opinions
 from jupyter_mlops.labeling.leases import lease
-from jupyter_mlops.labeling.membership import demand
+from jupyter_mlops.labeling.membership import Role, demand
 from jupyter_mlops.labeling.records import (
     AnnotationRecord,
     ItemRecord,
@@ -24,14 +24,14 @@ from jupyter_mlops.labeling.records import (
     TaskRecord,
 )
 from jupyter_mlops.labeling.rules import Rules
-from jupyter_mlops.labeling.tasks import Counts, locked
+from jupyter_mlops.labeling.tasks import Counts, Task, locked
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.records import utcnow
 
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Receipt", "Refusal", "commit", "settle"]
+__all__ = ["Receipt", "Refusal", "commit", "misfit", "settle"]
 
 MOST_EVENTS = 1000
 
@@ -53,7 +53,14 @@ class Receipt:
     counts: Counts
 
 
-def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision]) -> Receipt:
+def commit(
+    ws: Workspace,
+    task: str,
+    person: str,
+    decisions: Sequence[Decision],
+    *,
+    by: str | None = None,
+) -> Receipt:
     """Store decisions; when this returns, the accepted ones survive anything.
 
     A decision whose id is stored already is accepted again and changes nothing, so a
@@ -68,6 +75,8 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
         Who decided.
     decisions : sequence of Decision
         In the order in which they were taken, 1,000 at the most.
+    by : str, optional
+        Who brings them, when somebody else decided: an owner of the task may.
 
     Returns
     -------
@@ -84,10 +93,12 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
             fix=f"send {MOST_EVENTS:,} at a time",
             code="E-LABEL-015",
         )
-    with ws.write(person) as tx:
+    brought = by is not None and by != person
+    with ws.write(by or person) as tx:
         row = locked(tx.session, task)
         words = any(one.kind in ("adjudicate", "gold") for one in decisions)
-        demand(tx.session, row, person, "reviewer" if words else "annotator")
+        role: Role = "owner" if brought else "reviewer" if words else "annotator"
+        demand(tx.session, row, by or person, role)
         batch = _Batch(tx.session, row, person, decisions)
         batch.store()
         if batch.stored:
@@ -97,6 +108,7 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
                 payload={
                     "decisions": len(batch.stored),
                     **batch.kinds(),
+                    **({"person": person} if brought else {}),
                     "labeled": row.labeled,
                     # The chain vouches for the rows: their digest is part of the event.
                     "digest": _digest(batch.stored),
@@ -105,6 +117,13 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
             )
         counts = Counts(row.items, row.labeled, row.skipped)
         return Receipt(tuple(batch.accepted), tuple(batch.refused), counts)
+
+
+def misfit(value: Any, task: Task | TaskRecord) -> str:
+    """What is wrong with an answer to a task, in one sentence; empty when nothing is."""
+    if task.answer == "class" and value not in task.classes:
+        return f"{value!r} is no class of the task"
+    return ""
 
 
 class _Batch:
@@ -178,7 +197,7 @@ class _Batch:
             return f"the task has no item {one.item}"
         if one.digest and one.digest != item.digest:
             return f"item {one.item} was shown with other content"
-        if one.kind in ("label", "adjudicate", "gold") and (wrong := self._misfit(one.value)):
+        if one.kind in ("label", "adjudicate", "gold") and (wrong := misfit(one.value, self.task)):
             return wrong
         if one.kind == "undo":
             undone = self.known.get(one.undoes or "")
@@ -186,11 +205,6 @@ class _Batch:
                 return "there is no such decision to undo"
             if undone.person != self.person or undone.kind == "undo":
                 return "only one's own labels and skips can be undone"
-        return ""
-
-    def _misfit(self, value: Any) -> str:
-        if self.task.answer == "class" and value not in self.task.classes:
-            return f"{value!r} is no class of the task"
         return ""
 
     def _row(self, one: Decision, now: datetime) -> AnnotationRecord:

@@ -22,7 +22,7 @@ Answer = Literal[
 ]
 
 if TYPE_CHECKING:
-    from jupyter_mlops.labeling import Export, Queue, Tasks, TaskState
+    from jupyter_mlops.labeling import Export, Import, Queue, Tasks, TaskState
     from jupyter_mlops.workspace import Workspace
 
 
@@ -167,11 +167,13 @@ def label_import(
     task: str,
     data: Data,
     *,
-    column: str,
+    column: str | None = None,
     item: str | None = None,
     key: str | None = None,
-) -> TaskState:
-    """Label items from a column of a table.
+    format: str | None = None,
+    keep_people: bool = False,
+) -> TaskState | Import:
+    """Label items from a column of a table, or from files of another tool.
 
     For labels that exist already, for rules, and for notebooks that run without a person.
     The same import again changes nothing.
@@ -181,43 +183,82 @@ def label_import(
     task : str
         The task.
     data : Data
-        The table with the labels. Without `item` and `key` it has a row for each item, in
-        the task's order. Rows with an empty label are left out.
+        A file, folder or ZIP archive of labels; or, with `column`, the table with the labels.
+        Without `item` and `key` that has a row for each item, in the task's order. Rows with
+        an empty label are left out.
     column : str
         The column with the labels.
     item : str
         The column with the items' numbers.
     key : str
         The column with the items' keys.
+    format : str
+        How the files are written: jsonl, csv, coco, yolo, voc, conll, spacy, label-studio,
+        doccano, prodigy, audacity, cvat, cvat-video or mot; found out when left out.
+    keep_people : bool
+        Let the people whom the files name be those who say it, which only the task's owner
+        may; otherwise whoever imports them says it.
 
     Examples
     --------
     >>> %mlops label import digits {frame} --column truth
+    >>> %mlops label import cats exports/annotations.json --format coco
     """
     from jupyter_mlops import data as room
     from jupyter_mlops import labeling
+    from jupyter_mlops.workspace import Invalid
 
+    if column is None:
+        if not isinstance(data, str):
+            raise Invalid(
+                "a table has its labels in a column",
+                fix="name it with --column",
+                code="E-LABEL-324",
+            )
+        if item is not None or key is not None:
+            raise Invalid(
+                "--item and --key are columns of a table",
+                fix="name the column with the labels as well, with --column",
+                code="E-LABEL-325",
+            )
+        return labeling.import_file(ws, task, data, format, keep_people=keep_people)
     table = room.resolve(ws, data)
     return labeling.import_labels(ws, task, table, column, item=item, key=key)
 
 
 @verb("label export", writes=True)
-def label_export(ws: Workspace, task: str, *, to: str | None = None) -> Export:
-    """Take the labels out, as a frame and into a file if one is named.
+def label_export(
+    ws: Workspace,
+    task: str,
+    *,
+    to: str | None = None,
+    format: str | None = None,
+    media: bool = False,
+) -> Export:
+    """Take the labels out, as a frame and into files if a place is named.
+
+    What is labelled now becomes a version of the task's label set, unless it is one already;
+    `train --labels TASK@N` trains on it.
 
     Parameters
     ----------
     task : str
         The task.
     to : str
-        A file below the workspace's folder that ends in .csv (the labels) or .jsonl (with
-        every decision).
+        A file, a folder or a ZIP archive below the workspace's folder. One that ends in .csv
+        holds the labels, one in .jsonl every decision.
+    format : str
+        How to write them: jsonl, csv, coco, yolo, voc, conll, spacy, label-studio, doccano,
+        prodigy, audacity, cvat, cvat-video or mot.
+    media : bool
+        Write the images, sounds or films beside the labels.
 
     Examples
     --------
     >>> labels = %mlops label export digits --to digits.csv
     >>> labels.frame
+    >>> %mlops label export cats --format yolo --to cats.zip --media
     """
     from jupyter_mlops import labeling
 
-    return labeling.export(ws, task, to)
+    return labeling.export(ws, task, to, format, media=media)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_mlops.labeling.exports import Export
+from jupyter_mlops.labeling.intake import Import
 from jupyter_mlops.labeling.progress import Queue, Tasks, TaskState
 from jupyter_mlops.labeling.tasks import Counts, Task
 from jupyter_mlops.views import labelers  # noqa: F401  (registers the looks of the rest)
 from jupyter_mlops.views.blocks import Action, Actions, Column, Fact, Facts, Notice, Table, View
 from jupyter_mlops.views.registry import look
 
-__all__ = ["export_view", "queue_view", "task_view", "tasks_view"]
+__all__ = ["export_view", "import_view", "queue_view", "task_view", "tasks_view"]
 
 ROWS = 200
 WIDE = 80
@@ -142,8 +143,15 @@ def export_view(result: Export) -> View:
     facts = [
         Fact(label="Labels", value=f"{len(frame):,}"),
         Fact(label="Open", value=f"{task.counts.open:,}"),
+        Fact(
+            label="Label set",
+            value=result.version or "none: nothing is labelled",
+            hint="`train --labels` trains on it",
+        ),
         Fact(label="File", value=result.path or "none; the result's .frame holds them"),
     ]
+    if result.format:
+        facts.append(Fact(label="Format", value=result.format))
     table = Table(
         columns=[
             Column(key="item", label="Item", kind="number"),
@@ -171,7 +179,36 @@ def export_view(result: Export) -> View:
         subtitle=_subtitle(task),
         ref=task.ref,
         line=f"%mlops label export {task.name}",
-        blocks=[Facts(items=facts), table],
+        blocks=[
+            Facts(items=facts),
+            *[Notice(level="warn", text=note) for note in result.notes],
+            table,
+        ],
+    )
+
+
+@look(Import)
+def import_view(result: Import) -> View:
+    """What a file of labels brought."""
+    task, counts = result.state.task, result.state.counts
+    facts = [
+        Fact(label="Decisions in the file", value=f"{result.found:,}"),
+        Fact(label="New", value=f"{result.new:,}"),
+        Fact(label="Labelled", value=f"{counts.labeled:,} of {counts.total:,}"),
+        Fact(label="File", value=result.path),
+        Fact(label="Format", value=result.format),
+    ]
+    return View(
+        kind="label-queue",
+        title=f"label {task.name}: imported",
+        subtitle=_subtitle(task),
+        ref=task.ref,
+        line=f"%mlops label status {task.name}",
+        blocks=[
+            Facts(items=facts),
+            *[Notice(level="warn", text=note) for note in result.notes],
+            _recent(result.state),
+        ],
     )
 
 
