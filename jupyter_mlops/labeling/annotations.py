@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -49,7 +49,7 @@ class Standing:
     """What an item's decisions come to."""
 
     state: str = "open"
-    label: str | None = None
+    value: Any = None
     person: str | None = None
     ev: str | None = None
 
@@ -210,12 +210,17 @@ class _Batch:
             kind=one.kind,
             value=one.value,
             reason=one.reason,
+            requeue=one.requeue,
             undoes=one.undoes,
             person=self.person,
             session=one.session,
             shown_at=one.shown_at,
             decided_at=one.decided_at or now,
             active_ms=one.active_ms,
+            suggestion=dict(one.suggestion),
+            strategy="",
+            audit=False,
+            guideline=one.guideline,
             stored_at=now,
         )
 
@@ -233,7 +238,8 @@ class _Batch:
             item, now_is = self.items[number], fold(history[number])
             self.task.labeled += (now_is.state == "labeled") - (item.state == "labeled")
             self.task.skipped += (now_is.state == "skipped") - (item.state == "skipped")
-            item.state, item.label = now_is.state, now_is.label
+            item.state = now_is.state
+            item.label = now_is.value if self.task.answer == "class" else None
             item.person, item.ev = now_is.person, now_is.ev
             if now_is.state == "open":
                 holder = max(history[number], key=lambda row: row.number).session

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
@@ -18,7 +19,24 @@ if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
     from jupyter_mlops.workspace.store import Transaction
 
-__all__ = ["Counts", "Task", "create", "find", "get", "locked", "pack_key"]
+__all__ = ["Answer", "Counts", "Task", "create", "find", "get", "locked", "pack_key"]
+
+Answer = Literal[
+    "class",
+    "classes",
+    "rating",
+    "text",
+    "pairwise",
+    "boxes",
+    "polygons",
+    "keypoints",
+    "spans",
+    "regions",
+    "segments",
+    "tracks",
+]
+# These are given without naming a class.
+CLASSLESS = ("rating", "text", "pairwise")
 
 MOST_CLASSES = 500
 CHUNK = 5000
@@ -41,7 +59,8 @@ class Counts:
 class Task:
     """A labeling task as it was made.
 
-    `id` is its identity; `name` is how people call it.
+    `id` is its identity; `name` is how people call it. `kind` is how an item is shown,
+    `answer` what is said about it.
     """
 
     id: str
@@ -53,6 +72,9 @@ class Task:
     column: str
     key: str | None
     counts: Counts
+    answer: Answer = "class"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    actor: str = ""
 
     @property
     def ref(self) -> str:
@@ -70,6 +92,9 @@ class Task:
             row.column,
             row.key,
             Counts(row.items, row.labeled, row.skipped),
+            cast("Answer", row.answer),
+            row.settings,
+            row.actor,
         )
 
 
@@ -80,6 +105,8 @@ def create(
     kind: Kind | None = None,
     classes: list[str] | None = None,
     *,
+    answer: Answer | None = None,
+    settings: Mapping[str, Any] | None = None,
     column: str | None = None,
     key: str | None = None,
 ) -> Task:
@@ -96,7 +123,12 @@ def create(
         How an item is shown. A task that is there already has one.
     classes : list of str
         The labels to choose from, in the order of their keys. More may be added at the
-        end later; none is renamed or dropped, since labels already name them.
+        end later; none is renamed or dropped, since labels already name them. A rating,
+        a text and a choice of two need none.
+    answer : str, optional
+        What is said about an item: a ``class`` unless told otherwise.
+    settings : dict, optional
+        The task's rules: ``overlap``, ``requeue``, ``scale``, ``guideline`` and the like.
     column, key : str, optional
         The column to show, and the one that names a row.
 
@@ -114,10 +146,13 @@ def create(
     check_name(name, "labeling task")
     if classes is not None:
         _check_classes(classes)
+    if answer is not None:
+        _check_answer(answer)
     found = find(ws, name)
     if found is not None:
+        _same_answer(found, answer)
         return _resume(ws, found, source, kind or found.kind, classes or list(found.classes))
-    if kind is None or classes is None:
+    if kind is None or (classes is None and answer not in CLASSLESS):
         raise Invalid(
             f"the new task {name!r} needs {'a kind' if kind is None else 'classes'}",
             fix=f"`%mlops label {name} DATA --kind text --classes a,b` makes it",
@@ -130,7 +165,9 @@ def create(
         id=new_id(),
         name=name,
         kind=kind,
-        classes=list(classes),
+        answer=answer or "class",
+        classes=list(classes or []),
+        settings=dict(settings or {}),
         data_ref=source.ref,
         data_digest=source.digest,
         column=chosen,
@@ -223,6 +260,8 @@ def _insert(tx: Transaction, task: TaskRecord, rows: list[dict[str, object]]) ->
         payload={
             "task": task.id,
             "kind": task.kind,
+            "answer": task.answer,
+            "settings": task.settings,
             "classes": task.classes,
             "items": task.items,
             "data": task.data_digest,
@@ -278,6 +317,24 @@ def _resume(ws: Workspace, task: Task, source: Source, kind: Kind, classes: list
             locked(tx.session, task.id).classes = list(classes)
             tx.emit("label.classes_added", task.ref, payload={"classes": added})
     return get(ws, task.id)
+
+
+def _same_answer(task: Task, answer: str | None) -> None:
+    if answer is not None and answer != task.answer:
+        raise Conflict(
+            f"the task {task.name!r} asks for {task.answer}, not for {answer}",
+            fix="give this one another name",
+            code="E-LABEL-100",
+        )
+
+
+def _check_answer(answer: str) -> None:
+    if answer not in get_args(Answer):
+        raise Invalid(
+            f"nobody can answer with {answer!r}",
+            f"an answer is one of {', '.join(get_args(Answer))}",
+            code="E-LABEL-101",
+        )
 
 
 def _check_classes(classes: list[str]) -> None:

@@ -137,7 +137,7 @@ def test_counts_and_states_are_always_the_fold_of_all_decisions(ws, texts):
             states.append(standing.state)
             assert (row.state, row.label, row.person, row.ev) == (
                 standing.state,
-                standing.label,
+                standing.value,
                 standing.person,
                 standing.ev,
             )
