@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.exchange import answer
     from jupyter_mlops.labeling.exports import Export, export, labels
     from jupyter_mlops.labeling.imports import import_labels
+    from jupyter_mlops.labeling.kinds.settings import shown_settings
     from jupyter_mlops.labeling.leases import Claim, ClaimedItem, claim, release, renew
     from jupyter_mlops.labeling.media import Media, open_media
+    from jupyter_mlops.labeling.peaks import Peaks, peaks_of
     from jupyter_mlops.labeling.pixels import pictures, png
     from jupyter_mlops.labeling.progress import (
         Queue,
@@ -33,8 +35,10 @@ _HOMES = {
     "exchange": ("answer",),
     "exports": ("Export", "export", "labels"),
     "imports": ("import_labels",),
+    "kinds.settings": ("shown_settings",),
     "leases": ("Claim", "ClaimedItem", "claim", "release", "renew"),
     "media": ("Media", "open_media"),
+    "peaks": ("Peaks", "peaks_of"),
     "pixels": ("pictures", "png"),
     "progress": ("Queue", "TaskState", "Tasks", "list_tasks", "status", "upcoming"),
     "tasks": ("Counts", "Task", "create", "find", "get"),
@@ -48,6 +52,7 @@ __all__ = [
     "Decision",
     "Export",
     "Media",
+    "Peaks",
     "Queue",
     "Receipt",
     "Refusal",
@@ -65,10 +70,12 @@ __all__ = [
     "labels",
     "list_tasks",
     "open_media",
+    "peaks_of",
     "pictures",
     "png",
     "release",
     "renew",
+    "shown_settings",
     "status",
     "upcoming",
 ]

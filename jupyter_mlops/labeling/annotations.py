@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.labeling.decisions import Decision
+from jupyter_mlops.labeling.kinds import check, normal
 from jupyter_mlops.labeling.leases import lease
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
 from jupyter_mlops.labeling.tasks import Counts, locked
@@ -154,7 +155,8 @@ class _Batch:
 
     def store(self) -> None:
         now = utcnow()
-        for one in self.decisions:
+        for sent in self.decisions:
+            one = self._tidy(sent)
             if one.ev in self.known and self._same(self.known[one.ev], one):
                 self.accepted.append(one.ev)
             elif wrong := self._wrong(one):
@@ -183,6 +185,12 @@ class _Batch:
             and row.person == self.person
         )
 
+    def _tidy(self, one: Decision) -> Decision:
+        """The decision with its answer as it is stored; one that doesn't fit stays as it is."""
+        if one.kind != "label" or check(one.value, self.task):
+            return one
+        return replace(one, value=normal(one.value, self.task))
+
     def _wrong(self, one: Decision) -> str:
         item = self.items.get(one.item)
         if one.ev in self.known:
@@ -191,8 +199,8 @@ class _Batch:
             return f"the task has no item {one.item}"
         if one.digest and one.digest != item.digest:
             return f"item {one.item} was shown with other content"
-        if one.kind == "label" and one.value not in self.task.classes:
-            return f"{one.value!r} is no class of the task"
+        if one.kind == "label" and (wrong := check(one.value, self.task)):
+            return wrong
         if one.kind == "undo":
             undone = self.known.get(one.undoes or "")
             if undone is None or (undone.task, undone.item) != (self.task.id, one.item):

@@ -17,8 +17,26 @@ def label(
     task: str,
     data: Data | None = None,
     *,
-    kind: Literal["image", "text"] | None = None,
+    kind: Literal["image", "text", "audio", "video", "row", "pair"] | None = None,
+    answer: Literal[
+        "class",
+        "classes",
+        "rating",
+        "text",
+        "pairwise",
+        "boxes",
+        "polygons",
+        "keypoints",
+        "spans",
+        "regions",
+        "segments",
+        "tracks",
+    ]
+    | None = None,
     classes: list[str] | None = None,
+    scale: str | None = None,
+    guideline: str | None = None,
+    fps: float | None = None,
     column: str | None = None,
     key: str | None = None,
     contract: str | None = None,
@@ -38,11 +56,22 @@ def label(
         an array will do as well.
     kind : str
         How a row is shown. Images are bytes, arrays of pixels, or paths below the
-        workspace's folder.
+        workspace's folder; sounds and films are bytes or paths; a pair is two columns of
+        texts or images.
+    answer : str
+        What is said about a row: a class when left out, or which of a pair is better.
     classes : list of str
-        The labels to choose from; the first ten get the digits as keys.
+        The labels to choose from; the first ten get the digits as keys. A rating, a text
+        and a choice of two need none.
+    scale : str
+        The lowest and the highest rating, as 1-5.
+    guideline : str
+        What people are to keep to, in Markdown; shown beside each row.
+    fps : float
+        Frames a second by which the tracks of a film are counted; 25 when left out.
     column : str
-        The column to show, when more than one could be meant.
+        The column to show, when more than one could be meant; for a row or a pair, names
+        with commas between them.
     key : str
         A column that names the row, to join labels by.
     contract : str
@@ -53,6 +82,7 @@ def label(
     Examples
     --------
     >>> %mlops label remarks {frame} --kind text --column remark --classes weather,crew,other
+    >>> %mlops label faces {photos} --kind image --answer boxes --classes face
     >>> %mlops label digits
     """
     from jupyter_mlops import data as room
@@ -73,7 +103,17 @@ def label(
 
             # Rows that wait for their labels are as they are at serving.
             contracts.enforce(ws, contract, table, "serving")
-        labeling.create(ws, task, table, kind, classes, column=column, key=key)
+        labeling.create(
+            ws,
+            task,
+            table,
+            kind,
+            classes,
+            answer=answer,
+            settings=labeling.shown_settings(scale, guideline, fps),
+            column=column,
+            key=key,
+        )
     return show(ws, task, wait=wait)
 
 
