@@ -157,9 +157,8 @@ def _loudness(raw: bytes, code: int, width: int) -> NDArray[np.float32]:
         read = upper.view("<i2").ravel().astype(np.float32)
     else:
         read = np.frombuffer(raw, f"<i{width}").astype(np.float32)
-    full = np.float32(2 ** (8 * (2 if width == 3 else width) - 1))
-    found: NDArray[np.float32] = np.abs(read) / full
-    return found
+    full = 2 ** (8 * (2 if width == 3 else width) - 1)
+    return (np.abs(read) / full).astype(np.float32)
 
 
 def _stretches(loud: NDArray[np.float32], step: int) -> Iterator[float]:
