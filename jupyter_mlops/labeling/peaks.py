@@ -158,7 +158,8 @@ def _loudness(raw: bytes, code: int, width: int) -> NDArray[np.float32]:
     else:
         read = np.frombuffer(raw, f"<i{width}").astype(np.float32)
     full = 2 ** (8 * (2 if width == 3 else width) - 1)
-    return (np.abs(read) / full).astype(np.float32)
+    found: NDArray[np.float32] = (np.abs(read) / full).astype(np.float32)
+    return found
 
 
 def _stretches(loud: NDArray[np.float32], step: int) -> Iterator[float]:

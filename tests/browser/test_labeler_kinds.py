@@ -202,10 +202,13 @@ def test_boxes_are_dragged_and_moved_with_the_pointer(lab, page, ask, shots):
         page.mouse.up()
     labeler.locator(".mlops-entry").nth(1).wait_for()
     shots(page, "labeler-boxes")
-    # The second is picked: take it by its middle, and give it another class.
+    # Take the second by its middle, and give it another class.
+    page.mouse.click(*at(130, 60))
+    labeler.locator(".a9s-edge-handle").first.wait_for(state="attached")
     page.mouse.move(*at(130, 60))
     page.mouse.down()
     page.mouse.move(*at(120, 55), steps=4)
+    page.mouse.move(*at(120, 55))
     page.mouse.up()
     labeler.focus()
     press(page, "2", "Enter")
@@ -296,7 +299,6 @@ def test_spans_count_code_points_by_keys_and_by_pointer(lab, page, ask, shots):
                 return {x, y: y + height / 2, end: x + width};
             } }"""
     )
-    press(page, "1")
     page.mouse.move(box["x"] + 1, box["y"])
     page.mouse.down()
     page.mouse.move(box["end"] - 1, box["y"], steps=5)

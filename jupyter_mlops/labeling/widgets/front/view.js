@@ -69,7 +69,7 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     else if (act.action === "leave") pad.leave?.() || leave();
     else if (queue.current && !queue.full) {
       const done = pad.perform(act, draftOf(queue.current));
-      if (done) event = queue.decide("label", { value: done.answer });
+      if (done?.answer !== undefined) event = queue.decide("label", { value: done.answer });
     }
     if (event) after(event, began);
   };

@@ -35,7 +35,8 @@ function withoutPageKeys(create) {
 export class Board {
   /**
    * `surface` is an image or canvas of `width` by `height` pixels; `tool` is "rectangle",
-   * "polygon" or null. `on.drawn(geometry, id)`, `on.edited()` and `on.picked(id)` tell what the pointer did.
+   * "polygon" or null. `on.drawn(geometry, id)`, `on.edited()` and `on.picked(id)` tell what the
+   * pointer did.
    */
   constructor(surface, { width, height, tool, colour, on }) {
     addStyle();
@@ -48,16 +49,27 @@ export class Board {
     this.surface = surface;
     if (tool) {
       const style = ({ id }) => ({ stroke: colour(id), fill: colour(id), fillOpacity: 0.15, strokeWidth: 2 });
-      this.annotorious = withoutPageKeys(() => createImageAnnotator(surface, { drawingEnabled: true, style }));
+      this.annotorious = withoutPageKeys(() => createImageAnnotator(surface, { drawingEnabled: true, drawingMode: tool === "polygon" ? "click" : "drag", style }));
       this.annotorious.setDrawingTool(tool);
-      this.annotorious.on("createAnnotation", (made) => this.quietly(() => on.drawn(this.geometry(made), made.id)));
-      this.annotorious.on("selectionChanged", (found) => this.silent || on.picked(found[0]?.id ?? null));
+      this.annotorious.on("createAnnotation", (made) => {
+        this.fresh = true;
+        this.quietly(() => on.drawn(this.geometry(made), made.id));
+        // Let go at once: the next shape can be drawn without a click between.
+        setTimeout(() => this.quietly(() => this.annotorious?.cancelSelected()));
+      });
+      this.annotorious.on("selectionChanged", ([found]) => found && !this.silent && on.picked(found.id));
+      // A click beside everything lets go; the click that ended a drawing does not.
+      this.element.addEventListener("pointerdown", () => (this.fresh = false), { capture: true });
+      this.element.addEventListener("click", () =>
+        setTimeout(() => this.fresh || !this.annotorious || this.annotorious.getSelected().length || on.picked(null)),
+      );
       this.element.addEventListener("pointerup", () => setTimeout(() => this.silent || on.edited()));
       // Handles have no names; keys do all they can do.
       this.watch = new MutationObserver(() => this.tame());
       this.watch.observe(this.element, { childList: true, subtree: true });
     }
     (this.annotorious?.element ?? this.element).append(this.over);
+    this.tame();
   }
 
   tame() {
@@ -65,6 +77,9 @@ export class Board {
       handle.setAttribute("aria-label", "Handle");
       handle.setAttribute("tabindex", "-1");
     }
+    const layer = this.element.querySelector(".a9s-annotationlayer");
+    layer?.setAttribute("tabindex", "-1");
+    layer?.setAttribute("aria-label", "Drawing");
   }
 
   /** Do something to the drawing that is no act of the pointer's. */
@@ -98,15 +113,24 @@ export class Board {
     return new Map((this.annotorious?.getAnnotations() ?? []).map((one) => [one.id, this.geometry(one)]));
   }
 
-  /** Draw these entries and pick one of them. */
-  write(entries, picked) {
+  /** Draw these entries; what the pointer has in hand stays in it. */
+  write(entries) {
     if (!this.annotorious) return;
     this.quietly(() => {
+      const held = this.annotorious.getSelected()[0]?.id;
       this.annotorious.setAnnotations(entries.map(asAnnotation), true);
-      if (picked && entries.some(({ id }) => id === picked)) this.annotorious.setSelected(picked);
+      if (held && entries.some(({ id }) => id === held)) this.annotorious.setSelected(held);
       else this.annotorious.cancelSelected();
     });
     this.tame();
+  }
+
+  /** A line around the entry that is picked, seen on light and on dark. */
+  outline({ points, x, y, width, height }) {
+    const corners = points ?? [[x, y], [x + width, y], [x + width, y + height], [x, y + height]];
+    return [["#fff", 4, ""], ["#000", 2, `${6 * this.unit} ${4 * this.unit}`]].map(([stroke, wide, dashes]) =>
+      draw("polygon", { points: corners.join(" "), fill: "none", stroke, "stroke-width": wide * this.unit, "stroke-dasharray": dashes || false }),
+    );
   }
 
   /** Whether the pointer draws, or something else listens to it. */
@@ -129,6 +153,7 @@ export class Board {
   destroy() {
     this.watch?.disconnect();
     this.annotorious?.destroy();
+    this.annotorious = null;
   }
 }
 

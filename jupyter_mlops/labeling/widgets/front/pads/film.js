@@ -1,7 +1,7 @@
 // A film: stretches of it, or boxes that move through it, known at key frames and straight between.
 
 import { binding } from "../keys.js";
-import { make } from "../dom.js";
+import { draw, make } from "../dom.js";
 import { colourOf } from "../palette.js";
 import { playerOf } from "../shown.js";
 import { Board } from "./board.js";
@@ -32,6 +32,7 @@ export default function filmPad({ task, act, say }) {
   let board = null;
   let timeline = null;
   let watching = 0;
+  let drawnAt = null; // the frame whose boxes are on the board
 
   const words = tracks ? ({ track, keyframes }) => `track ${track}, ${keyframes.length} key frames` : lasting;
   const entries = new Entries({ task, act, say, words, what: tracks ? "tracks" : "segments", changed: () => redraw() });
@@ -71,9 +72,20 @@ export default function filmPad({ task, act, say }) {
   };
 
   const drawBoxes = () => {
-    if (!board || !player?.paused) return board?.write([], null);
+    if (!board) return undefined;
+    drawnAt = player?.paused ? frame() : null;
+    if (drawnAt === null) return board.write([]);
     const here = entries.items.map(({ id, keyframes }) => ({ id, ...boxAt(keyframes, frame()) }));
-    return board.write(here.filter(({ width }) => width !== undefined), entries.picked);
+    const boxes = here.filter(({ width }) => width !== undefined);
+    board.write(boxes);
+    const chosen = boxes.find(({ id }) => id === entries.picked);
+    const size = 13 * board.unit;
+    const names = boxes.map(({ id, x, y }) => {
+      const { label, track } = entries.items.find((one) => one.id === id);
+      const up = y > size ? y - 4 * board.unit : y + size;
+      return draw("text", { x, y: up, "font-size": size, "stroke-width": 3 * board.unit, text: `${label} ${track}` });
+    });
+    return board.over.replaceChildren(...(chosen ? board.outline(chosen) : []), ...names);
   };
 
   /** A track's box in this frame, as a key frame. */
@@ -87,7 +99,8 @@ export default function filmPad({ task, act, say }) {
   };
 
   const sync = () => {
-    if (!board || !player?.paused) return;
+    // What is drawn belongs to the frame it was drawn in.
+    if (!board || !player?.paused || drawnAt !== frame()) return;
     for (const [id, box] of board.read()) {
       const one = entries.items.find((found) => found.id === id);
       const was = one && boxAt(one.keyframes, frame());

@@ -35,7 +35,7 @@ export default function shapesPad({ task, act, say }) {
 
   const redraw = () => {
     if (!board) return;
-    board.write(entries.items, entries.picked);
+    board.write(entries.items);
     overlay();
   };
 
@@ -50,9 +50,10 @@ export default function shapesPad({ task, act, say }) {
     });
     const dots = kind === "keypoints" ? entries.items.map((one) => dot(one.x, one.y, colour(one.label), one.id === entries.picked)) : [];
     const corners = corner !== null && entries.chosen?.points ? [dot(...entries.chosen.points[corner], "#000", true)] : [];
+    const around = entries.chosen && kind !== "keypoints" ? board.outline(entries.chosen) : [];
     const given = pending.map(([x, y]) => dot(x, y, colour(entries.current), false));
     const line = pending.length > 1 && kind === "polygons" ? [draw("polyline", { points: pending.join(" "), fill: "none", stroke: colour(entries.current), "stroke-width": 2 * unit })] : [];
-    board.over.replaceChildren(...named, ...dots, ...corners, ...line, ...given, ...(cursor ? cross(...cursor) : []));
+    board.over.replaceChildren(...around, ...named, ...dots, ...corners, ...line, ...given, ...(cursor ? cross(...cursor) : []));
   };
 
   const dot = (x, y, fill, ring) =>
@@ -217,10 +218,9 @@ export default function shapesPad({ task, act, say }) {
     if (!board) return null;
     sync();
     if (one.action === "submit") {
-      if (pending.length && kind === "polygons") return close();
-      return { answer: entries.values };
-    }
-    if (one.action === "take") {
+      if (!pending.length || kind !== "polygons") return { answer: entries.values };
+      close();
+    } else if (one.action === "take") {
       cursor = corner = null;
       entries.pick(one.id);
     } else if (one.action === "step") {

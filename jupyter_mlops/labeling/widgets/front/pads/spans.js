@@ -58,6 +58,7 @@ export default function spansPad({ task, act, say }) {
   let from = null; // the selection: numbers of words, or characters in small steps
   let to = null;
   let fine = false;
+  let spent = false; // what was selected has been marked: it stays only as a place to go on from
 
   const says = ({ start, end }) => {
     const found = text.slice(start, end).replace(/\s+/g, " ");
@@ -78,7 +79,7 @@ export default function spansPad({ task, act, say }) {
 
   /** The selected stretch in code points, or null. */
   const selected = () => {
-    if (from === null) return null;
+    if (from === null || spent) return null;
     const [first, last] = [Math.min(from, to), Math.max(from, to)];
     return fine ? [first, last + 1] : [words[first][0], words[last][1]];
   };
@@ -135,6 +136,8 @@ export default function spansPad({ task, act, say }) {
     const most = (fine ? text.length : words.length) - 1;
     if (most < 0) return say("There is no word in this text.");
     entries.picked = null;
+    if (spent) from = to;
+    spent = false;
     to = from === null ? (by > 0 ? 0 : most) : Math.min(Math.max(to + by, 0), most);
     if (!extend || from === null) from = to;
     entries.render();
@@ -156,18 +159,15 @@ export default function spansPad({ task, act, say }) {
   };
 
   const perform = (one) => {
-    const range = selected();
+    const range = selected(); // null once it is marked: digits then change the mark's class
     if (one.action === "submit") return { answer: entries.values };
     if (one.action === "move") move(one.by, one.extend);
     else if (one.action === "small") small();
     else if (one.action === "take") entries.pick(one.id);
     else if ((one.action === "pick" || one.action === "mark") && range && !entries.chosen) {
       if (one.value !== undefined) entries.current = one.value;
+      spent = true;
       mark(...range);
-      from = to = fine ? range[1] - 1 : to;
-      entries.picked = null;
-      entries.render();
-      render();
     } else {
       if (one.action === "step") from = to = null;
       entries.perform(one);
