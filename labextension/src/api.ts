@@ -44,7 +44,8 @@ export class Api {
   /** What a labeler must know of a labeling task. */
   async labelTask(name: string): Promise<ILabelTask> {
     const path = URLExt.join('labels', encodeURIComponent(name), 'state');
-    const init = { method: 'POST', body: '{}' };
+    const headers = { 'Content-Type': 'application/json' };
+    const init = { method: 'POST', body: '{}', headers };
     const json = (await this._request(path, init)) as { task: ILabelTask };
     return json.task;
   }
