@@ -164,9 +164,9 @@ class LabelerScriptHandler(LabelHandler):
 
     @web.authenticated
     @authorized("read", RESOURCE)  # type: ignore[untyped-decorator]
-    async def get(self, name: str, ending: str) -> None:
+    async def get(self, file: str) -> None:
         try:
-            content = await self.in_thread(self._content, name, ending)
+            content = await self.in_thread(self._content, file)
         except MLOpsError as error:
             self.refuse(error)
             return
@@ -179,15 +179,17 @@ class LabelerScriptHandler(LabelHandler):
             self.set_status(304)
             await self.finish()
             return
-        type = "text/css" if ending == "css" else "text/javascript"
+        type = "text/css" if file.endswith(".css") else "text/javascript"
         await self.finish(content, set_content_type=f"{type}; charset=utf-8")
 
-    def _content(self, name: str, ending: str) -> bytes:
+    def _content(self, file: str) -> bytes:
         from jupyter_mlops.labeling.widgets import bundle
 
-        if name != "labeler":
-            return bundle.pad(name)
-        return (bundle.style() if ending == "css" else bundle.script()).encode()
+        if file == "labeler.css":
+            return bundle.style().encode()
+        if file == "labeler.js":
+            return bundle.script().encode()
+        return bundle.pad(file.removesuffix(".js"))
 
 
 _TASK = r"/mlops/api/labels/([^/]+)"
@@ -196,5 +198,5 @@ HANDLERS: list[tuple[str, type]] = [
     (rf"{_TASK}/(claim|events|renew|release)", LabelActionHandler),
     (rf"{_TASK}/media/(\d{{1,9}})", LabelMediaHandler),
     (rf"{_TASK}/peaks/(\d{{1,9}})", LabelPeaksHandler),
-    (r"/mlops/api/labelers/([a-z]+)\.(js|css)", LabelerScriptHandler),
+    (r"/mlops/api/labelers/([a-z.]+)", LabelerScriptHandler),
 ]

@@ -200,7 +200,7 @@ def _begin() -> Form:
                 name="answer",
                 label="Answer",
                 kind="choice",
-                choices=["", *ANSWERS],
+                choices=list(ANSWERS),
                 hint="a class, or the better of a pair, when left out",
             ),
             Field(name="classes", label="Classes", kind="list", hint="in the order of their keys"),
