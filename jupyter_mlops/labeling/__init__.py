@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.leases import Claim, claim, release, renew
     from jupyter_mlops.labeling.media import Media, open_media
     from jupyter_mlops.labeling.membership import Roles, give_role, roles
+    from jupyter_mlops.labeling.peaks import Peaks, peaks_of
     from jupyter_mlops.labeling.pixels import pictures, png
     from jupyter_mlops.labeling.progress import (
         Queue,
@@ -106,6 +107,7 @@ _HOMES = {
     "desk": ("ClaimedItem",),
     "leases": ("Claim", "claim", "release", "renew"),
     "media": ("Media", "open_media"),
+    "peaks": ("Peaks", "peaks_of"),
     "pixels": ("pictures", "png"),
     "progress": ("Queue", "TaskState", "Tasks", "list_tasks", "status", "upcoming"),
     "tasks": ("Counts", "Task", "create", "find", "get"),
@@ -124,6 +126,7 @@ __all__ = [
     "Import",
     "LabelingFunction",
     "Media",
+    "Peaks",
     "People",
     "Pool",
     "Queue",
@@ -161,6 +164,7 @@ __all__ = [
     "last_ranking",
     "list_tasks",
     "open_media",
+    "peaks_of",
     "people",
     "pick",
     "pictures",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.labeling.decisions import Decision
 from jupyter_mlops.labeling.folding import fold, opinions
+from jupyter_mlops.labeling.kinds import check, normal
 from jupyter_mlops.labeling.leases import lease
 from jupyter_mlops.labeling.membership import Role, demand
 from jupyter_mlops.labeling.records import (
@@ -24,16 +25,18 @@ from jupyter_mlops.labeling.records import (
     TaskRecord,
 )
 from jupyter_mlops.labeling.rules import Rules
-from jupyter_mlops.labeling.tasks import Counts, Task, locked
+from jupyter_mlops.labeling.tasks import Counts, locked
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.records import utcnow
 
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Receipt", "Refusal", "commit", "misfit", "settle"]
+__all__ = ["Receipt", "Refusal", "commit", "settle"]
 
 MOST_EVENTS = 1000
+#: Decisions that say something about an item.
+_ANSWERS = ("label", "adjudicate", "gold")
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,6 @@ def commit(
         return Receipt(tuple(batch.accepted), tuple(batch.refused), counts)
 
 
-def misfit(value: Any, task: Task | TaskRecord) -> str:
-    """What is wrong with an answer to a task, in one sentence; empty when nothing is."""
-    if task.answer == "class" and value not in task.classes:
-        return f"{value!r} is no class of the task"
-    return ""
-
-
 class _Batch:
     """One commit under way."""
 
@@ -154,7 +150,8 @@ class _Batch:
 
     def store(self) -> None:
         now = utcnow()
-        for one in self.decisions:
+        for sent in self.decisions:
+            one = self._tidy(sent)
             if one.ev in self.known and self._same(self.known[one.ev], one):
                 self.accepted.append(one.ev)
             elif wrong := self._wrong(one):
@@ -189,6 +186,12 @@ class _Batch:
             and row.person == self.person
         )
 
+    def _tidy(self, one: Decision) -> Decision:
+        """The decision with its answer as it is stored; one that doesn't fit stays as it is."""
+        if one.kind not in _ANSWERS or check(one.value, self.task):
+            return one
+        return replace(one, value=normal(one.value, self.task))
+
     def _wrong(self, one: Decision) -> str:
         item = self.items.get(one.item)
         if one.ev in self.known:
@@ -197,7 +200,7 @@ class _Batch:
             return f"the task has no item {one.item}"
         if one.digest and one.digest != item.digest:
             return f"item {one.item} was shown with other content"
-        if one.kind in ("label", "adjudicate", "gold") and (wrong := misfit(one.value, self.task)):
+        if one.kind in _ANSWERS and (wrong := check(one.value, self.task)):
             return wrong
         if one.kind == "undo":
             undone = self.known.get(one.undoes or "")

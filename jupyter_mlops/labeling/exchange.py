@@ -19,7 +19,7 @@ from jupyter_mlops.workspace.errors import Invalid, MLOpsError, NotFound, closes
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["ACTIONS", "answer"]
+__all__ = ["ACTIONS", "answer", "describe"]
 
 ACTIONS = ("state", "claim", "events", "renew", "release")
 MOST_RECENT = 50
@@ -57,7 +57,7 @@ def answer(ws: Workspace, task: str, person: str, action: str, body: Any) -> dic
         raise Invalid(f"`{action}` takes a JSON object", code="E-LABEL-022")
     if action == "state":
         found = get(ws, task)
-        return {"task": _task(found), "counts": _counts(found.counts)}
+        return {"task": describe(found), "counts": _counts(found.counts)}
     if action == "claim":
         return _claim(ws, task, person, body)
     if action == "events":
@@ -73,6 +73,19 @@ def answer(ws: Workspace, task: str, person: str, action: str, body: Any) -> dic
         closest(action, ACTIONS),
         code="E-LABEL-023",
     )
+
+
+def describe(task: Task) -> dict[str, Any]:
+    """What a labeler must know of a task: how it shows an item and what it takes as an answer."""
+    shown = ("scale", "guideline", "fps")
+    return {
+        "id": task.id,
+        "name": task.name,
+        "kind": task.kind,
+        "answer": task.answer,
+        "classes": list(task.classes),
+        "settings": {name: task.settings[name] for name in shown if name in task.settings},
+    }
 
 
 def _claim(ws: Workspace, task: str, person: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +105,8 @@ def _claim(ws: Workspace, task: str, person: str, body: Mapping[str, Any]) -> di
         "recent": _recent(ws, task, person, min(recent, MOST_RECENT)),
         "counts": _counts(given.counts),
         "epoch": given.epoch,
+        # Classes may have been added since the labeler was opened.
+        "task": describe(get(ws, task)),
     }
 
 
@@ -145,10 +160,6 @@ def _item(item: ClaimedItem) -> dict[str, Any]:
     if item.text is not None:
         return found | {"text": item.text}
     return found | {"media": item.media, "size": item.size}
-
-
-def _task(task: Task) -> dict[str, Any]:
-    return {"id": task.id, "name": task.name, "kind": task.kind, "classes": list(task.classes)}
 
 
 def _counts(counts: Counts) -> dict[str, int]:

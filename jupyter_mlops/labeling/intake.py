@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import select
 
-from jupyter_mlops.labeling.annotations import MOST_EVENTS, commit, misfit
+from jupyter_mlops.labeling.annotations import MOST_EVENTS, commit
 from jupyter_mlops.labeling.decisions import REASON_LIMIT, Decision
 from jupyter_mlops.labeling.formats import (
     Files,
@@ -23,6 +23,7 @@ from jupyter_mlops.labeling.formats import (
     read_files,
     recognize,
 )
+from jupyter_mlops.labeling.kinds import check
 from jupyter_mlops.labeling.labelsets import take
 from jupyter_mlops.labeling.progress import TaskState, status
 from jupyter_mlops.labeling.records import AnnotationRecord
@@ -232,7 +233,7 @@ def _own_ids(ws: Workspace, task: Task, decisions: list[Decision]) -> list[Decis
 def _check(task: Task, reading: Reading, decisions: list[Decision]) -> None:
     """Refuse before anything is stored what could only be refused afterwards."""
     for given, one in zip(reading.given, decisions, strict=True):
-        if one.kind in ("label", "adjudicate", "gold") and (wrong := misfit(one.value, task)):
+        if one.kind in ("label", "adjudicate", "gold") and (wrong := check(one.value, task)):
             raise _refused(given, wrong)
 
 

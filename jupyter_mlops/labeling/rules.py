@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, cast, get_args
 
+from jupyter_mlops.labeling.kinds.choices import WIDEST
 from jupyter_mlops.workspace.errors import Invalid, closest
 
 __all__ = ["Again", "Rules"]
@@ -14,6 +15,7 @@ __all__ = ["Again", "Rules"]
 Again = Literal["me", "others", "never"]
 MOST_OPINIONS = 20
 GUIDELINE_LIMIT = 100_000
+MOST_FPS = 1000
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Rules:
         The lowest and the highest rating.
     guideline : str
         What the classes mean, in Markdown.
+    fps : float
+        Frames a second by which the tracks of a film are counted.
     """
 
     overlap: int = 1
@@ -46,6 +50,7 @@ class Rules:
     threshold: float = 0.5
     scale: tuple[int, int] = (1, 5)
     guideline: str = ""
+    fps: float = 25.0
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Rules:
@@ -109,10 +114,12 @@ class Rules:
             wrong = "gold and audit are shares, 0 to 0.5"
         elif not _share(self.threshold, 1):
             wrong = "threshold is an agreement, 0 to 1"
-        elif not self.scale[0] < self.scale[1] <= self.scale[0] + 100:
-            wrong = "scale is two whole numbers, the lower first, 100 apart at the most"
+        elif not 0 < self.scale[1] - self.scale[0] < WIDEST:
+            wrong = f"scale is two whole numbers, the lower first, {WIDEST - 1} apart at the most"
         elif not isinstance(self.guideline, str) or len(self.guideline) > GUIDELINE_LIMIT:
             wrong = f"guideline is a text of up to {GUIDELINE_LIMIT:,} characters"
+        elif not _share(self.fps, MOST_FPS) or self.fps == 0:
+            wrong = f"fps is frames a second, above 0 and up to {MOST_FPS:,}"
         if wrong:
             raise Invalid("a labeling task can't have this rule", wrong, code="E-LABEL-104")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
+from jupyter_mlops.labeling.kinds import fit
 from jupyter_mlops.labeling.records import ItemRecord, RoleRecord, TaskRecord
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound, closest
@@ -120,7 +121,7 @@ def create(
         What the task is called.
     source : Source
         The table; each row becomes an item.
-    kind : {"image", "text"}
+    kind : {"image", "text", "audio", "video", "row", "pair"}
         How an item is shown. A task that is there already has one.
     classes : list of str
         The labels to choose from, in the order of their keys. More may be added at the
@@ -145,15 +146,16 @@ def create(
         The classes, the column or a row can't be used.
     """
     check_name(name, "labeling task")
-    if classes is not None:
-        _check_classes(classes)
     if answer is not None:
         _check_answer(answer)
     found = find(ws, name)
+    fitting = found.answer if found else fit(kind, answer) if kind else answer
+    if classes is not None:
+        _check_classes(classes, least=2 if fitting == "class" else 1)
     if found is not None:
         _same_answer(found, answer)
         return _resume(ws, found, source, kind or found.kind, classes or list(found.classes))
-    if kind is None or (classes is None and answer not in CLASSLESS):
+    if kind is None or (classes is None and fitting not in CLASSLESS):
         raise Invalid(
             f"the new task {name!r} needs {'a kind' if kind is None else 'classes'}",
             fix=f"`%mlops label {name} DATA --kind text --classes a,b` makes it",
@@ -166,7 +168,7 @@ def create(
         id=new_id(),
         name=name,
         kind=kind,
-        answer=answer or "class",
+        answer=fitting or "class",
         classes=list(classes or []),
         settings=Rules.changed({}, settings or {}),
         data_ref=source.ref,
@@ -282,13 +284,15 @@ def _rows(ws: Workspace, task: str, items: list[Item]) -> list[dict[str, object]
     pack = bytearray()
     for number, item in enumerate(items):
         place = "text" if item.text is not None else "pack" if item.data is not None else "file"
+        if item.broken:
+            place = "broken"
         rows.append(
             {
                 "task": task,
                 "item": number,
                 "digest": item.digest,
                 "place": place,
-                "content": item.text if item.text is not None else item.path or "",
+                "content": item.text if item.text is not None else item.path or item.broken,
                 "media": item.media,
                 "start": len(pack) if item.data is not None else 0,
                 "size": item.size,
@@ -343,10 +347,10 @@ def _check_answer(answer: str) -> None:
         )
 
 
-def _check_classes(classes: list[str]) -> None:
+def _check_classes(classes: list[str], least: int) -> None:
     wrong = ""
-    if len(classes) < 2:
-        wrong = "there are fewer than two"
+    if len(classes) < least:
+        wrong = "there are fewer than two" if least > 1 else "there is none"
     elif len(set(classes)) < len(classes):
         wrong = "one is named twice"
     elif len(classes) > MOST_CLASSES:

@@ -32,9 +32,10 @@ def label(
     task: str,
     data: Data | None = None,
     *,
-    kind: Literal["image", "text"] | None = None,
-    classes: list[str] | None = None,
+    kind: Literal["image", "text", "audio", "video", "row", "pair"] | None = None,
     answer: Answer | None = None,
+    classes: list[str] | None = None,
+    fps: float | None = None,
     column: str | None = None,
     key: str | None = None,
     overlap: int | None = None,
@@ -58,13 +59,18 @@ def label(
         an array will do as well.
     kind : str
         How a row is shown. Images are bytes, arrays of pixels, or paths below the
-        workspace's folder.
-    classes : list of str
-        The labels to choose from; the first ten get the digits as keys.
+        workspace's folder; sounds and films are bytes or paths; a pair is two columns of
+        texts or images.
     answer : str
-        What is said about a row: one class unless told otherwise.
+        What is said about a row: a class when left out, or which of a pair is better.
+    classes : list of str
+        The labels to choose from; the first ten get the digits as keys. A rating, a text
+        and a choice of two need none.
+    fps : float
+        Frames a second by which the tracks of a film are counted; 25 when left out.
     column : str
-        The column to show, when more than one could be meant.
+        The column to show, when more than one could be meant; for a row or a pair, names
+        with commas between them.
     key : str
         A column that names the row, to join labels by.
     overlap : int
@@ -83,6 +89,7 @@ def label(
     Examples
     --------
     >>> %mlops label remarks {frame} --kind text --column remark --classes weather,crew,other
+    >>> %mlops label faces {photos} --kind image --answer boxes --classes face
     >>> %mlops label digits
     """
     from jupyter_mlops import data as room
@@ -108,6 +115,7 @@ def label(
             "scale": scale,
             "requeue": requeue,
             "guideline": guideline,
+            "fps": fps,
         }
         labeling.create(
             ws,

@@ -6,10 +6,22 @@ from typing import Any
 
 from jupyter_mlops.labeling.exports import Export
 from jupyter_mlops.labeling.intake import Import
+from jupyter_mlops.labeling.kinds import ANSWERS, KINDS
 from jupyter_mlops.labeling.progress import Queue, Tasks, TaskState
 from jupyter_mlops.labeling.tasks import Counts, Task
 from jupyter_mlops.views import labelers  # noqa: F401  (registers the looks of the rest)
-from jupyter_mlops.views.blocks import Action, Actions, Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views.blocks import (
+    Action,
+    Actions,
+    Column,
+    Fact,
+    Facts,
+    Field,
+    Form,
+    Notice,
+    Table,
+    View,
+)
 from jupyter_mlops.views.registry import look
 
 __all__ = ["export_view", "import_view", "queue_view", "task_view", "tasks_view"]
@@ -60,6 +72,9 @@ def task_view(result: TaskState) -> View:
     if result.recent:
         blocks.append(_recent(result))
     actions = [Action(label="Next items", verb="label next", args={"task": task.name})]
+    if counts.open:
+        here = Action(label="Label", verb="label", args={"task": task.name})
+        actions.insert(0, here)
     if counts.labeled:
         actions.append(Action(label="Export labels", verb="label export", args={"task": task.name}))
     return View(
@@ -106,7 +121,7 @@ def tasks_view(result: Tasks) -> View:
         title="Labels",
         subtitle=f"{len(result.tasks):,} tasks · {waiting:,} items wait for a person",
         line="%mlops label status",
-        blocks=[table],
+        blocks=[table, _begin()],
     )
 
 
@@ -208,6 +223,40 @@ def import_view(result: Import) -> View:
             Facts(items=facts),
             *[Notice(level="warn", text=note) for note in result.notes],
             _recent(result.state),
+        ],
+    )
+
+
+def _begin() -> Form:
+    """A form that makes a task."""
+    return Form(
+        title="New task",
+        submit="Make the task",
+        verb="label",
+        fields=[
+            Field(name="task", label="Name", required=True),
+            Field(name="data", label="Data", kind="dataset", required=True),
+            Field(
+                name="kind",
+                label="What is shown",
+                kind="choice",
+                value="text",
+                choices=list(KINDS),
+                required=True,
+            ),
+            Field(
+                name="answer",
+                label="Answer",
+                kind="choice",
+                choices=list(ANSWERS),
+                hint="a class, or the better of a pair, when left out",
+            ),
+            Field(name="classes", label="Classes", kind="list", hint="in the order of their keys"),
+            Field(name="column", label="Column", hint="when more than one could be meant"),
+            Field(name="key", label="Key column", hint="names a row, to join labels by"),
+            Field(name="scale", label="Scale of a rating", hint="1-5 when left out"),
+            Field(name="overlap", label="People an item", kind="number", hint="1 when left out"),
+            Field(name="guideline", label="Guideline", hint="Markdown, shown beside each item"),
         ],
     )
 

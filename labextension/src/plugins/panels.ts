@@ -141,6 +141,15 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
       }
     });
 
+    commands.addCommand(CommandIDs.openLabeler, {
+      label: trans.__('Label'),
+      caption: trans.__('Label the items of a task; no kernel is needed'),
+      describedBy: describe({ task: 'The labeling task’s name' }),
+      execute: args => {
+        opener.openLabeler(textArgument(args, 'task'));
+      }
+    });
+
     commands.addCommand(CommandIDs.refreshViews, {
       label: trans.__('Refresh'),
       caption: trans.__('Ask the server again'),
