@@ -144,8 +144,9 @@ def _has_truth(ws: Workspace, row: MonitorRecord) -> bool:
 def _findings(found: Drift, terms: Terms, fresh: bool) -> list[Finding]:
     """What a check says; inputs that were judged already say nothing again."""
     budget, drifted = terms.budget, found.drifted
-    if found.joint is not None and found.joint.verdict == "drifted":
-        drifted = [*drifted, "all together"]
+    # What moved by itself says more than that the whole did.
+    if not drifted and found.joint is not None and found.joint.verdict == "drifted":
+        drifted = ["all together"]
     judged = [one for one in found.features if one.verdict != "not enough data"]
     numbers: dict[str, Any] = {"check": found.ref, "rows": found.rows, "window": str(found.window)}
     inputs = {

@@ -11,13 +11,21 @@ import pytest
 
 from jupyter_mlops import monitoring
 from jupyter_mlops.data import resolve
-from jupyter_mlops.monitoring import KeptLog, Limits, Window, bring_up_to_date, compare_features
+from jupyter_mlops.monitoring import (
+    KeptLog,
+    Limits,
+    Window,
+    bring_up_to_date,
+    compare_features,
+    hourly,
+)
 from jupyter_mlops.monitoring import drift as drift_module  # noqa: F401
 from jupyter_mlops.monitoring.columns import read_categories, read_numbers
 from jupyter_mlops.monitoring.condensed import POINTS, condense, merge
 from jupyter_mlops.monitoring.features import compare_columns
 from jupyter_mlops.monitoring.hourly import FOLDER
 from jupyter_mlops.monitoring.sides import within
+from jupyter_mlops.serving.records import EndpointRecord
 
 from .logs import START, evenly, logged, wide, write
 
@@ -248,3 +256,32 @@ def test_a_check_of_profiles_says_what_a_check_of_rows_says(ws, rng, monkeypatch
         since = {cause.feature: cause.since for cause in one.causes}
         assert since == dict.fromkeys(("normal", "few"), START + 48 * HOUR)
     assert kept.limits == Limits()
+
+
+def test_the_agent_keeps_the_profiles_of_logs_that_are_large_enough(ws, rng, monkeypatch):
+    from jupyter_mlops.agent.loop import _keep_house
+
+    with ws.write() as tx:
+        for name in ("delay", "small"):
+            tx.session.add(
+                EndpointRecord(
+                    name=name,
+                    generation=1,
+                    desired="stopped",
+                    model="m",
+                    version="1",
+                    digest="",
+                    path="",
+                    port=0,
+                    token_sha256="",
+                    actor="ada",
+                )
+            )
+    for name, rows in (("delay", 4000), ("small", 5)):
+        write(ws, name, "a", logged(wide(rng, rows), evenly(START, 2, rows), "a"))
+    monkeypatch.setattr(hourly, "_LARGE", 100_000)
+    _keep_house(ws)
+    assert ws.traffic.list(f"delay/{FOLDER}") == []
+    _keep_house(ws, profiles=True)
+    assert len(ws.traffic.list(f"delay/{FOLDER}")) == 8
+    assert ws.traffic.list(f"small/{FOLDER}") == []
