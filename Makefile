@@ -29,7 +29,7 @@ export DO_NOT_TRACK := 1
 
 ROOT := $(shell id -u | grep -qx 0 && echo yes)
 ALLOW_ROOT := $(if $(ROOT),--allow-root)
-DEBIAN := chromium postgresql mariadb-server redis-server nats-server fonts-dejavu-core fonts-liberation
+DEBIAN := chromium postgresql mariadb-server redis-server nats-server prometheus fonts-dejavu-core fonts-liberation
 
 # Tests that drive whole programs. A browser's driver keeps this process's signals, which the tests
 # of interrupts need, so these run in a process of their own, beside the others.
@@ -38,7 +38,8 @@ PROGRAMS := browser hub notebooks outsiders packaging
 SERVICES := agent alerts retraining server serving
 
 FRONT := package.json yarn.lock labextension/tsconfig.json \
-	$(shell find labextension/src labextension/schema labextension/style -type f 2>/dev/null)
+	$(shell find labextension/src labextension/schema labextension/style \
+		jupyter_mlops/labeling/widgets/front -type f 2>/dev/null)
 BUILT := jupyter_mlops/labextension/static/style.js
 
 .PHONY: help
