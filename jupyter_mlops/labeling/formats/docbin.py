@@ -32,8 +32,8 @@ def write(labels: LabelSet) -> Written:
         files = prodigy.write(labels).files
         note = "spaCy isn't installed, so these are JSON lines, which `spacy convert` can't read."
         return Written({"labels.jsonl": next(iter(files.values()))}, (note,))
-    import spacy  # type: ignore[import-not-found]
-    from spacy.tokens import DocBin  # type: ignore[import-not-found]
+    import spacy
+    from spacy.tokens import DocBin
 
     vocab = spacy.blank("xx").vocab
     kept = DocBin(store_user_data=True)
