@@ -173,7 +173,7 @@ def drift_map(
     Raises
     ------
     NotFound
-        ``E-MONITORING-060``: no traffic in the window.
+        ``E-MONITORING-070``: no traffic in the window.
     Invalid
         ``E-MONITORING-006``, ``E-MONITORING-011``: as `drift` has them.
 
@@ -191,7 +191,7 @@ def drift_map(
             f"endpoint {endpoint!r} has no traffic in the window {window}",
             "; ".join(notices),
             fix="widen --since and --until, or send rows with `%mlops call`",
-            code="E-MONITORING-060",
+            code="E-MONITORING-070",
         )
     told = list(notices)
     until = _start_of(newest, span) + span
@@ -263,7 +263,7 @@ def feature_served(
     Raises
     ------
     NotFound
-        ``E-MONITORING-061``: the endpoint logs no such input; ``E-MONITORING-060``: no traffic
+        ``E-MONITORING-071``: the endpoint logs no such input; ``E-MONITORING-070``: no traffic
         in the window.
     """
     served, window = serving.get(ws, endpoint), window or Window()
@@ -276,13 +276,13 @@ def feature_served(
             f"endpoint {served.name!r} logs no feature {feature!r}",
             f"there are {', '.join(sides.names[:12])}",
             closest(feature, sides.names),
-            code="E-MONITORING-061",
+            code="E-MONITORING-071",
         )
     if sides.current.is_empty():
         raise NotFound(
             f"endpoint {served.name!r} has no traffic in the window {window}",
             fix="widen --since and --until",
-            code="E-MONITORING-060",
+            code="E-MONITORING-070",
         )
     before = sides.reference
     if before.height > REFERENCE:
