@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_mlops.verbs.table import Data, verb
 
@@ -43,6 +43,9 @@ def label(
     requeue: Literal["never", "me", "others"] | None = None,
     guideline: str | None = None,
     contract: str | None = None,
+    from_: str | None = None,
+    pick: list[str] | None = None,
+    count: int = 50,
     wait: bool = False,
 ) -> TaskState:
     """Label the rows of a table, one key a label.
@@ -83,6 +86,13 @@ def label(
         What the classes mean, in Markdown.
     contract : str
         A contract that the rows must keep, or none of them is put in the queue.
+    from_ : str
+        An endpoint (endpoint:NAME) whose served rows are labelled instead of data;
+        `feedback NAME --labels TASK` takes the labels back as truth.
+    pick : list of str
+        Which of them: strange, uncertain or drifted; the first two when left out.
+    count : int
+        How many of them.
     wait : bool
         Go on only when every row is labelled or skipped.
 
@@ -90,6 +100,7 @@ def label(
     --------
     >>> %mlops label remarks {frame} --kind text --column remark --classes weather,crew,other
     >>> %mlops label faces {photos} --kind image --answer boxes --classes face
+    >>> %mlops label odd --from endpoint:delay --pick strange,uncertain --count 40
     >>> %mlops label digits
     """
     from jupyter_mlops import data as room
@@ -103,6 +114,26 @@ def label(
             fix="name them after the task",
             code="E-LABEL-040",
         )
+    if from_ is not None and data is not None:
+        raise Invalid(
+            "rows to label come from data or from an endpoint, not from both",
+            fix="leave the data out, or --from",
+            code="E-LABEL-041",
+        )
+    given = {
+        "overlap": overlap,
+        "scale": scale,
+        "requeue": requeue,
+        "guideline": guideline,
+        "fps": fps,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    if from_ is not None:
+        from jupyter_mlops.monitoring.asking import ask_people
+
+        ways: Any = pick or ("strange", "uncertain")
+        endpoint = from_.removeprefix("endpoint:")
+        ask_people(ws, task, endpoint, ways, count, classes=classes, settings=settings)
     if data is not None:
         table = room.resolve(ws, labeling.pictures(data))
         if contract is not None:
@@ -110,13 +141,6 @@ def label(
 
             # Rows that wait for their labels are as they are at serving.
             contracts.enforce(ws, contract, table, "serving")
-        given = {
-            "overlap": overlap,
-            "scale": scale,
-            "requeue": requeue,
-            "guideline": guideline,
-            "fps": fps,
-        }
         labeling.create(
             ws,
             task,
@@ -124,7 +148,7 @@ def label(
             kind,
             classes,
             answer=answer,
-            settings={name: value for name, value in given.items() if value is not None},
+            settings=settings,
             column=column,
             key=key,
         )

@@ -13,10 +13,11 @@ import urllib.request
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import yaml
 
-from jupyter_mlops import models
+from jupyter_mlops import labeling, models, serving
 from jupyter_mlops.models.outliers import FILE
 from jupyter_mlops.monitoring.picking import pick
 from jupyter_mlops.monitoring.scraping import FILES
@@ -269,3 +270,41 @@ def test_a_real_prometheus_scrapes_the_endpoint_and_understands_the_dashboard(de
     finally:
         process.terminate()
         process.wait(30)
+
+
+def test_strange_rows_are_asked_of_people_whose_labels_come_back_as_truth(desk):
+    line = {"task": "odd", "from_": "endpoint:delay", "pick": ["strange"]}
+    desk("label", **line, count=8)
+    task = labeling.get(desk.ws, "odd")
+    assert (task.kind, task.answer, task.classes) == ("row", "class", ("False", "True"))
+    assert task.counts.total == 8
+    picked = pick(desk.ws, "delay", ["strange"], 8)
+    # The same line goes on with the same rows, whatever was served meanwhile.
+    desk("label", **line, count=500)
+    assert labeling.get(desk.ws, "odd").counts.total == 8
+    with pytest.raises(Invalid, match="has no labels yet"):
+        desk("feedback", endpoint="delay", labels="odd")
+    said = picked.select(key="prediction_id", label=(~pl.col("prediction")).cast(pl.String))
+    said = said.with_columns(pl.col("label").str.to_titlecase()).head(6)
+    desk("label import", task="odd", data=said, column="label", key="key")
+    told = desk("feedback", endpoint="delay", labels="odd")
+    assert (told.rows, told.matched) == (6, 6)
+    truth = serving.feedback.read(desk.ws, "delay").collect()
+    joined = picked.join(truth, on="prediction_id")
+    assert (joined["truth"] != joined["prediction"]).all()
+    assert joined.height == 6
+    with pytest.raises(Invalid, match="comes as data with a column, or as the labels"):
+        desk("feedback", endpoint="delay", data=said)
+    with pytest.raises(Invalid, match="not from both"):
+        desk("label", task="odd", data=said, from_="endpoint:delay")
+
+
+def test_labels_of_other_rows_are_no_truth(desk):
+    other = pl.DataFrame({"id": ["a", "b"], "text": ["one", "two"]})
+    desk("label", task="other", data=other, kind="text", column="text", key="id",
+         classes=["True", "False"])  # fmt: skip
+    said = pl.DataFrame({"key": ["a", "b"], "label": ["True", "False"]})
+    desk("label import", task="other", data=said, column="label", key="key")
+    with pytest.raises(Invalid, match="of no rows that delay answered"):
+        desk("feedback", endpoint="delay", labels="other")
+    assert serving.feedback.read(desk.ws, "delay").collect().height == 6
