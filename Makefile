@@ -150,7 +150,7 @@ $(MADE)/extensions: $(MADE)/project
 
 $(MADE)/debian: $(MADE)/packages
 	@missing=""; \
-	for one in chromium mariadbd redis-server nats-server; do \
+	for one in chromium mariadbd redis-server nats-server promtool; do \
 		command -v $$one >/dev/null || test -x /usr/sbin/$$one || missing=yes; \
 	done; \
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing=yes; \
