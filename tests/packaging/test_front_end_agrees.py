@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from jupyter_mlops.verbs.table import all_verbs
-from jupyter_mlops.views.blocks import KINDS
+from jupyter_mlops.views.kinds import KINDS
 
 SOURCE = Path(__file__).resolve().parents[2] / "labextension" / "src"
 
@@ -18,7 +18,7 @@ def table(name: str) -> str:
 
 
 def test_every_kind_of_result_has_its_mime_type() -> None:
-    text = (SOURCE / "views.ts").read_text()
+    text = (SOURCE / "kinds.ts").read_text()
     listed = text.partition("export const KINDS = [")[2].partition("]")[0]
     assert sorted(re.findall(r"'([a-z-]+)'", listed)) == sorted(KINDS)
 

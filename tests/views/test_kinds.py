@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from jupyter_mlops.views.blocks import KINDS
+from jupyter_mlops.views.kinds import KINDS
 
-VIEWS = Path(__file__).parents[2] / "labextension" / "src" / "views.ts"
+VIEWS = Path(__file__).parents[2] / "labextension" / "src" / "kinds.ts"
 
 
 def test_the_labextension_draws_every_kind() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from jupyter_mlops import mlops
 from jupyter_mlops.views import mimebundle
-from jupyter_mlops.views.blocks import KINDS, View
+from jupyter_mlops.views.blocks import View
+from jupyter_mlops.views.kinds import KINDS
 from jupyter_mlops.views.text import LINES
 
 from .test_renderings import Page

@@ -6,7 +6,8 @@ import type { IHost } from '../components/host';
 import { HostContext } from '../components/host';
 import { View } from '../components/view';
 import type { IView } from '../views';
-import { KINDS, mimeType, readView } from '../views';
+import { KINDS } from '../kinds';
+import { mimeType, readView } from '../views';
 
 /** A result below its cell, drawn by the same components as in the panels. */
 export class ViewRenderer extends ReactWidget implements IRenderMime.IRenderer {
