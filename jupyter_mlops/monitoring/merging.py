@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["merged"]
 
 Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.signedinteger[Any]]
 
 
 def merged(
@@ -47,13 +49,16 @@ def merged(
     order = np.argsort(both, kind="stable")
     of_reference = order < reference.size
     if reference_counts is None and current_counts is None:
-        upto = np.cumsum(of_reference)
-        return both[order], upto, np.arange(1, both.size + 1) - upto
+        # Half the memory, which is half the time.
+        small = np.int32 if both.size < np.iinfo(np.int32).max else np.int64
+        upto = np.cumsum(of_reference, dtype=small)
+        rank = np.arange(1, both.size + 1, dtype=small)
+        return both[order], upto, np.subtract(rank, upto, out=rank)
     rows = np.concatenate(
         [
             np.ones(side.size, np.int64) if counts is None else counts
             for side, counts in ((reference, reference_counts), (current, current_counts))
         ]
     )[order]
-    upto = np.cumsum(np.where(of_reference, rows, 0))
-    return both[order], upto, np.cumsum(rows) - upto
+    upto = np.cumsum(np.where(of_reference, rows, 0), dtype=np.int64)
+    return both[order], upto, np.cumsum(rows, dtype=np.int64) - upto
