@@ -29,14 +29,17 @@ export DO_NOT_TRACK := 1
 
 ROOT := $(shell id -u | grep -qx 0 && echo yes)
 ALLOW_ROOT := $(if $(ROOT),--allow-root)
-DEBIAN := chromium postgresql mariadb-server redis-server nats-server fonts-dejavu-core fonts-liberation
+DEBIAN := chromium postgresql mariadb-server redis-server nats-server prometheus fonts-dejavu-core fonts-liberation
 
 # Tests that drive whole programs. A browser's driver keeps this process's signals, which the tests
 # of interrupts need, so these run in a process of their own, beside the others.
-PROGRAMS := agent browser hub notebooks outsiders packaging retraining
+PROGRAMS := browser hub notebooks outsiders packaging
+# Tests of servers, brokers and the agent, which wait for processes most of the time.
+SERVICES := agent alerts retraining server serving
 
 FRONT := package.json yarn.lock labextension/tsconfig.json \
-	$(shell find labextension/src labextension/schema labextension/style -type f 2>/dev/null)
+	$(shell find labextension/src labextension/schema labextension/style \
+		jupyter_mlops/labeling/widgets/front -type f 2>/dev/null)
 BUILT := jupyter_mlops/labextension/static/style.js
 
 .PHONY: help
@@ -58,11 +61,15 @@ lab: setup ## JupyterLab on the notebooks
 test: setup $(MADE)/debian ## All checks and all tests
 	@.ci/timed lint $(MAKE) --no-print-directory lint
 	@.ci/timed front-end .ci/quiet jlpm test
-	@$(MAKE) --no-print-directory -j2 --output-sync=target rooms programs
+	@$(MAKE) --no-print-directory -j3 --output-sync=target rooms services programs
 
 .PHONY: rooms
 rooms: setup $(MADE)/debian ## The package's own tests
-	@.ci/timed rooms $(BIN)/pytest $(PYTEST_ARGS) $(PROGRAMS:%=--ignore=tests/%)
+	@.ci/timed rooms $(BIN)/pytest $(PYTEST_ARGS) $(PROGRAMS:%=--ignore=tests/%) $(SERVICES:%=--ignore=tests/%)
+
+.PHONY: services
+services: setup $(MADE)/debian ## Tests of servers, streams, the agent and what it does
+	@.ci/timed services $(BIN)/pytest $(PYTEST_ARGS) $(SERVICES:%=tests/%)
 
 .PHONY: programs
 programs: setup $(MADE)/debian ## Tests that drive whole programs: browser, hub, notebooks, …
@@ -143,7 +150,7 @@ $(MADE)/extensions: $(MADE)/project
 
 $(MADE)/debian: $(MADE)/packages
 	@missing=""; \
-	for one in chromium mariadbd redis-server nats-server; do \
+	for one in chromium mariadbd redis-server nats-server promtool; do \
 		command -v $$one >/dev/null || test -x /usr/sbin/$$one || missing=yes; \
 	done; \
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing=yes; \

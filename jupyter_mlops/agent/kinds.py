@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from sqlalchemy import func, select
 
@@ -18,6 +19,7 @@ from jupyter_mlops.workspace.records import utcnow
 
 __all__ = ["KINDS", "Batches", "Decisions", "Experiments", "Streams"]
 
+Row = TypeVar("Row", StreamRecord, BatchRecord)
 _ENDED: Final = ("finished", "pruned", "failed")
 
 
@@ -65,80 +67,83 @@ class Experiments:
         tx.emit("experiment.failed", f"experiment:{row.id}", payload=payload)
 
 
-class Streams:
+class _Flow(ABC, Generic[Row]):
+    """What is declared to run, goes on record by record, and tells how far it is."""
+
+    called: str
+    fruit: str
+    module: str
+    record: type[Row]
+    failed: str
+    subject: str
+    code: str
+
+    def pieces(self, ws: Workspace) -> Sequence[Piece]:
+        record = self.record
+        query = select(record).where(record.detached.is_(True), record.desired == "running")
+        with ws.read() as session:
+            return [
+                Piece(
+                    *self.names(row), row.process or "",
+                    row.started_at is not None and row.started_at >= row.declared_at,
+                    self.done(row), row.restarts, row.error or "",
+                )
+                for row in session.scalars(query)
+            ]  # fmt: skip
+
+    @abstractmethod
+    def names(self, row: Row) -> tuple[str, str]:
+        """Its key, and what people call it."""
+
+    @abstractmethod
+    def done(self, row: Row) -> int:
+        """How far it is."""
+
+    def arguments(self, ws: Workspace, piece: Piece) -> list[str]:
+        return ["--workspace", str(ws.root), piece.key]
+
+    def note(self, tx: Transaction, piece: Piece, restarts: int) -> bool:
+        row = tx.session.get_one(self.record, piece.key)
+        row.restarts = restarts
+        return row.desired == "running"
+
+    def give_up(self, tx: Transaction, piece: Piece, reason: str) -> None:
+        row = tx.session.get_one(self.record, piece.key)
+        if row.desired != "running":
+            return
+        row.desired, row.state, row.ended_at, row.error = "stopped", "failed", utcnow(), reason
+        payload = {"code": self.code, "reason": reason}
+        tx.emit(self.failed, f"{self.subject}:{piece.key}", payload=payload)
+
+
+class Streams(_Flow[StreamRecord]):
     """Streams, which consist of records."""
 
-    called = "stream"
-    fruit = "an answer"
+    called, fruit = "stream", "an answer"
     module = "jupyter_mlops.serving.streaming"
+    record = StreamRecord
+    failed, subject, code = "stream.failed", "stream", "E-AGENT-032"
 
-    def pieces(self, ws: Workspace) -> Sequence[Piece]:
-        query = select(StreamRecord).where(
-            StreamRecord.detached.is_(True), StreamRecord.desired == "running"
-        )
-        with ws.read() as session:
-            return [
-                Piece(
-                    row.name, row.name, row.process or "",
-                    row.started_at is not None and row.started_at >= row.declared_at,
-                    row.answered + row.refused, row.restarts, row.error or "",
-                )
-                for row in session.scalars(query)
-            ]  # fmt: skip
+    def names(self, row: StreamRecord) -> tuple[str, str]:
+        return row.name, row.name
 
-    def arguments(self, ws: Workspace, piece: Piece) -> list[str]:
-        return ["--workspace", str(ws.root), piece.key]
-
-    def note(self, tx: Transaction, piece: Piece, restarts: int) -> bool:
-        row = tx.session.get_one(StreamRecord, piece.key)
-        row.restarts = restarts
-        return row.desired == "running"
-
-    def give_up(self, tx: Transaction, piece: Piece, reason: str) -> None:
-        row = tx.session.get_one(StreamRecord, piece.key)
-        if row.desired != "running":
-            return
-        row.desired, row.state, row.ended_at, row.error = "stopped", "failed", utcnow(), reason
-        payload = {"code": "E-AGENT-030", "reason": reason}
-        tx.emit("stream.failed", f"stream:{row.name}", payload=payload)
+    def done(self, row: StreamRecord) -> int:
+        return row.answered + row.refused
 
 
-class Batches:
+class Batches(_Flow[BatchRecord]):
     """Batch predictions, which consist of parts."""
 
-    called = "predict"
-    fruit = "a part"
+    called, fruit = "predict", "a part"
     module = "jupyter_mlops.serving.batch"
+    record = BatchRecord
+    failed, subject, code = "prediction.batch_failed", "prediction", "E-AGENT-031"
 
-    def pieces(self, ws: Workspace) -> Sequence[Piece]:
-        query = select(BatchRecord).where(
-            BatchRecord.detached.is_(True), BatchRecord.desired == "running"
-        )
-        with ws.read() as session:
-            return [
-                Piece(
-                    row.id, row.id[:8], row.process or "",
-                    row.started_at is not None and row.started_at >= row.declared_at,
-                    row.done, row.restarts, row.error or "",
-                )
-                for row in session.scalars(query)
-            ]  # fmt: skip
+    def names(self, row: BatchRecord) -> tuple[str, str]:
+        return row.id, row.id[:8]
 
-    def arguments(self, ws: Workspace, piece: Piece) -> list[str]:
-        return ["--workspace", str(ws.root), piece.key]
-
-    def note(self, tx: Transaction, piece: Piece, restarts: int) -> bool:
-        row = tx.session.get_one(BatchRecord, piece.key)
-        row.restarts = restarts
-        return row.desired == "running"
-
-    def give_up(self, tx: Transaction, piece: Piece, reason: str) -> None:
-        row = tx.session.get_one(BatchRecord, piece.key)
-        if row.desired != "running":
-            return
-        row.desired, row.state, row.ended_at, row.error = "stopped", "failed", utcnow(), reason
-        payload = {"code": "E-AGENT-031", "reason": reason}
-        tx.emit("prediction.batch_failed", f"prediction:{row.id}", payload=payload)
+    def done(self, row: BatchRecord) -> int:
+        return row.done
 
 
 class Decisions:

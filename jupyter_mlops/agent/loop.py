@@ -15,6 +15,7 @@ from sqlalchemy import select
 from jupyter_mlops.agent.bell import Bell
 from jupyter_mlops.agent.detached import Detached
 from jupyter_mlops.agent.kinds import KINDS
+from jupyter_mlops.agent.labels import Rankings
 from jupyter_mlops.agent.lease import RENEW_SECONDS, Lease
 from jupyter_mlops.agent.monitors import Monitoring
 from jupyter_mlops.agent.reconciler import Reconciler
@@ -33,6 +34,8 @@ __all__ = ["run"]
 LOOK_SECONDS = 0.2
 HOUSE_SECONDS = 10.0
 PRUNE_SECONDS = 60.0
+#: Closed hours of traffic are profiled so often; a check does it too, of what it needs.
+PROFILE_SECONDS = 1800.0
 
 
 def run(ws: Workspace) -> bool:
@@ -55,7 +58,6 @@ def run(ws: Workspace) -> bool:
     if not lease.acquire():
         return False
     stopping = threading.Event()
-    bell = Bell()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
@@ -63,17 +65,22 @@ def run(ws: Workspace) -> bool:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
-    _say(f"agent of {ws.root} starts")
-    with ThreadPoolExecutor(1, thread_name_prefix="compact") as keeper:
-        try:
-            held = _work(ws, lease, stopping, bell, keeper)
-        finally:
-            stopping.set()
-            bell.close()
-    if held:
+    while True:
+        _say(f"agent of {ws.root} starts")
+        bell = Bell()
+        with ThreadPoolExecutor(1, thread_name_prefix="compact") as keeper:
+            try:
+                seen = _work(ws, lease, stopping, bell, keeper)
+            finally:
+                bell.close()
+        if seen is None:
+            _say("agent ends without its lease")
+            return True
         lease.release()
-    _say("agent ends" if held else "agent ends without its lease")
-    return True
+        _say("agent ends")
+        # Who declared something while it was ending found an agent at work, and started none.
+        if stopping.is_set() or _newest(ws) <= seen or not lease.acquire():
+            return True
 
 
 def _work(
@@ -82,8 +89,14 @@ def _work(
     stopping: threading.Event,
     bell: Bell,
     keeper: ThreadPoolExecutor,
-) -> bool:
-    """Work until told to stop or idle for too long; return whether the lease is still ours."""
+) -> int | None:
+    """Work until told to stop or idle for too long.
+
+    Returns
+    -------
+    int or None
+        The newest event at the last look; None when the lease is ours no more.
+    """
     zygote.warm()  # while the agent looks round: the first endpoint needs it
     reconciler = Reconciler(ws)
     try:
@@ -99,30 +112,37 @@ def _go_on(
     bell: Bell,
     keeper: ThreadPoolExecutor,
     reconciler: Reconciler,
-) -> bool:
+) -> int | None:
+    seen = _newest(ws)
     detached = Detached(ws, KINDS)
     retraining = Retraining(ws)
     monitoring = Monitoring(ws)
+    rankings = Rankings(ws)
     renewed = busy = time.monotonic()
     next_house = next_prune = 0.0
+    next_profiles = renewed + PRUNE_SECONDS  # nothing that starts waits for it
     house: Future[int] | None = None
     while not stopping.is_set():
         now = time.monotonic()
+        idle = now - busy > ws.settings.agent_idle
         if not ws.home.is_dir():
             # Somebody removed the workspace: nobody can ask for its endpoints any more.
             _say("the workspace is gone")
             reconciler.end_all()
-            return False
+            return None
         try:
             if now - renewed > RENEW_SECONDS:
                 # Before anything else: after a long sleep another agent may be at work.
                 if not lease.renew():
-                    return False
+                    return None
                 renewed = time.monotonic()
+            if idle:
+                seen = _newest(ws)
             reconciler.step()
             detached.step()
             retraining.step()
             monitoring.step()
+            rankings.step()
         except MLOpsError as error:
             # The store is away for a moment (a restart, a full disk): endpoints go on meanwhile.
             _say(str(error))
@@ -135,34 +155,47 @@ def _go_on(
             house = None
         if house is None and now >= next_house:
             next_house = now + HOUSE_SECONDS
-            house = keeper.submit(_keep_house, ws, prune=now >= next_prune)
+            house = keeper.submit(
+                _keep_house, ws, prune=now >= next_prune, profiles=now >= next_profiles
+            )
             if now >= next_prune:
                 next_prune = now + PRUNE_SECONDS
+            if now >= next_profiles:
+                next_profiles = now + PROFILE_SECONDS
         # Looking whether there is something to tidy up is no work: it happens all the time.
-        watchers = (reconciler, detached, retraining, monitoring)
+        watchers = (reconciler, detached, retraining, monitoring, rankings)
         if any(one.busy for one in watchers):
             busy = now
-        elif house is None and now - busy > ws.settings.agent_idle:
+        elif house is None and idle:
             _keep_house(ws)
             if not in_use(ws):
                 break
             # Somebody has to watch those who hold GPUs.
             busy = now
         bell.wait(min(LOOK_SECONDS, reconciler.patience))
-    return True
+    return seen
 
 
-def _keep_house(ws: Workspace, *, prune: bool = False) -> int:
+def _newest(ws: Workspace) -> int:
+    """The number of the newest event."""
+    return max((event.seq for event in ws.events(limit=1, newest=True)), default=0)
+
+
+def _keep_house(ws: Workspace, *, prune: bool = False, profiles: bool = False) -> int:
     # Two small queries while nobody holds or waits for a GPU.
     taken_back = expire(ws) + watch(ws)
     if prune:
         taken_back += _prune(ws)
-    if not any(traffic_root(ws).glob(f"**/{FRESH}/*")):
-        return taken_back
-    # Arrow is loaded when there is something to do, and beside the loop.
-    from jupyter_mlops.serving.compaction import compact_all
+    if any(traffic_root(ws).glob(f"**/{FRESH}/*")):
+        # Arrow is loaded when there is something to do, and beside the loop.
+        from jupyter_mlops.serving.compaction import compact_all
 
-    return taken_back + compact_all(ws)
+        taken_back += compact_all(ws)
+    if profiles and any(traffic_root(ws).glob("*/*")):
+        from jupyter_mlops.monitoring.hourly import bring_all_up_to_date
+
+        bring_all_up_to_date(ws)
+    return taken_back
 
 
 def _prune(ws: Workspace) -> int:

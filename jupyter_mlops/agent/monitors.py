@@ -12,6 +12,7 @@ from jupyter_mlops.agent.processes import Known, last_line, launch
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.monitoring.alerts import active_keys, observe
 from jupyter_mlops.monitoring.budget import LOOK
+from jupyter_mlops.monitoring.levels import Levels
 from jupyter_mlops.monitoring.live import Live
 from jupyter_mlops.monitoring.monitors import Terms
 from jupyter_mlops.monitoring.outbox import waiting
@@ -45,7 +46,7 @@ class Monitoring:
         self._children: dict[str, Known] = {}
         self._begun: dict[str, float] = {}
         self._sender: Known | None = None
-        self._live = Live()
+        self._live, self._levels = Live(), Levels()
         self._looked = self._counted = 0.0
 
     def step(self) -> None:
@@ -102,6 +103,7 @@ class Monitoring:
             state = places.read_state(places.state_path(self.ws, row.endpoint))
             terms = Terms.of(row.terms)
             found = self._live.look(row.endpoint, state, terms, now)
+            found += self._levels.look(row.endpoint, state, terms, now)
             if not found:
                 continue
             with self.ws.read() as session:

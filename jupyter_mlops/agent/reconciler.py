@@ -14,7 +14,7 @@ from sqlalchemy import select
 from jupyter_mlops.agent import instances
 from jupyter_mlops.agent.gpus import Holdings, gpus_of
 from jupyter_mlops.agent.instances import Instance
-from jupyter_mlops.agent.processes import last_line
+from jupyter_mlops.agent.reasons import as_reason, last_words
 from jupyter_mlops.experiments.gpus.leases import Lease
 from jupyter_mlops.serving import places
 from jupyter_mlops.serving.config import Gpus
@@ -26,6 +26,8 @@ from jupyter_mlops.workspace.records import utcnow
 __all__ = ["Reconciler"]
 
 START_SECONDS = 120.0
+#: Until a process has said its first word.
+MUTE_SECONDS = 30.0
 SILENT_SECONDS = 15.0
 STEADY_SECONDS = 10.0
 CRASHES = 5
@@ -123,7 +125,7 @@ class Reconciler:
             try:
                 current.tell(self.ws, row, self._shares(row, current))
             except OSError as error:
-                self._failed(row, watch, _as_reason(error))
+                self._failed(row, watch, as_reason(error))
         else:
             self._check(row, watch, current)
 
@@ -153,7 +155,7 @@ class Reconciler:
             try:
                 lease = self.holdings.take(row)
             except MLOpsError as error:
-                self._failed(row, watch, _as_reason(error))
+                self._failed(row, watch, as_reason(error))
                 return
             if lease is None:
                 if row.state != "waiting":
@@ -173,7 +175,7 @@ class Reconciler:
             )
         except (MLOpsError, OSError) as error:
             self.holdings.give_back(gpus)
-            self._crashed(row, watch, _as_reason(error))
+            self._crashed(row, watch, as_reason(error))
             return
         if lease is not None and not lease.bind(watch.instance.process.pid):
             watch.instance.end()  # somebody took it back at this very moment: it begins again
@@ -206,7 +208,9 @@ class Reconciler:
             self._ready(row, current, state)
         elif failed.get("generation") == row.generation:
             self._failed(row, watch, failed["error"])
-        elif not state.get("ready") and now - current.since > START_SECONDS:
+        elif not state.get("ready") and now - current.since > (
+            START_SECONDS if state else MUTE_SECONDS
+        ):
             current.kill()
 
     def _withdrawn(self, row: EndpointRecord, state: dict[str, Any]) -> None:
@@ -289,10 +293,14 @@ class Reconciler:
             return
         reason = state.get("error")
         if status == WRONG or reason:
-            self._failed(row, watch, reason or self._last_words(row.name, status))
+            self._failed(
+                row, watch, reason or last_words(places.log_path(self.ws, row.name), status)
+            )
         else:
             served = current.ready_since is not None
-            self._crashed(row, watch, self._last_words(row.name, status), served=served)
+            self._crashed(
+                row, watch, last_words(places.log_path(self.ws, row.name), status), served=served
+            )
 
     def _crashed(
         self, row: EndpointRecord, watch: _Watch, reason: dict[str, str], *, served: bool = False
@@ -357,30 +365,6 @@ class Reconciler:
             if found.generation == row.generation and found.desired == row.desired:
                 for column, value in values.items():
                     setattr(found, column, value)
-
-    def _last_words(self, name: str, status: int | None) -> dict[str, str]:
-        log = places.log_path(self.ws, name)
-        how = f"killed by signal {-status}" if status is not None and status < 0 else "it ended"
-        if status is not None and status > 0:
-            how = f"exit status {status}"
-        said = last_line(log)
-        return {
-            "code": "E-AGENT-010",
-            "what": "the endpoint's process ended by itself",
-            "why": f"{how}; its last words: {said}" if said else how,
-            "fix": f"read {log}",
-        }
-
-
-def _as_reason(error: Exception) -> dict[str, str]:
-    if isinstance(error, MLOpsError):
-        return error.as_dict()
-    return {
-        "code": "E-AGENT-011",
-        "what": "the endpoint's files cannot be written",
-        "why": str(error),
-        "fix": "make room, or make the workspace writable",
-    }
 
 
 def _answers(url: str) -> bool:

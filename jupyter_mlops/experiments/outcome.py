@@ -64,6 +64,7 @@ class Plan:
     #: Variables of the cell that are metrics too.
     goals: tuple[str, ...] = ()
     table: Table | None = None
+    labels: Table | None = None
 
 
 @dataclass

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from jupyter_mlops import data as datasets
+from jupyter_mlops.data import Table
 from jupyter_mlops.experiments.body import Body
 from jupyter_mlops.experiments.guarding import Mode, guard
 from jupyter_mlops.experiments.outcome import Found, Freeze, Plan, gather
@@ -31,6 +32,7 @@ def train(
     freeze: Freeze,
     namespace: dict[str, Any] | None = None,
     data: Any = None,
+    labels: Table | None = None,
     model: str = "model",
     target: str | None = None,
     valid: Any = None,
@@ -43,9 +45,9 @@ def train(
     """Run a cell that trains a model; record all that its outcome depends on, and its outcome.
 
     The body sees `namespace` (it runs as an ordinary cell does) and, with `data`, that
-    dataset as a pandas frame called ``data``. It binds the fitted model to the variable
-    `model` and may bind a dict ``metrics`` of numbers. `random` and NumPy's global generator
-    are seeded before it runs.
+    dataset as a pandas frame called ``data``; `labels` are one called ``labels``. It binds the
+    fitted model to the variable `model` and may bind a dict ``metrics`` of numbers. `random`
+    and NumPy's global generator are seeded before it runs.
 
     Parameters
     ----------
@@ -59,6 +61,8 @@ def train(
     namespace : dict, optional
         The notebook's names.
     data : dataset name, URI or frame, optional
+    labels : Table, optional
+        A version of a label set.
     model : str
         The variable that holds the model afterwards.
     target : str, optional
@@ -104,13 +108,17 @@ def train(
     _check_early(plan)
     settle(ws)
     table = None if data is None else datasets.resolve(ws, data)
-    before = {"data": names["data"]} if "data" in names else {}
+    taken = {"data": table, "labels": labels}
+    before = {name: names[name] for name, one in taken.items() if one is not None and name in names}
     rows = None
     if contract is not None:
         plan.guard, rows = guard(ws, contract, table, contract_mode)
     if table is not None:
         plan.table, plan.data_ref = table, table.ref
         names["data"] = table.pandas() if rows is None else rows
+    if labels is not None:
+        plan.labels = labels
+        names["labels"] = labels.pandas()
     try:
         _start(plan, table, seed, checkout)
         seconds = _run(plan, seed)
@@ -124,8 +132,7 @@ def train(
             raise
         run = _finish(plan, seconds, found)
     finally:
-        if table is not None:
-            names.update(before)
+        names.update(before)
     send_later(ws)
     return run
 
@@ -167,9 +174,11 @@ def _start(plan: Plan, table: Any, seed: int, checkout: Checkout) -> None:
         seed,
         checkout,
         table=table,
-        more=plan.guard.seal() if plan.guard else None,
+        more={**_labels_seal(plan.labels), **(plan.guard.seal() if plan.guard else {})},
+        skip=frozenset({"labels"} if plan.labels is not None else ()),
     )
     refs = [f"cell:{cell.id}", plan.data_ref, getattr(plan.valid, "ref", None)]
+    refs += [plan.labels.ref] if plan.labels is not None else []
     refs += [plan.guard.contract.ref] if plan.guard else []
     plan.inputs = tuple(ref for ref in refs if ref)
     trial = TrialRecord(
@@ -190,6 +199,13 @@ def _start(plan: Plan, table: Any, seed: int, checkout: Checkout) -> None:
             payload={"name": plan.name},
             inputs=[*plan.inputs, f"env:{surroundings.digest}"],
         )
+
+
+def _labels_seal(labels: Table | None) -> dict[str, dict[str, str]]:
+    """What the outcome depends on: which labels they were."""
+    if labels is None:
+        return {}
+    return {"--labels": {"kind": "labels", "digest": labels.digest, "method": labels.label}}
 
 
 def _run(plan: Plan, seed: int) -> float:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.labeling.decisions import Decision
+from jupyter_mlops.labeling.folding import fold, opinions
+from jupyter_mlops.labeling.kinds import check, normal
 from jupyter_mlops.labeling.leases import lease
-from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
+from jupyter_mlops.labeling.membership import Role, demand
+from jupyter_mlops.labeling.records import (
+    AnnotationRecord,
+    ItemRecord,
+    LeaseRecord,
+    OpinionRecord,
+    TaskRecord,
+)
+from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Counts, locked
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.records import utcnow
@@ -22,9 +32,11 @@ from jupyter_mlops.workspace.records import utcnow
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Receipt", "Refusal", "Standing", "commit", "fold"]
+__all__ = ["Receipt", "Refusal", "commit", "settle"]
 
 MOST_EVENTS = 1000
+#: Decisions that say something about an item.
+_ANSWERS = ("label", "adjudicate", "gold")
 
 
 @dataclass(frozen=True)
@@ -44,17 +56,14 @@ class Receipt:
     counts: Counts
 
 
-@dataclass(frozen=True)
-class Standing:
-    """What an item's decisions come to."""
-
-    state: str = "open"
-    label: str | None = None
-    person: str | None = None
-    ev: str | None = None
-
-
-def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision]) -> Receipt:
+def commit(
+    ws: Workspace,
+    task: str,
+    person: str,
+    decisions: Sequence[Decision],
+    *,
+    by: str | None = None,
+) -> Receipt:
     """Store decisions; when this returns, the accepted ones survive anything.
 
     A decision whose id is stored already is accepted again and changes nothing, so a
@@ -69,10 +78,17 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
         Who decided.
     decisions : sequence of Decision
         In the order in which they were taken, 1,000 at the most.
+    by : str, optional
+        Who brings them, when somebody else decided: an owner of the task may.
 
     Returns
     -------
     Receipt
+
+    Raises
+    ------
+    Denied
+        The person may not label in this task, or not decide for others.
     """
     if len(decisions) > MOST_EVENTS:
         raise Invalid(
@@ -80,8 +96,12 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
             fix=f"send {MOST_EVENTS:,} at a time",
             code="E-LABEL-015",
         )
-    with ws.write(person) as tx:
+    brought = by is not None and by != person
+    with ws.write(by or person) as tx:
         row = locked(tx.session, task)
+        words = any(one.kind in ("adjudicate", "gold") for one in decisions)
+        role: Role = "owner" if brought else "reviewer" if words else "annotator"
+        demand(tx.session, row, by or person, role)
         batch = _Batch(tx.session, row, person, decisions)
         batch.store()
         if batch.stored:
@@ -91,6 +111,7 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
                 payload={
                     "decisions": len(batch.stored),
                     **batch.kinds(),
+                    **({"person": person} if brought else {}),
                     "labeled": row.labeled,
                     # The chain vouches for the rows: their digest is part of the event.
                     "digest": _digest(batch.stored),
@@ -101,32 +122,6 @@ def commit(ws: Workspace, task: str, person: str, decisions: Sequence[Decision])
         return Receipt(tuple(batch.accepted), tuple(batch.refused), counts)
 
 
-def fold(events: Iterable[AnnotationRecord]) -> Standing:
-    """The current state of one item from all its decisions, in the order they were stored.
-
-    Undone decisions don't count. A label counts before a skip. When two people labelled the
-    same item (a lease had run out), the one who labelled it first stands, with the last
-    label that this person gave.
-    """
-    history = sorted(events, key=lambda event: event.number)
-    undone = {event.undoes for event in history if event.kind == "undo"}
-    standing = [event for event in history if event.kind != "undo" and event.ev not in undone]
-    last: dict[str, AnnotationRecord] = {}
-    first: dict[str, int] = {}
-    for event in standing:
-        last[event.person] = event
-        if event.kind == "label":
-            first.setdefault(event.person, event.number)
-    labels = [event for event in last.values() if event.kind == "label"]
-    if labels:
-        best = min(labels, key=lambda event: first[event.person])
-        return Standing("labeled", best.value, best.person, best.ev)
-    if last:
-        best = next(iter(last.values()))
-        return Standing("skipped", None, best.person, best.ev)
-    return Standing()
-
-
 class _Batch:
     """One commit under way."""
 
@@ -134,6 +129,7 @@ class _Batch:
         self, session: Session, task: TaskRecord, person: str, decisions: Sequence[Decision]
     ) -> None:
         self.session, self.task, self.person, self.decisions = session, task, person, decisions
+        self.rules = Rules.of(task.settings)
         self.accepted: list[str] = []
         self.refused: list[Refusal] = []
         self.stored: list[AnnotationRecord] = []
@@ -154,7 +150,8 @@ class _Batch:
 
     def store(self) -> None:
         now = utcnow()
-        for one in self.decisions:
+        for sent in self.decisions:
+            one = self._tidy(sent)
             if one.ev in self.known and self._same(self.known[one.ev], one):
                 self.accepted.append(one.ev)
             elif wrong := self._wrong(one):
@@ -167,14 +164,20 @@ class _Batch:
         # Flushed in this order, so that numbers follow the order in which they were decided.
         self.session.add_all(self.stored)
         self.session.flush()
-        self._settle({row.item for row in self.stored}, now)
+        touched = {row.item for row in self.stored}
+        history = settle(self.session, self.task, self.rules, [self.items[n] for n in touched])
+        self._remember(history)
+        self._hand_on(history, now)
 
     def kinds(self) -> dict[str, int]:
         """How many labels, skips and undos were stored."""
         names = {"label": "labels", "skip": "skips", "undo": "undos"}
-        return {
+        names |= {"adjudicate": "adjudications", "gold": "gold"}
+        found = {
             plural: sum(row.kind == kind for row in self.stored) for kind, plural in names.items()
         }
+        usual = ("labels", "skips", "undos")
+        return {plural: count for plural, count in found.items() if count or plural in usual}
 
     def _same(self, row: AnnotationRecord, one: Decision) -> bool:
         return (
@@ -182,6 +185,12 @@ class _Batch:
             and (row.value, row.undoes) == (one.value, one.undoes)
             and row.person == self.person
         )
+
+    def _tidy(self, one: Decision) -> Decision:
+        """The decision with its answer as it is stored; one that doesn't fit stays as it is."""
+        if one.kind not in _ANSWERS or check(one.value, self.task):
+            return one
+        return replace(one, value=normal(one.value, self.task))
 
     def _wrong(self, one: Decision) -> str:
         item = self.items.get(one.item)
@@ -191,8 +200,8 @@ class _Batch:
             return f"the task has no item {one.item}"
         if one.digest and one.digest != item.digest:
             return f"item {one.item} was shown with other content"
-        if one.kind == "label" and one.value not in self.task.classes:
-            return f"{one.value!r} is no class of the task"
+        if one.kind in _ANSWERS and (wrong := check(one.value, self.task)):
+            return wrong
         if one.kind == "undo":
             undone = self.known.get(one.undoes or "")
             if undone is None or (undone.task, undone.item) != (self.task.id, one.item):
@@ -202,50 +211,103 @@ class _Batch:
         return ""
 
     def _row(self, one: Decision, now: datetime) -> AnnotationRecord:
+        item = self.items[one.item]
+        requeue = (one.requeue or self.rules.requeue) if one.kind == "skip" else ""
         return AnnotationRecord(
             ev=one.ev,
             task=self.task.id,
             item=one.item,
-            digest=self.items[one.item].digest,
+            digest=item.digest,
             kind=one.kind,
             value=one.value,
             reason=one.reason,
+            requeue=requeue,
             undoes=one.undoes,
             person=self.person,
             session=one.session,
             shown_at=one.shown_at,
             decided_at=one.decided_at or now,
             active_ms=one.active_ms,
+            suggestion=dict(one.suggestion),
+            strategy=_strategy(self.task, item),
+            audit=item.audit > 0,
+            guideline=one.guideline or self.rules.guideline_version,
             stored_at=now,
         )
 
-    def _settle(self, touched: set[int], now: datetime) -> None:
-        """Bring the touched items, the task's counts and the leases up to date."""
-        history: dict[int, list[AnnotationRecord]] = {item: [] for item in touched}
-        for row in self.session.scalars(
-            select(AnnotationRecord).where(
-                AnnotationRecord.task == self.task.id, AnnotationRecord.item.in_(touched)
-            )
-        ):
-            history[row.item].append(row)
-        reopened: dict[str, list[int]] = {}
-        for number in sorted(touched):
-            item, now_is = self.items[number], fold(history[number])
-            self.task.labeled += (now_is.state == "labeled") - (item.state == "labeled")
-            self.task.skipped += (now_is.state == "skipped") - (item.state == "skipped")
-            item.state, item.label = now_is.state, now_is.label
-            item.person, item.ev = now_is.person, now_is.ev
-            if now_is.state == "open":
-                holder = max(history[number], key=lambda row: row.number).session
-                reopened.setdefault(holder, []).append(number)
+    def _remember(self, history: dict[int, list[AnnotationRecord]]) -> None:
+        """Keep what this person's decisions on each item come to."""
         self.session.execute(
-            delete(LeaseRecord).where(
-                LeaseRecord.task == self.task.id, LeaseRecord.item.in_(touched)
+            delete(OpinionRecord).where(
+                OpinionRecord.task == self.task.id,
+                OpinionRecord.item.in_(history),
+                OpinionRecord.person == self.person,
             )
         )
+        mine = [opinions(events).get(self.person) for events in history.values()]
+        rows = [
+            {
+                "task": self.task.id,
+                "item": one.item,
+                "person": self.person,
+                "state": "label" if one.kind == "label" else one.requeue or "never",
+                "ev": one.ev,
+                "number": one.number,
+            }
+            for one in mine
+            if one is not None
+        ]
+        if rows:
+            self.session.execute(insert(OpinionRecord), rows)
+
+    def _hand_on(self, history: dict[int, list[AnnotationRecord]], now: datetime) -> None:
+        """Take decided items out of people's hands."""
+        closed = [n for n in history if self.items[n].state != "open" and not self.items[n].gold]
+        held = (LeaseRecord.task == self.task.id) & LeaseRecord.item.in_(history)
+        mine = (LeaseRecord.person == self.person) | LeaseRecord.item.in_(closed)
+        self.session.execute(delete(LeaseRecord).where(held & mine))
         # Who takes a label back has the item on the screen again.
+        reopened: dict[str, list[int]] = {}
+        for number in sorted(history.keys() - set(closed)):
+            last = max(history[number], key=lambda row: row.number)
+            if last.kind == "undo":
+                reopened.setdefault(last.session, []).append(number)
         for holder, items in reopened.items():
             lease(self.session, self.task.id, items, self.person, holder, now)
+
+
+def settle(
+    session: Session, task: TaskRecord, rules: Rules, items: Sequence[ItemRecord]
+) -> dict[int, list[AnnotationRecord]]:
+    """Bring items and the task's counts up to date with the items' decisions, and return those."""
+    history: dict[int, list[AnnotationRecord]] = {item.item: [] for item in items}
+    for row in session.scalars(
+        select(AnnotationRecord).where(
+            AnnotationRecord.task == task.id, AnnotationRecord.item.in_(history)
+        )
+    ):
+        history[row.item].append(row)
+    for item in items:
+        now_is = fold(history[item.item], task.answer, rules)
+        task.labeled += (now_is.state == "labeled") - (item.state == "labeled")
+        task.skipped += (now_is.state == "skipped") - (item.state == "skipped")
+        item.state, item.person, item.ev = now_is.state, now_is.person, now_is.ev
+        item.label = now_is.value if task.answer == "class" else None
+        item.opinions, item.agreement = now_is.opinions, now_is.agreement
+        item.disputed, item.gold = now_is.disputed, now_is.gold
+        if now_is.gold and not task.settings.get("golden"):
+            # Tasks without known answers needn't look for any at each claim.
+            task.settings = {**task.settings, "golden": True}
+    return history
+
+
+def _strategy(task: TaskRecord, item: ItemRecord) -> str:
+    """How an item came to be chosen."""
+    if item.gold:
+        return "gold"
+    if item.audit:
+        return "audit"
+    return str(task.ranking.get("strategy", "order")) if item.rank < 0 else "order"
 
 
 def _digest(rows: Iterable[AnnotationRecord]) -> str:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast, get_args
 
 from jupyter_mlops.workspace.errors import Invalid
 
-__all__ = ["Decision"]
+__all__ = ["Decision", "Requeue"]
 
-Act = Literal["label", "skip", "undo"]
+Act = Literal["label", "skip", "undo", "adjudicate", "gold"]
+Requeue = Literal["", "me", "others", "never"]
+# Reviewers' decisions come by their own verbs; a labeler sends these.
+_SENT = ("label", "skip", "undo")
 _ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}")
 REASON_LIMIT = 1000
+# Characters of an answer as JSON: some thousand boxes, or a long text.
+VALUE_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One label, skip or undo.
+    """One label, skip or undo, or a reviewer's last word.
 
     Parameters
     ----------
@@ -28,9 +34,10 @@ class Decision:
         The sender's id, up to 64 letters, digits, ``_ . : -``; unique for ever.
     item : int
         The item's number in its task.
-    kind : {"label", "skip", "undo"}
-    value : str, optional
-        The class, of a label.
+    kind : {"label", "skip", "undo", "adjudicate", "gold"}
+    value : JSON, optional
+        The answer, of a label, an adjudication or a gold item: a class is a text, boxes are
+        a list of objects.
     reason : str
         Why it was skipped.
     undoes : str, optional
@@ -43,12 +50,19 @@ class Decision:
         When the item was shown and when it was decided, aware.
     active_ms : int, optional
         Milliseconds somebody was busy with it.
+    requeue : {"", "me", "others", "never"}
+        Who sees a skipped item again: the same person later, other people, or nobody; empty
+        is the task's rule.
+    suggestion : dict
+        What was proposed when it was decided, ``{"value", "by", "confidence"}``.
+    guideline : str
+        The version of the guideline that was shown.
     """
 
     ev: str
     item: int
     kind: Act
-    value: str | None = None
+    value: Any = None
     reason: str = ""
     undoes: str | None = None
     digest: str = ""
@@ -56,6 +70,9 @@ class Decision:
     shown_at: datetime | None = None
     decided_at: datetime | None = None
     active_ms: int | None = None
+    requeue: Requeue = ""
+    suggestion: Mapping[str, Any] = field(default_factory=dict)
+    guideline: str = ""
 
     @classmethod
     def read(cls, found: Any) -> Decision:
@@ -73,9 +90,9 @@ class Decision:
             raise _misfit("ev", "it is 1 to 64 letters, digits, '_', '.', ':' or '-'")
         if not isinstance(item, int) or isinstance(item, bool) or not 0 <= item < 1 << 31:
             raise _misfit("item", "it is the number of an item")
-        if kind not in get_args(Act):
-            raise _misfit("kind", f"it is one of {', '.join(get_args(Act))}")
-        value = _text(found, "value", 255)
+        if kind not in _SENT:
+            raise _misfit("kind", f"it is one of {', '.join(_SENT)}")
+        value = _json(found.get("value"))
         undoes = _text(found, "undoes", 64)
         if (kind == "label") != (value is not None) or (kind == "undo") != (undoes is not None):
             raise _misfit(
@@ -93,7 +110,37 @@ class Decision:
             _time(found, "shown_at"),
             _time(found, "decided_at"),
             _milliseconds(found.get("active_ms")),
+            _requeue(found),
+            _suggestion(found.get("suggestion")),
+            _text(found, "guideline", 64) or "",
         )
+
+
+def _json(value: Any) -> Any:
+    if value is None:
+        return None
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError):
+        raise _misfit("value", "it is JSON, without NaN or infinite numbers") from None
+    if len(text) > VALUE_LIMIT or "\\u0000" in text:
+        raise _misfit("value", f"it is JSON of up to {VALUE_LIMIT:,} characters, without NUL")
+    return value
+
+
+def _requeue(found: Mapping[str, Any]) -> Requeue:
+    value = found.get("requeue") or ""
+    if value not in get_args(Requeue):
+        raise _misfit("requeue", "it is me, others or never")
+    return cast(Requeue, value)
+
+
+def _suggestion(value: Any) -> Mapping[str, Any]:
+    if not value:
+        return {}
+    if not isinstance(value, Mapping) or "value" not in value:
+        raise _misfit("suggestion", "it is an object with the value that was proposed")
+    return dict(cast("Mapping[str, Any]", _json(dict(value))))
 
 
 def _text(found: Mapping[str, Any], name: str, limit: int) -> str | None:

@@ -10,15 +10,16 @@ from sqlalchemy import select
 
 from jupyter_mlops.labeling.annotations import Refusal, commit
 from jupyter_mlops.labeling.decisions import Decision
-from jupyter_mlops.labeling.leases import ClaimedItem, claim, release, renew
-from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord
+from jupyter_mlops.labeling.desk import ClaimedItem
+from jupyter_mlops.labeling.leases import claim, release, renew
+from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, OpinionRecord
 from jupyter_mlops.labeling.tasks import Counts, Task, get
 from jupyter_mlops.workspace.errors import Invalid, MLOpsError, NotFound, closest
 
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["ACTIONS", "answer"]
+__all__ = ["ACTIONS", "answer", "describe"]
 
 ACTIONS = ("state", "claim", "events", "renew", "release")
 MOST_RECENT = 50
@@ -56,7 +57,7 @@ def answer(ws: Workspace, task: str, person: str, action: str, body: Any) -> dic
         raise Invalid(f"`{action}` takes a JSON object", code="E-LABEL-022")
     if action == "state":
         found = get(ws, task)
-        return {"task": _task(found), "counts": _counts(found.counts)}
+        return {"task": describe(found), "counts": _counts(found.counts)}
     if action == "claim":
         return _claim(ws, task, person, body)
     if action == "events":
@@ -72,6 +73,19 @@ def answer(ws: Workspace, task: str, person: str, action: str, body: Any) -> dic
         closest(action, ACTIONS),
         code="E-LABEL-023",
     )
+
+
+def describe(task: Task) -> dict[str, Any]:
+    """What a labeler must know of a task: how it shows an item and what it takes as an answer."""
+    shown = ("scale", "guideline", "fps")
+    return {
+        "id": task.id,
+        "name": task.name,
+        "kind": task.kind,
+        "answer": task.answer,
+        "classes": list(task.classes),
+        "settings": {name: task.settings[name] for name in shown if name in task.settings},
+    }
 
 
 def _claim(ws: Workspace, task: str, person: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,6 +104,9 @@ def _claim(ws: Workspace, task: str, person: str, body: Mapping[str, Any]) -> di
         "items": [_item(one) for one in given.items],
         "recent": _recent(ws, task, person, min(recent, MOST_RECENT)),
         "counts": _counts(given.counts),
+        "epoch": given.epoch,
+        # Classes may have been added since the labeler was opened.
+        "task": describe(get(ws, task)),
     }
 
 
@@ -120,25 +137,29 @@ def _recent(ws: Workspace, task: str, person: str, count: int) -> list[dict[str,
         return []
     found = get(ws, task)
     with ws.read() as session:
+        # One's own decisions only: what others said must not sway anybody.
+        mine = (OpinionRecord.task == ItemRecord.task) & (OpinionRecord.item == ItemRecord.item)
         rows = session.execute(
-            select(ItemRecord, AnnotationRecord.ev)
-            .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
-            .where(ItemRecord.task == found.id, ItemRecord.person == person)
-            .order_by(AnnotationRecord.number.desc())
+            select(ItemRecord, AnnotationRecord)
+            .join(OpinionRecord, mine)
+            .join(AnnotationRecord, AnnotationRecord.ev == OpinionRecord.ev)
+            .where(OpinionRecord.task == found.id, OpinionRecord.person == person)
+            .order_by(OpinionRecord.number.desc())
             .limit(count)
         ).all()
-        return [{"ev": ev, **_item(ClaimedItem.of(row))} for row, ev in reversed(rows)]
+        return [
+            {"ev": event.ev, "value": event.value, **_item(ClaimedItem.of(row))}
+            for row, event in reversed(rows)
+        ]
 
 
 def _item(item: ClaimedItem) -> dict[str, Any]:
     found: dict[str, Any] = {"item": item.item, "digest": item.digest}
+    if item.suggestion:
+        found["suggestion"] = item.suggestion
     if item.text is not None:
         return found | {"text": item.text}
     return found | {"media": item.media, "size": item.size}
-
-
-def _task(task: Task) -> dict[str, Any]:
-    return {"id": task.id, "name": task.name, "kind": task.kind, "classes": list(task.classes)}
 
 
 def _counts(counts: Counts) -> dict[str, int]:

@@ -1,20 +1,27 @@
-"""Labels taken out: as a frame, as CSV, or as JSON lines with the whole history."""
+"""Labels taken out: as a frame, a version of the task's label set, and files of any format."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord
+from jupyter_mlops.labeling.formats import (
+    Format,
+    LabelSet,
+    Written,
+    by_ending,
+    find,
+    fitting,
+    manifest,
+    write_files,
+)
+from jupyter_mlops.labeling.labelsets import agreed, take
+from jupyter_mlops.labeling.media import open_media
 from jupyter_mlops.labeling.tasks import Task, get
+from jupyter_mlops.labeling.versions import table_of, version
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.results import Result
 
@@ -25,17 +32,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Export", "export", "labels"]
 
-COLUMNS = ("item", "key", "label", "person", "at", "digest", "content")
-
 
 @dataclass(frozen=True)
 class Export(Result):
-    """Labels that were taken out: the frame, and the file if one was written."""
+    """Labels that were taken out.
+
+    `frame` holds them; `version` is the label set's version that they are, None when nothing is
+    labelled; `path` the file or folder, if one was written, in `format`; `notes` what the
+    format can't hold.
+    """
 
     task: Task
     frame: pd.DataFrame
     path: str | None
     format: str
+    version: str | None = None
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def labels(ws: Workspace, name: str) -> pd.DataFrame:
@@ -45,21 +58,25 @@ def labels(ws: Workspace, name: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns ``item`` (the row's number in the data, from 0), ``key`` (the row's name, if
-        the task has a key column), ``label``, ``person``, ``at`` (UTC), ``digest`` (SHA-256 of the
-        content) and ``content`` (the text, or the file's path); one row a labelled item, in
-        the order of the data.
+        the task has a key column), ``label`` (JSON unless it is a plain text), ``person``,
+        ``at`` (UTC), ``digest`` (SHA-256 of the content) and ``content`` (the text, or the
+        file's path); one row a labelled item, in the order of the data.
     """
-    import pandas as pd
-
-    task = get(ws, name)
-    with ws.read() as session:
-        rows = list(_labelled(session, task.id))
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype({"item": "int64"}).assign(at=pd.to_datetime(frame["at"], utc=True))
+    return _frame(take(ws, get(ws, name)))
 
 
-def export(ws: Workspace, name: str, to: str | None = None) -> Export:
-    """Take the labels out, into a file if one is named.
+def export(
+    ws: Workspace,
+    name: str,
+    to: str | None = None,
+    format: str | None = None,
+    *,
+    media: bool = False,
+) -> Export:
+    """Take the labels out, into files if a place is named.
+
+    What is labelled now becomes a version of the task's label set, ``label:NAME@N``, unless
+    it is one already.
 
     Parameters
     ----------
@@ -67,41 +84,80 @@ def export(ws: Workspace, name: str, to: str | None = None) -> Export:
     name : str
         The task's name or id.
     to : str, optional
-        A file below the workspace's folder that ends in ``.csv`` or ``.jsonl``. CSV holds the
-        current labels; JSON lines hold each item's too, with every decision that led there.
+        A file, a folder, or a ZIP archive (``.zip``) below the workspace's folder.
+    format : str, optional
+        One of `formats.FORMATS`; the file's ending says it when it can only mean one.
+    media : bool
+        Write the images, sounds or films as well, where the format looks for them.
 
     Raises
     ------
     Invalid
-        The file's ending or place won't do.
+        The format can't hold these labels, or the file's place won't do.
+    Conflict
+        The folder holds files of other labels.
     """
     task = get(ws, name)
-    frame = labels(ws, name)
     if to is None:
-        return Export(task, frame, None, "")
+        if format is not None:
+            raise Invalid(
+                "an export has a format when it is written to a file",
+                fix="name the file with --to",
+                code="E-LABEL-319",
+            )
+        found = take(ws, task)
+        done = Export(task, _frame(found), None, "", _version(ws, found))
+        _tell(ws, done)
+        return done
     path = _place(to, ws)
-    format = path.suffix.lstrip(".").lower()
-    if format not in {"csv", "jsonl"}:
-        raise Invalid(
-            f"labels can't be written as {path.name!r}",
-            "the formats are CSV and JSON lines",
-            "end the name in .csv or .jsonl",
-            code="E-LABEL-017",
+    chosen = _chosen(path, task, format)
+    found = take(ws, task, measure=chosen.measures)
+    written = chosen.write(found)
+    _check_shape(path, chosen, written, media)
+    ref = _version(ws, found)
+    about = manifest.manifest(
+        found,
+        chosen.name,
+        written.files,
+        version=ref,
+        notes=written.notes,
+        agreement=agreed(ws, task),
+    )
+    contents: dict[str, bytes | Callable[[], bytes]] = {**written.files, manifest.NAME: about}
+    if media:
+        contents |= _media(ws, task, found, chosen)
+    paths = write_files(path, contents)
+    shown = path if path.is_dir() else paths[0]
+    files = tuple(str(one) for one in paths)
+    done = Export(task, _frame(found), str(shown), chosen.name, ref, files, written.notes)
+    _tell(ws, done)
+    return done
+
+
+def _version(ws: Workspace, found: LabelSet) -> str | None:
+    made = version(ws, found)
+    return None if made is None else made.ref
+
+
+def _tell(ws: Workspace, done: Export) -> None:
+    """Who took which labels out, and where to."""
+    with ws.write() as tx:
+        tx.emit(
+            "label.exported",
+            done.task.ref,
+            payload={
+                "labels": len(done.frame),
+                "format": done.format or "frame",
+                "to": str(Path(done.path).relative_to(ws.root.resolve())) if done.path else None,
+            },
+            inputs=[done.task.ref],
+            outputs=[done.version] if done.version else [],
         )
-    content = _csv(frame) if format == "csv" else _json_lines(ws, task)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.draft")
-        draft.write_text(content, "utf-8", newline="")
-        draft.replace(path)
-    except OSError as error:
-        raise Invalid(
-            f"labels can't be written to {path}",
-            error.strerror or str(error),
-            "name a folder you may write to",
-            code="E-LABEL-018",
-        ) from None
-    return Export(task, frame, str(path), format)
+
+
+def _frame(labels: LabelSet) -> pd.DataFrame:
+    frame: pd.DataFrame = table_of(labels).to_pandas()
+    return frame.astype(dict.fromkeys(("key", "label", "person", "content"), object))
 
 
 def _place(to: str, ws: Workspace) -> Path:
@@ -109,7 +165,7 @@ def _place(to: str, ws: Workspace) -> Path:
     root = ws.root.resolve()
     here = Path.cwd().resolve()
     path = ((here if here.is_relative_to(root) else root) / to).resolve()
-    if not path.is_relative_to(root) or path.is_relative_to(ws.home.resolve()):
+    if not path.is_relative_to(root) or path == root or path.is_relative_to(ws.home.resolve()):
         raise Invalid(
             f"labels can't be written to {to}",
             f"it isn't among the files of {root}",
@@ -119,77 +175,50 @@ def _place(to: str, ws: Workspace) -> Path:
     return path
 
 
-def _csv(frame: pd.DataFrame) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
-    writer.writerow(COLUMNS)
-    times = [time.isoformat() for time in frame["at"]]
-    writer.writerows(frame.assign(at=times).itertuples(index=False))
-    return out.getvalue()
-
-
-def _json_lines(ws: Workspace, task: Task) -> str:
-    """One line for the task, then one for each decided item with its whole history."""
-    head = {
-        "task": task.name,
-        "kind": task.kind,
-        "classes": list(task.classes),
-        "data": task.data_ref,
-        "data_digest": task.data_digest,
-        "column": task.column,
-        "items": task.counts.total,
-        "labeled": task.counts.labeled,
-        "skipped": task.counts.skipped,
-    }
-    history: dict[int, list[dict[str, Any]]] = {}
-    with ws.read() as session:
-        for event in session.scalars(
-            select(AnnotationRecord)
-            .where(AnnotationRecord.task == task.id)
-            .order_by(AnnotationRecord.number)
-        ):
-            history.setdefault(event.item, []).append(_decision(event))
-        lines = [json.dumps(head, ensure_ascii=False)]
-        decided = select(AnnotationRecord.item).where(AnnotationRecord.task == task.id)
-        rows = session.scalars(
-            select(ItemRecord)
-            .where(ItemRecord.task == task.id, ItemRecord.item.in_(decided))
-            .order_by(ItemRecord.item)
+def _chosen(path: Path, task: Task, format: str | None) -> Format:
+    """The format that is named, or that the file's ending means."""
+    if format is not None:
+        return find(format)
+    found = by_ending(path.suffix, task.kind, task.answer)
+    if found is None:
+        able = fitting(task.kind, task.answer)
+        raise Invalid(
+            f"which format {path.name!r} should have isn't clear",
+            f"{task.answer} of {task.kind}s can be written as {', '.join(able)}",
+            "name one with --format, or end the name in .csv or .jsonl",
+            code="E-LABEL-017",
         )
-        for row in rows:
-            line = {
-                "item": row.item,
-                "key": row.key,
-                "digest": row.digest,
-                "content": row.content,
-                "state": row.state,
-                "label": row.label,
-                "person": row.person,
-                "decisions": history[row.item],
-            }
-            lines.append(json.dumps(line, ensure_ascii=False))
-    return "\n".join(lines) + "\n"
+    return found
 
 
-def _decision(event: AnnotationRecord) -> dict[str, Any]:
+def _check_shape(path: Path, format: Format, written: Written, media: bool) -> None:
+    """A file is one file, and a folder is no file."""
+    if not path.suffix or path.suffix.lower() == ".zip":
+        return
+    main = [one for one in written.files if Path(one).suffix in format.endings]
+    count = len(main if format.endings else written.files)
+    if media or count != 1:
+        raise Invalid(
+            f"{path.name!r} would be one file",
+            "media lie in a folder beside their labels"
+            if media
+            else f"these labels are {count:,} files in {format.title}'s format",
+            "name a folder, or a file that ends in .zip",
+            code="E-LABEL-320",
+        )
+
+
+def _media(
+    ws: Workspace, task: Task, found: LabelSet, format: Format
+) -> dict[str, Callable[[], bytes]]:
+    """The labelled items' media by the paths where the format looks for them."""
+    folder = "" if format.media in {"", "."} else f"{format.media}/"
+
+    def read(item: int) -> bytes:
+        return open_media(ws, task.id, item).read()
+
     return {
-        "ev": event.ev,
-        "kind": event.kind,
-        "value": event.value,
-        "reason": event.reason,
-        "undoes": event.undoes,
-        "person": event.person,
-        "decided_at": event.decided_at.isoformat(),
-        "active_ms": event.active_ms,
+        f"{folder}{entry.name}": partial(read, entry.item)
+        for entry in found.labelled()
+        if entry.text is None
     }
-
-
-def _labelled(session: Session, task: str) -> Iterator[tuple[Any, ...]]:
-    query = (
-        select(ItemRecord, AnnotationRecord.decided_at)
-        .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
-        .where(ItemRecord.task == task, ItemRecord.state == "labeled")
-        .order_by(ItemRecord.item)
-    )
-    for row, at in session.execute(query):
-        yield (row.item, row.key, row.label, row.person, at, row.digest, row.content)

@@ -19,7 +19,7 @@ from jupyter_mlops.workspace.errors import Invalid, NotFound, closest
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["import_labels"]
+__all__ = ["import_labels", "item_numbers", "read_columns"]
 
 
 def import_labels(
@@ -58,8 +58,8 @@ def import_labels(
         A row names no item or no class; nothing is imported then.
     """
     task = get(ws, name)
-    frame = _read(source, [one for one in (column, item, key) if one])
-    numbers = _numbers(ws, task, frame, item, key)
+    frame = read_columns(source, [one for one in (column, item, key) if one])
+    numbers = item_numbers(ws, task, frame, item, key)
     decisions = [
         _decision(task, source, number, str(value))
         for number, value in zip(numbers, frame[column], strict=True)
@@ -84,7 +84,8 @@ def import_labels(
     return status(ws, task.id)
 
 
-def _read(source: Source, wanted: list[str]) -> pl.DataFrame:
+def read_columns(source: Source, wanted: list[str]) -> pl.DataFrame:
+    """Some columns of a table of labels."""
     scan = source.scan()
     known = scan.collect_schema().names()
     for name in wanted:
@@ -98,9 +99,10 @@ def _read(source: Source, wanted: list[str]) -> pl.DataFrame:
     return scan.select(list(dict.fromkeys(wanted))).collect()
 
 
-def _numbers(
+def item_numbers(
     ws: Workspace, task: Task, frame: pl.DataFrame, item: str | None, key: str | None
 ) -> list[int]:
+    """The items that the rows of a table of labels mean."""
     total = task.counts.total
     if item is None and key is None:
         if frame.height != total:

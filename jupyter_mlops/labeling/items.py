@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-import numpy as np
 import polars as pl
 
-from jupyter_mlops.labeling.pixels import png
-from jupyter_mlops.workspace.errors import Invalid, NotFound, closest
+from jupyter_mlops.labeling.kinds import Kind
+from jupyter_mlops.labeling.reading import READERS, Item, Place, broken
+from jupyter_mlops.labeling.signatures import media_type
+from jupyter_mlops.workspace.errors import Invalid, MLOpsError, NotFound, closest
 
-__all__ = ["Item", "Kind", "Source", "media_type", "pick_column", "read_items"]
+__all__ = ["Item", "Kind", "Source", "media_type", "pick_columns", "read_items"]
 
-Kind = Literal["image", "text"]
-
-# An item larger than this is no text a person reads in one look, and no picture either.
-TEXT_LIMIT = 1 << 20
-IMAGE_LIMIT = 64 << 20
-
-_SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
-)
+# What a person can see is broken and skip; anything else about a row is an error at once.
+_SKIPPABLE = {"E-LABEL-006", "E-LABEL-009"}
+ALL = "*"  # the columns of a row, when none is named or their names are too long to keep
 
 
 class Source(Protocol):
@@ -43,39 +33,6 @@ class Source(Protocol):
     def scan(self) -> pl.LazyFrame: ...
 
 
-@dataclass(frozen=True)
-class Item:
-    """One thing to label, before it is stored.
-
-    `text` for texts; `data` for media that the frame carries; `path` for a file, relative
-    to the workspace's root.
-    """
-
-    digest: str
-    text: str | None = None
-    data: bytes | None = None
-    path: str | None = None
-    media: str = ""
-    size: int = 0
-    key: str | None = None
-
-
-def media_type(head: bytes) -> str:
-    """The media type of an image by its first bytes; empty when it is none we know.
-
-    SVG is left out: it can carry scripts.
-
-    Examples
-    --------
-    >>> media_type(bytes.fromhex("ffd8ffe0"))
-    'image/jpeg'
-    """
-    for signature, found in _SIGNATURES:
-        if head.startswith(signature):
-            return found
-    return "image/webp" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else ""
-
-
 def read_items(
     source: Source, kind: Kind, column: str | None, key: str | None, root: Path
 ) -> tuple[str, list[Item]]:
@@ -85,19 +42,21 @@ def read_items(
     ----------
     source : Source
         The table.
-    kind : {"image", "text"}
+    kind : {"image", "text", "audio", "video", "row", "pair"}
         What the column holds. Images are bytes, paths of files below `root`, or grids of
-        pixels (lists of rows, grey or RGB).
+        pixels (lists of rows, grey or RGB); sounds and films are bytes or paths. A row shows
+        several columns, a pair shows two beside each other.
     column, key : str, optional
-        The column to show, which may be left out when only one fits, and the column that
-        names a row.
+        The column to show, which may be left out when only one fits (rows and pairs: names
+        with commas between them), and the column that names a row.
     root : pathlib.Path
         The workspace's folder; files outside it are refused.
 
     Returns
     -------
     tuple of (str, list of Item)
-        The column that was read, and an item a row, in the table's order.
+        What was read, and an item a row, in the table's order. A file that is missing or
+        can't be shown becomes an item that says so, as long as others can be labelled.
 
     Raises
     ------
@@ -106,35 +65,50 @@ def read_items(
     """
     scan = source.scan()
     schema = scan.collect_schema()
-    chosen = pick_column(schema, kind, column)
+    chosen = pick_columns(schema, kind, column, key)
     if key is not None and key not in schema:
         raise _no_column(key, schema)
-    names = [chosen] if key is None or key == chosen else [chosen, key]
-    frame = scan.select(names).collect()
+    frame = scan.select(list(dict.fromkeys([*chosen, *([key] if key else [])]))).collect()
     if not frame.height:
         raise Invalid("there is nothing to label", "the data has no rows", code="E-LABEL-002")
     keys: Iterable[Any] = frame[key] if key is not None else [None] * frame.height
-    found = [
-        _read(value, row, chosen, None if name is None else str(name), root, kind)
-        for row, (value, name) in enumerate(zip(frame[chosen], keys, strict=True))
-    ]
-    return chosen, found
+    shown = ",".join(chosen)
+    name = shown if len(shown) <= 255 else ALL
+    read, found, first = READERS[kind], [], None
+    for row, (values, named) in enumerate(zip(frame.select(chosen).iter_rows(), keys, strict=True)):
+        place = Place(row, tuple(chosen), root)
+        try:
+            item = read(values, place)
+        except MLOpsError as error:
+            if error.code not in _SKIPPABLE:
+                raise
+            first = first or error
+            item = broken(error, values)
+        found.append(replace(item, key=None if named is None else str(named)))
+    if first is not None and all(item.broken for item in found):
+        raise first
+    return name, found
 
 
-def pick_column(schema: pl.Schema, kind: Kind, column: str | None) -> str:
-    """The column to label: the one named, else the only one that fits the kind."""
+def pick_columns(
+    schema: pl.Schema, kind: Kind, column: str | None, key: str | None = None
+) -> list[str]:
+    """The columns to show: those named, else the only ones that fit the kind."""
+    if kind in {"row", "pair"}:
+        return _several(schema, kind, column, key)
     if column is not None:
         if column not in schema:
             raise _no_column(column, schema)
-        return column
-    if kind == "text":
-        fitting = [name for name, dtype in schema.items() if dtype == pl.String]
-    else:
-        fitting = [
+        return [column]
+    texts = [name for name, dtype in schema.items() if dtype == pl.String]
+    content = [name for name, dtype in schema.items() if dtype == pl.Binary]
+    if kind == "image":
+        content = [
             name
             for name, dtype in schema.items()
             if dtype == pl.Binary or isinstance(dtype, pl.List | pl.Array)
-        ] or [name for name, dtype in schema.items() if dtype == pl.String]
+        ]
+    fitting = texts if kind == "text" else content or texts
     if len(fitting) != 1:
         raise Invalid(
             f"which column holds the {kind} isn't clear",
@@ -142,95 +116,32 @@ def pick_column(schema: pl.Schema, kind: Kind, column: str | None) -> str:
             "name it with --column",
             code="E-LABEL-003",
         )
-    return fitting[0]
+    return fitting
 
 
-def _read(value: Any, row: int, column: str, key: str | None, root: Path, kind: Kind) -> Item:
-    if kind == "text":
-        return _read_text(value, row, column, key)
-    return _read_image(value, row, column, key, root)
-
-
-def _read_text(value: Any, row: int, column: str, key: str | None) -> Item:
-    if not isinstance(value, str):
-        raise Invalid(
-            f"row {row} of {column!r} can't be labelled",
-            "it is empty" if value is None else f"it is {type(value).__name__}, not text",
-            "filter such rows out first",
-            code="E-LABEL-004",
-        )
-    raw = value.encode("utf-8", "replace")
-    if len(raw) > TEXT_LIMIT:
-        raise Invalid(
-            f"the text in row {row} of {column!r} is too long to label",
-            f"{len(raw):,} bytes of {TEXT_LIMIT:,}",
-            "cut it into parts",
-            code="E-LABEL-005",
-        )
-    return Item(hashlib.sha256(raw).hexdigest(), text=value, size=len(raw), key=key)
-
-
-def _read_image(value: Any, row: int, column: str, key: str | None, root: Path) -> Item:
-    if isinstance(value, str):
-        path = _confined(value, row, column, root)
-        with path.open("rb") as file:
-            head = file.read(16)
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        kind, size = media_type(head), path.stat().st_size
-        item = Item(digest, None, None, path.relative_to(root).as_posix(), kind, size, key)
+def _several(schema: pl.Schema, kind: Kind, column: str | None, key: str | None) -> list[str]:
+    if column is None or column == ALL:
+        names = [name for name in schema if name != key or kind == "row"]
+        if kind == "pair" and {"left", "right"} <= set(names):
+            names = ["left", "right"]
     else:
-        data = _pixels(value, row, column)
-        item = Item(
-            hashlib.sha256(data).hexdigest(), None, data, None, media_type(data), len(data), key
-        )
-    if not item.media or item.size > IMAGE_LIMIT:
+        # A name that holds a comma is meant before a list of names is.
+        names = [column] if column in schema else [one.strip() for one in column.split(",")]
+        for name in names:
+            if name not in schema:
+                raise _no_column(name, schema)
+    if kind == "pair" and len(names) != 2:
         raise Invalid(
-            f"row {row} of {column!r} is no image that can be shown",
-            f"it has {item.size:,} bytes" if item.media else "it is no PNG, JPEG, GIF, WebP or BMP",
-            "convert it, or filter such rows out first",
-            code="E-LABEL-006",
+            "which two columns are to be compared isn't clear",
+            f"there are {len(names)}: {', '.join(names[:12])}",
+            "name them as --column first,second",
+            code="E-LABEL-202",
         )
-    return item
-
-
-def _pixels(value: Any, row: int, column: str) -> bytes:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    try:
-        grid = np.asarray(value.to_list() if isinstance(value, pl.Series) else value)
-        return png(grid)
-    except (ValueError, TypeError):
-        raise Invalid(
-            f"row {row} of {column!r} is no image",
-            "an image is bytes, a file's path or a grid of pixels",
-            "make bytes with jupyter_mlops.labeling.png(array)",
-            code="E-LABEL-007",
-        ) from None
-
-
-def _confined(value: str, row: int, column: str, root: Path) -> Path:
-    """The file of a path, which must exist below the workspace's root once links are followed."""
-    path = (root / value).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise Invalid(
-            f"the file in row {row} of {column!r} is outside the workspace",
-            str(path),
-            f"copy it below {root}, or hand its bytes over",
-            code="E-LABEL-008",
-        )
-    if not path.is_file():
-        raise NotFound(
-            f"there is no file {value!r}",
-            f"row {row} of {column!r} names it",
-            f"paths count from {root}",
-            code="E-LABEL-009",
-        )
-    return path
+    return names
 
 
 def _no_column(name: str, schema: Iterable[str]) -> NotFound:
-    known = list(schema)
+    known: Sequence[str] = list(schema)
     return NotFound(
         f"the data has no column {name!r}",
         f"it has {', '.join(known[:12])}{'…' if len(known) > 12 else ''}",

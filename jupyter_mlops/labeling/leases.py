@@ -1,4 +1,4 @@
-"""Who labels what: items are leased in batches, so that no two people get the same one."""
+"""Who labels what: items are leased in batches, and each to as many people as it needs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, update
 from sqlalchemy.orm import Session
 
-from jupyter_mlops.labeling.records import ItemRecord, LeaseRecord
+from jupyter_mlops.labeling.desk import ClaimedItem, Desk
+from jupyter_mlops.labeling.membership import demand
+from jupyter_mlops.labeling.records import LeaseRecord
 from jupyter_mlops.labeling.tasks import Counts, locked
 from jupyter_mlops.workspace.errors import Invalid
 from jupyter_mlops.workspace.records import utcnow
@@ -18,39 +20,30 @@ from jupyter_mlops.workspace.records import utcnow
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Claim", "ClaimedItem", "claim", "lease", "release", "renew"]
+__all__ = ["Claim", "claim", "lease", "release", "renew"]
 
 MOST_CLAIMED = 64
 # How long an item stays with a person who shows no sign of life.
 LIFETIME = timedelta(minutes=10)
-# A labeler renews its leases every 30 s; one that missed two has gone.
-SILENCE = timedelta(seconds=75)
 # After a page was closed its items wait this long for the same person, who may be reloading.
 GRACE = timedelta(seconds=30)
-
-
-@dataclass(frozen=True)
-class ClaimedItem:
-    """An item in somebody's hand; `text` for texts, `media` (a type) and `size` for the rest."""
-
-    item: int
-    digest: str
-    text: str | None
-    media: str
-    size: int
-
-    @classmethod
-    def of(cls, row: ItemRecord) -> ClaimedItem:
-        text = row.content if row.place == "text" else None
-        return cls(row.item, row.digest, text, row.media, row.size)
+_FREED = delete(LeaseRecord).where(
+    LeaseRecord.task == bindparam("of"),
+    LeaseRecord.item.in_(bindparam("items", expanding=True)),
+    or_(LeaseRecord.person == bindparam("who"), LeaseRecord.until <= bindparam("now")),
+)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a claim gave, and how far the task was then."""
+    """What a claim gave, and how far the task was then.
+
+    `epoch` grows when the queue is put in a new order.
+    """
 
     items: tuple[ClaimedItem, ...]
     counts: Counts
+    epoch: int = 0
 
 
 def claim(
@@ -62,10 +55,12 @@ def claim(
     session: str = "",
     holding: Sequence[int] = (),
 ) -> Claim:
-    """Give a person the next items, which nobody else gets while the lease lasts.
+    """Give a person the next items, and each of them to no more people than its overlap.
 
     Items of an earlier session of the same person come first: a page that was reloaded
-    or a cell that was run again goes on where it was.
+    or a cell that was run again goes on where it was. Then come, mixed, items with a known
+    answer, items drawn at random by which a model is measured, and the rest by rank; last
+    what this person put off. Nobody gets an item again that they answered.
 
     Parameters
     ----------
@@ -85,6 +80,11 @@ def claim(
     -------
     Claim
         Fewer items than asked for when no more are free.
+
+    Raises
+    ------
+    Denied
+        The person may not label in this task.
     """
     if not 1 <= count <= MOST_CLAIMED:
         raise Invalid(
@@ -95,13 +95,13 @@ def claim(
     now = utcnow()
     with ws.write(person) as tx:
         row = locked(tx.session, task)
-        rows = _returned(tx.session, row.id, person, session, count, holding, now)
-        taken = [*holding, *(one.item for one in rows)]
-        if len(rows) < count:
-            rows += _fresh(tx.session, row.id, count - len(rows), taken, now)
+        demand(tx.session, row, person, "annotator")
+        desk = Desk(tx.session, row, person, now)
+        rows = desk.returned(session, count, holding)
+        rows += desk.fresh(count - len(rows), [*holding, *(one.item for one in rows)])
         lease(tx.session, row.id, [one.item for one in rows], person, session, now)
         counts = Counts(row.items, row.labeled, row.skipped)
-        return Claim(tuple(ClaimedItem.of(one) for one in rows), counts)
+        return Claim(tuple(rows), counts, row.epoch)
 
 
 def renew(ws: Workspace, task: str, person: str, session: str) -> int:
@@ -145,13 +145,12 @@ def lease(
     holder: str,
     now: datetime,
 ) -> None:
-    """Put items into a person's hand, whoever had them before."""
+    """Put items into a person's hand."""
     wanted = list(items)
     if not wanted:
         return
-    session.execute(
-        delete(LeaseRecord).where(LeaseRecord.task == task, LeaseRecord.item.in_(wanted))
-    )
+    given = {"of": task, "items": wanted, "who": person, "now": now}
+    session.execute(_FREED, given, execution_options={"synchronize_session": False})
     session.execute(
         insert(LeaseRecord),
         [
@@ -166,59 +165,3 @@ def lease(
             for item in wanted
         ],
     )
-
-
-def _returned(
-    session: Session,
-    task: str,
-    person: str,
-    holder: str,
-    count: int,
-    holding: Sequence[int],
-    now: datetime,
-) -> list[ItemRecord]:
-    """Items that this person had in hand, in a session that is this one, over, or silent."""
-    query = (
-        select(ItemRecord)
-        .join(
-            LeaseRecord,
-            (LeaseRecord.task == ItemRecord.task) & (LeaseRecord.item == ItemRecord.item),
-        )
-        .where(
-            LeaseRecord.task == task,
-            LeaseRecord.person == person,
-            ItemRecord.state == "open",
-            or_(LeaseRecord.session.in_({holder, ""}), LeaseRecord.renewed_at < now - SILENCE),
-            ItemRecord.item.not_in(holding),
-        )
-        .order_by(ItemRecord.item)
-        .limit(count)
-    )
-    return list(session.scalars(query))
-
-
-def _fresh(
-    session: Session, task: str, count: int, taken: Sequence[int], now: datetime
-) -> list[ItemRecord]:
-    """Open items that nobody has in hand."""
-    held = (
-        select(LeaseRecord.item)
-        .where(
-            LeaseRecord.task == ItemRecord.task,
-            LeaseRecord.item == ItemRecord.item,
-            LeaseRecord.until > now,
-        )
-        .exists()
-    )
-    query = (
-        select(ItemRecord)
-        .where(
-            ItemRecord.task == task,
-            ItemRecord.state == "open",
-            ~held,
-            ItemRecord.item.not_in(taken),
-        )
-        .order_by(ItemRecord.item)
-        .limit(count)
-    )
-    return list(session.scalars(query))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +23,8 @@ __all__ = ["Media", "open_media"]
 class Media:
     """An item's bytes, read in parts.
 
-    `type` is a media type that a browser may show; `digest` is the SHA-256 of the whole.
+    `type` is a media type that a browser may show; `digest` names the content: the SHA-256
+    of the whole, with the side's name behind it for one side of a pair.
     """
 
     type: str
@@ -47,13 +49,23 @@ class Media:
         return content
 
 
-def open_media(ws: Workspace, task: str, item: int) -> Media:
+def open_media(ws: Workspace, task: str, item: int, side: str = "") -> Media:
     """Find an item's media.
+
+    Parameters
+    ----------
+    ws : Workspace
+    task : str
+        The task's name or id.
+    item : int
+        The item's number.
+    side : {"", "left", "right"}
+        Which picture of a pair.
 
     Raises
     ------
     NotFound
-        There is no such item, it is a text, or its file is gone.
+        There is no such item, it is a text, or its file is gone or never was there.
     Conflict
         The file has changed since the task was made.
     """
@@ -62,12 +74,28 @@ def open_media(ws: Workspace, task: str, item: int) -> Media:
         row = session.get(ItemRecord, (found.id, item))
         if row is None or row.place == "text":
             raise NotFound(
-                f"the task {found.name!r} has no picture {item}",
+                f"the task {found.name!r} has no {found.kind} {item}",
                 fix=f"its items are 0 to {found.counts.total - 1}, as {found.kind}s",
                 code="E-LABEL-019",
             )
+        if row.place == "broken":
+            raise NotFound(row.content, fix="skip the item", code="E-LABEL-203")
         path = _checked(ws, row, found.name) if row.place == "file" else None
+        if row.media == "pair":
+            return _side(ws, row, found.id, side)
         return Media(row.media, row.digest, row.size, ws, path, pack_key(found.id), row.start)
+
+
+def _side(ws: Workspace, row: ItemRecord, task: str, side: str) -> Media:
+    part = json.loads(row.content).get(side)
+    if part is None:
+        raise NotFound(
+            f"item {row.item} has two pictures",
+            fix="ask for its side left or right",
+            code="E-LABEL-204",
+        )
+    digest, start = f"{row.digest}-{side}", row.start + part["start"]
+    return Media(part["media"], digest, part["size"], ws, None, pack_key(task), start)
 
 
 def _checked(ws: Workspace, row: ItemRecord, task: str) -> Path:

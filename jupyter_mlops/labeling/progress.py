@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from jupyter_mlops.labeling.coefficients import Estimate
+from jupyter_mlops.labeling.desk import OPEN
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
+from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Counts, Task, get
 from jupyter_mlops.workspace.records import utcnow
 from jupyter_mlops.workspace.results import Result
@@ -24,6 +27,7 @@ __all__ = [
     "TaskState",
     "Tasks",
     "list_tasks",
+    "shown",
     "status",
     "upcoming",
 ]
@@ -53,13 +57,22 @@ class Recent:
 
 @dataclass(frozen=True)
 class TaskState(Result):
-    """A task and how far it is."""
+    """A task and how far it is.
+
+    `agreement` is the mean over `shared` items with two opinions or more, of how alike each
+    two are; `disputed` counts those that wait for a reviewer. `accuracy` is that of the
+    model which chooses, by items drawn at random.
+    """
 
     task: Task
     held: int
     classes: dict[str, int]
     people: tuple[Person, ...]
     recent: tuple[Recent, ...]
+    agreement: float | None = None
+    shared: int = 0
+    disputed: int = 0
+    accuracy: Estimate | None = None
 
     @property
     def counts(self) -> Counts:
@@ -106,8 +119,15 @@ def status(ws: Workspace, name: str, *, recent: int = 8) -> TaskState:
         )
         found = {str(label): int(count) for label, count in counted}
         classes = {one: found.get(one, 0) for one in task.classes}
-        people = _people(session, task.id)
-        return TaskState(task, held or 0, classes, people, _recent(session, task.id, recent))
+        return TaskState(
+            task,
+            held or 0,
+            classes,
+            _people(session, task.id),
+            _recent(session, task.id, recent),
+            *_agreed(session, task),
+            _accuracy(session, task.id),
+        )
 
 
 def list_tasks(ws: Workspace) -> Tasks:
@@ -126,13 +146,32 @@ def upcoming(ws: Workspace, name: str, count: int) -> Queue:
             select(ItemRecord)
             .where(
                 ItemRecord.task == task.id,
-                ItemRecord.state == "open",
+                ItemRecord.state == OPEN,
                 ItemRecord.item.not_in(held),
             )
-            .order_by(ItemRecord.item)
+            .order_by(ItemRecord.rank, ItemRecord.item)
             .limit(count)
         )
-        return Queue(task, tuple((row.item, row.key or "", _shown(row)) for row in rows))
+        return Queue(task, tuple((row.item, row.key or "", shown(row)) for row in rows))
+
+
+def _agreed(session: Session, task: Task) -> tuple[float | None, int, int]:
+    """The mean agreement, over how many items, and how many are disputed."""
+    mine = ItemRecord.task == task.id
+    disputed = session.scalar(
+        select(func.count()).select_from(ItemRecord).where(mine, ItemRecord.disputed)
+    )
+    if Rules.of(task.settings).overlap == 1:
+        return None, 0, disputed or 0
+    mean, count = session.execute(
+        select(func.avg(ItemRecord.agreement), func.count(ItemRecord.agreement)).where(mine)
+    ).one()
+    return mean, count, disputed or 0
+
+
+def _accuracy(session: Session, task: str) -> Estimate | None:
+    told = session.scalar(select(TaskRecord.ranking).where(TaskRecord.id == task))
+    return Estimate(**told["accuracy"]) if told else None
 
 
 def _people(session: Session, task: str) -> tuple[Person, ...]:
@@ -196,10 +235,10 @@ def _recent(session: Session, task: str, count: int) -> tuple[Recent, ...]:
         .order_by(AnnotationRecord.number.desc())
         .limit(count)
     )
-    return tuple(Recent(row.item, _shown(row), row.label, row.person or "") for row in rows)
+    return tuple(Recent(row.item, shown(row), row.label, row.person or "") for row in rows)
 
 
-def _shown(row: ItemRecord) -> str:
+def shown(row: ItemRecord) -> str:
     """An item in a few words."""
     if row.place == "text":
         text = " ".join(row.content.split())

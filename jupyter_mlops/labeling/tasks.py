@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
-from jupyter_mlops.labeling.records import ItemRecord, TaskRecord
+from jupyter_mlops.labeling.kinds import fit
+from jupyter_mlops.labeling.records import ItemRecord, RoleRecord, TaskRecord
+from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound, closest
 from jupyter_mlops.workspace.records import new_id, utcnow
 from jupyter_mlops.workspace.references import check_name
@@ -18,7 +21,24 @@ if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
     from jupyter_mlops.workspace.store import Transaction
 
-__all__ = ["Counts", "Task", "create", "find", "get", "locked", "pack_key"]
+__all__ = ["Answer", "Counts", "Task", "create", "find", "get", "locked", "pack_key"]
+
+Answer = Literal[
+    "class",
+    "classes",
+    "rating",
+    "text",
+    "pairwise",
+    "boxes",
+    "polygons",
+    "keypoints",
+    "spans",
+    "regions",
+    "segments",
+    "tracks",
+]
+# These are given without naming a class.
+CLASSLESS = ("rating", "text", "pairwise")
 
 MOST_CLASSES = 500
 CHUNK = 5000
@@ -41,7 +61,8 @@ class Counts:
 class Task:
     """A labeling task as it was made.
 
-    `id` is its identity; `name` is how people call it.
+    `id` is its identity; `name` is how people call it. `kind` is how an item is shown,
+    `answer` what is said about it.
     """
 
     id: str
@@ -53,6 +74,9 @@ class Task:
     column: str
     key: str | None
     counts: Counts
+    answer: Answer = "class"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    actor: str = ""
 
     @property
     def ref(self) -> str:
@@ -70,6 +94,9 @@ class Task:
             row.column,
             row.key,
             Counts(row.items, row.labeled, row.skipped),
+            cast("Answer", row.answer),
+            row.settings,
+            row.actor,
         )
 
 
@@ -80,6 +107,8 @@ def create(
     kind: Kind | None = None,
     classes: list[str] | None = None,
     *,
+    answer: Answer | None = None,
+    settings: Mapping[str, Any] | None = None,
     column: str | None = None,
     key: str | None = None,
 ) -> Task:
@@ -92,11 +121,16 @@ def create(
         What the task is called.
     source : Source
         The table; each row becomes an item.
-    kind : {"image", "text"}
+    kind : {"image", "text", "audio", "video", "row", "pair"}
         How an item is shown. A task that is there already has one.
     classes : list of str
         The labels to choose from, in the order of their keys. More may be added at the
-        end later; none is renamed or dropped, since labels already name them.
+        end later; none is renamed or dropped, since labels already name them. A rating,
+        a text and a choice of two need none.
+    answer : str, optional
+        What is said about an item: a ``class`` unless told otherwise.
+    settings : dict, optional
+        The task's rules: ``overlap``, ``requeue``, ``scale``, ``guideline`` and the like.
     column, key : str, optional
         The column to show, and the one that names a row.
 
@@ -112,12 +146,16 @@ def create(
         The classes, the column or a row can't be used.
     """
     check_name(name, "labeling task")
-    if classes is not None:
-        _check_classes(classes)
+    if answer is not None:
+        _check_answer(answer)
     found = find(ws, name)
+    fitting = found.answer if found else fit(kind, answer) if kind else answer
+    if classes is not None:
+        _check_classes(classes, least=2 if fitting == "class" else 1)
     if found is not None:
+        _same_answer(found, answer)
         return _resume(ws, found, source, kind or found.kind, classes or list(found.classes))
-    if kind is None or classes is None:
+    if kind is None or (classes is None and fitting not in CLASSLESS):
         raise Invalid(
             f"the new task {name!r} needs {'a kind' if kind is None else 'classes'}",
             fix=f"`%mlops label {name} DATA --kind text --classes a,b` makes it",
@@ -130,7 +168,9 @@ def create(
         id=new_id(),
         name=name,
         kind=kind,
-        classes=list(classes),
+        answer=fitting or "class",
+        classes=list(classes or []),
+        settings=Rules.changed({}, settings or {}),
         data_ref=source.ref,
         data_digest=source.digest,
         column=chosen,
@@ -215,6 +255,11 @@ def _named(name: str) -> Select[Any]:
 def _insert(tx: Transaction, task: TaskRecord, rows: list[dict[str, object]]) -> None:
     tx.session.add(task)
     tx.session.flush()
+    tx.session.add(
+        RoleRecord(
+            task=task.id, person=task.actor, role="owner", actor=task.actor, given_at=utcnow()
+        )
+    )
     for start in range(0, len(rows), CHUNK):
         tx.session.execute(insert(ItemRecord), rows[start : start + CHUNK])
     tx.emit(
@@ -223,6 +268,8 @@ def _insert(tx: Transaction, task: TaskRecord, rows: list[dict[str, object]]) ->
         payload={
             "task": task.id,
             "kind": task.kind,
+            "answer": task.answer,
+            "settings": task.settings,
             "classes": task.classes,
             "items": task.items,
             "data": task.data_digest,
@@ -237,13 +284,15 @@ def _rows(ws: Workspace, task: str, items: list[Item]) -> list[dict[str, object]
     pack = bytearray()
     for number, item in enumerate(items):
         place = "text" if item.text is not None else "pack" if item.data is not None else "file"
+        if item.broken:
+            place = "broken"
         rows.append(
             {
                 "task": task,
                 "item": number,
                 "digest": item.digest,
                 "place": place,
-                "content": item.text if item.text is not None else item.path or "",
+                "content": item.text if item.text is not None else item.path or item.broken,
                 "media": item.media,
                 "start": len(pack) if item.data is not None else 0,
                 "size": item.size,
@@ -280,10 +329,28 @@ def _resume(ws: Workspace, task: Task, source: Source, kind: Kind, classes: list
     return get(ws, task.id)
 
 
-def _check_classes(classes: list[str]) -> None:
+def _same_answer(task: Task, answer: str | None) -> None:
+    if answer is not None and answer != task.answer:
+        raise Conflict(
+            f"the task {task.name!r} asks for {task.answer}, not for {answer}",
+            fix="give this one another name",
+            code="E-LABEL-100",
+        )
+
+
+def _check_answer(answer: str) -> None:
+    if answer not in get_args(Answer):
+        raise Invalid(
+            f"nobody can answer with {answer!r}",
+            f"an answer is one of {', '.join(get_args(Answer))}",
+            code="E-LABEL-101",
+        )
+
+
+def _check_classes(classes: list[str], least: int) -> None:
     wrong = ""
-    if len(classes) < 2:
-        wrong = "there are fewer than two"
+    if len(classes) < least:
+        wrong = "there are fewer than two" if least > 1 else "there is none"
     elif len(set(classes)) < len(classes):
         wrong = "one is named twice"
     elif len(classes) > MOST_CLASSES:

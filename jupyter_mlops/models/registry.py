@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from jupyter_mlops.models.aliases import check_alias, move_alias
 from jupyter_mlops.models.files import FILES
 from jupyter_mlops.models.folder import fetch
+from jupyter_mlops.models.outliers.keeping import add_scorer
 from jupyter_mlops.models.records import GateRecord, ModelVersionRecord
 from jupyter_mlops.models.versions import ModelVersion, get
 from jupyter_mlops.models.waivers import require
@@ -149,6 +150,7 @@ def _known(ws: Workspace, run: Trained, name: str) -> int | None:
 
 def _create(ws: Workspace, client: MlflowClient, run: Trained, name: str) -> int:
     source = f"models:/{run.mlflow_model_id}"
+    outliers = add_scorer(ws, client, run)
     # The files are fetched and digested first: a version is never there without its digest.
     digest = fetch(ws, source)
     _check_content(ws, run, digest)
@@ -177,7 +179,7 @@ def _create(ws: Workspace, client: MlflowClient, run: Trained, name: str) -> int
             tx.emit(
                 "model.registered",
                 f"model:{name}@{number}",
-                payload={"digest": digest, "metrics": run.metrics},
+                payload={"digest": digest, "metrics": run.metrics, "outliers": outliers},
                 inputs=[f"run:{run.id}", *_learnt_from(run)],
             )
     except IntegrityError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jupyter_mlops.monitoring.attribution import LossChange
+from jupyter_mlops.monitoring.causes import Cause
 from jupyter_mlops.monitoring.changes import Change, find_changes
 from jupyter_mlops.monitoring.checks import (
     Checks,
@@ -14,9 +16,13 @@ from jupyter_mlops.monitoring.checks import (
 from jupyter_mlops.monitoring.drift import drift
 from jupyter_mlops.monitoring.expected import Expectation
 from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
+from jupyter_mlops.monitoring.hourly import bring_up_to_date
+from jupyter_mlops.monitoring.joint import JointDrift
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.overtime import over_time
 from jupyter_mlops.monitoring.performance import Performance, Score, measure
+from jupyter_mlops.monitoring.readings import KeptLog
+from jupyter_mlops.monitoring.references import Earlier
 from jupyter_mlops.monitoring.replaying import Replay, replay
 from jupyter_mlops.monitoring.reports import (
     Report,
@@ -34,12 +40,17 @@ from jupyter_mlops.monitoring.truth import validation_rows
 from jupyter_mlops.monitoring.windows import Window
 
 __all__ = [
+    "Cause",
     "Change",
     "Checks",
     "Drift",
+    "Earlier",
     "Expectation",
     "FeatureDrift",
+    "JointDrift",
+    "KeptLog",
     "Limits",
+    "LossChange",
     "Performance",
     "PerformanceOverTime",
     "Period",
@@ -50,6 +61,7 @@ __all__ = [
     "Segments",
     "Skew",
     "Window",
+    "bring_up_to_date",
     "by_segment",
     "check",
     "compare_features",

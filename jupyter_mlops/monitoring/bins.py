@@ -14,13 +14,13 @@ drifted almost surely. A hash doesn't know the counts.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from jupyter_mlops.monitoring.columns import CategoryColumn, NumberColumn
-from jupyter_mlops.profiling.values import runs
 
 TENTHS = 10
 TAIL_BUCKETS = 16
@@ -42,27 +42,34 @@ class NumberBins:
     @classmethod
     def of(cls, reference: NumberColumn) -> NumberBins:
         """Choose the bins from the reference."""
-        values = reference.values
-        distinct, counts = runs(values)
+        distinct, counts = reference.distinct()
         share = HEAVY_SHARE if distinct.size <= FEW_VALUES else SPIKE_SHARE
-        heavy = counts >= max(HEAVY_ROWS, share * values.size)
-        rest = np.repeat(distinct[~heavy], counts[~heavy])
-        if rest.size == 0:
+        heavy = counts >= max(HEAVY_ROWS, share * reference.present)
+        rest = NumberColumn(distinct[~heavy], 0, counts[~heavy])
+        if rest.present == 0:
             return cls(tuple(distinct[heavy].tolist()), ())
-        tenths = max(1, round(TENTHS * rest.size / values.size))
-        levels = np.arange(1, tenths) / tenths
-        edges = np.unique(np.quantile(rest, levels, method="inverted_cdf"))
-        return cls(tuple(distinct[heavy].tolist()), tuple(edges[edges < rest[-1]].tolist()))
+        tenths = max(1, round(TENTHS * rest.present / reference.present))
+        edges = np.unique(rest.quantiles(np.arange(1, tenths) / tenths))
+        return cls(tuple(distinct[heavy].tolist()), tuple(edges[edges < rest.values[-1]].tolist()))
 
     def count(self, column: NumberColumn) -> Counts:
         """Rows of a column in each bin, shape (spikes + edges + 1 + missing,)."""
-        values = column.values
         spikes, edges = np.asarray(self.spikes, float), np.asarray(self.edges, float)
-        on_spike = np.searchsorted(values, spikes, "right") - np.searchsorted(values, spikes)
-        upto = np.concatenate([[0], np.searchsorted(values, edges, "right"), [values.size]])
+        on_spike = column.upto(spikes) - column.upto(spikes, "left")
+        upto = np.concatenate([[0], column.upto(edges), [column.present]])
         intervals = np.diff(upto)
         np.subtract.at(intervals, np.searchsorted(edges, spikes, "left"), on_spike)
         return np.concatenate([on_spike, intervals, [column.missing]]).astype(np.int64)
+
+    def place(self, values: npt.NDArray[np.float64]) -> Counts:
+        """The bin of each value, NaN being missing; shape (n,)."""
+        spikes, edges = np.asarray(self.spikes, float), np.asarray(self.edges, float)
+        found = spikes.size + np.searchsorted(edges, values, "left")
+        if spikes.size:
+            at = np.minimum(np.searchsorted(spikes, values), spikes.size - 1)
+            found = np.where(spikes[at] == values, at, found)
+        missing = spikes.size + edges.size + 1
+        return np.where(np.isnan(values), missing, found).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -82,11 +89,33 @@ class CategoryBins:
     def count(self, column: CategoryColumn) -> Counts:
         """Rows of a column in each bin, shape (heavy + buckets + missing,)."""
         counts = np.zeros(len(self.heavy) + self.buckets + 1, np.int64)
+        counts[-1] = column.missing
+        if column.buckets is not None:
+            # The buckets hold all rows: what is counted by name is taken out of them.
+            counts[len(self.heavy) : -1] = column.buckets
+            for index, value in enumerate(self.heavy):
+                counts[index] = column.counts.get(value, 0)
+                counts[len(self.heavy) + bucket_of(value)] -= counts[index]
+            return counts
         position = {value: index for index, value in enumerate(self.heavy)}
         for value, count in column.counts.items():
-            index = position.get(value)
-            if index is None:
-                index = len(self.heavy) + zlib.crc32(value.encode()) % self.buckets
-            counts[index] += count
-        counts[-1] = column.missing
+            place = position.get(value)
+            if place is None:
+                place = len(self.heavy) + bucket_of(value)
+            counts[place] += count
         return counts
+
+    def place(self, values: Sequence[str | None]) -> Counts:
+        """The bin of each value, None being missing; shape (n,)."""
+        position = {value: index for index, value in enumerate(self.heavy)}
+        missing = len(self.heavy) + self.buckets
+        found = [
+            missing if one is None else position.get(one, len(self.heavy) + bucket_of(one))
+            for one in values
+        ]
+        return np.array(found, np.int64)
+
+
+def bucket_of(value: str) -> int:
+    """The hash bucket of a category, the same on every machine."""
+    return zlib.crc32(value.encode()) % TAIL_BUCKETS

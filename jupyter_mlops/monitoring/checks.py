@@ -10,7 +10,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from jupyter_mlops.monitoring.attribution import LossChange
+from jupyter_mlops.monitoring.causes import Cause
 from jupyter_mlops.monitoring.features import FeatureDrift
+from jupyter_mlops.monitoring.joint import JointDrift
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.performance import Performance
 from jupyter_mlops.monitoring.records import DriftCheckRecord, ReportRecord
@@ -57,6 +60,18 @@ class Drift(Result):
         When the check was made.
     report_id : str or None
         The stored Evidently report, if there is one.
+    joint : JointDrift or None
+        All features taken together.
+    causes : list of Cause
+        Of the features that drifted: where, since when, and what each costs.
+    loss : LossChange or None
+        By how much the loss to expect changed since validation, whatever the truth will be.
+    schema : list of str
+        Columns that came, or that hold values of another kind.
+    promise : str
+        How often a check of unchanged inputs flags anything.
+    source : str
+        What was read: rows, or kept profiles.
     """
 
     id: str
@@ -79,6 +94,12 @@ class Drift(Result):
     limits: Limits
     at: datetime
     report_id: str | None = field(default=None, compare=False)
+    joint: JointDrift | None = None
+    causes: list[Cause] = field(default_factory=list)
+    loss: LossChange | None = None
+    schema: list[str] = field(default_factory=list)
+    promise: str = ""
+    source: str = ""
 
     @property
     def ref(self) -> str:
@@ -105,6 +126,15 @@ class Drift(Result):
             code="E-MONITORING-003",
         )
 
+    def explained(self, cause: Cause) -> float | None:
+        """The share of the change of the loss to expect that a feature explains by itself.
+
+        None where the loss to expect didn't surely change, or isn't known.
+        """
+        if self.loss is None or cause.loss is None or not self.loss.told:
+            return None
+        return cause.loss.value / self.loss.value
+
     def to_dict(self) -> dict[str, Any]:
         """What the record keeps beside its own columns, JSON-safe."""
         return {
@@ -117,6 +147,12 @@ class Drift(Result):
             "performance": self.performance and self.performance.to_dict(),
             "notices": self.notices,
             "limits": self.limits.to_dict(),
+            "joint": self.joint and self.joint.to_dict(),
+            "causes": [one.to_dict() for one in self.causes],
+            "loss": self.loss and self.loss.to_dict(),
+            "schema": self.schema,
+            "promise": self.promise,
+            "source": self.source,
         }
 
 
@@ -277,4 +313,11 @@ def _restored(record: DriftCheckRecord, report: str | None) -> Drift:
         limits=Limits.from_dict(stored["limits"]),
         at=record.at,
         report_id=report,
+        # Checks of before there were these have none.
+        joint=(joint := stored.get("joint")) and JointDrift.from_dict(joint),
+        causes=[Cause.from_dict(one) for one in stored.get("causes", [])],
+        loss=(loss := stored.get("loss")) and LossChange(**loss),
+        schema=list(stored.get("schema", [])),
+        promise=stored.get("promise", ""),
+        source=stored.get("source", ""),
     )

@@ -9,40 +9,110 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from jupyter_mlops.profiling.values import runs
 from jupyter_mlops.workspace.errors import Invalid
+
+Rows = npt.NDArray[np.int64]
+#: The largest hash: every value is known.
+ALL: Final = 2**64 - 1
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """Finite and infinite values in ascending order; NaN and null are `missing`."""
+    """Finite and infinite values in ascending order; NaN and null are `missing`.
+
+    Attributes
+    ----------
+    values : array of shape (n,)
+    missing : int
+    counts : array of int of shape (n,), optional
+        The rows that each value stands for; one each when left out.
+    """
 
     values: npt.NDArray[np.float64]
     missing: int
+    counts: Rows | None = None
+
+    @cached_property
+    def present(self) -> int:
+        """Rows that have a value."""
+        return int(self.values.size if self.counts is None else self.counts.sum())
 
     @property
     def rows(self) -> int:
-        return int(self.values.size) + self.missing
+        return self.present + self.missing
 
-    def within(self, low: float, high: float) -> npt.NDArray[np.float64]:
-        """The values, those outside ``[low, high]`` moved to the nearer end."""
-        return np.clip(self.values, low, high)
+    @cached_property
+    def _ends(self) -> Rows:
+        counts = np.ones(self.values.size, np.int64) if self.counts is None else self.counts
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+    def upto(self, points: npt.ArrayLike, side: Literal["left", "right"] = "right") -> Rows:
+        """Rows at or below each point; below it, with ``side="left"``."""
+        at = np.searchsorted(self.values, np.asarray(points, float), side)
+        return np.asarray(at if self.counts is None else self._ends[at], np.int64)
+
+    def distinct(self) -> tuple[npt.NDArray[np.float64], Rows]:
+        """The different values and how many rows have each."""
+        if self.counts is None:
+            values, counts = runs(self.values)
+            return values, counts.astype(np.int64)
+        return self.values, self.counts
+
+    def quantiles(self, levels: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The smallest values that have these shares of the rows at or below them."""
+        ranks = np.ceil(np.asarray(levels, float) * self.present - 1e-9).astype(np.int64)
+        ranks = np.clip(ranks, 1, self.present)
+        at = ranks - 1 if self.counts is None else np.searchsorted(self._ends[1:], ranks)
+        return self.values[at]
+
+    def finite(self) -> NumberColumn:
+        """The column without its infinite values."""
+        kept = np.isfinite(self.values)
+        if kept.all():
+            return self
+        counts = None if self.counts is None else self.counts[kept]
+        return NumberColumn(self.values[kept], self.missing, counts)
+
+    def within(self, low: float, high: float) -> NumberColumn:
+        """The column with the values outside ``[low, high]`` moved to the nearer end."""
+        return NumberColumn(np.clip(self.values, low, high), self.missing, self.counts)
 
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """How often each value occurs, as text; null is `missing`."""
+    """How often each value occurs, as text; null is `missing`.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+    missing : int
+    known : int
+        Of values whose hash is at most this, all are counted. Of others only the frequent
+        ones are, and at most a little too low.
+    buckets : array of int of shape (16,), optional
+        All rows by the hash bucket of their value, where not all values are counted.
+    """
 
     counts: dict[str, int]
     missing: int
+    known: int = ALL
+    buckets: Rows | None = None
 
     @cached_property
+    def present(self) -> int:
+        """Rows that have a value."""
+        return sum(self.counts.values()) if self.buckets is None else int(self.buckets.sum())
+
+    @property
     def rows(self) -> int:
-        return sum(self.counts.values()) + self.missing
+        return self.present + self.missing
 
 
 Column = NumberColumn | CategoryColumn

@@ -15,8 +15,9 @@ import smtplib
 import socket
 import ssl
 import subprocess
+from datetime import UTC
 from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid
+from email.utils import format_datetime, make_msgid, parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -25,16 +26,18 @@ from jupyter_mlops.data.sources.objects.outgoing import (
     public_socket,
     refused,
 )
-from jupyter_mlops.monitoring.outbox import Letter
+from jupyter_mlops.monitoring.outbox import Later, Letter
 from jupyter_mlops.workspace import Invalid, Unavailable, Workspace
 from jupyter_mlops.workspace.records import utcnow
 from jupyter_mlops.workspace.secrets import is_secret, reveal
 
-__all__ = ["deliver", "sign"]
+__all__ = ["deliver", "retry_after", "sign"]
 
 WEBHOOK_SECONDS: Final = 15.0
 MAIL_SECONDS: Final = 30.0
 COMMAND_SECONDS: Final = 30.0
+#: Answers that may say when to come again.
+_RETRY: Final = (429, 503)
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -103,7 +106,7 @@ def _post(ws: Workspace, letter: Letter, place: str) -> None:
     }
     if letter.secret:
         headers["webhook-signature"] = sign(reveal(letter.secret), headers["webhook-id"], now, body)
-    status = asyncio.run(_answered(url, parts.hostname, body, headers, guarded))
+    status, later = asyncio.run(_answered(url, parts.hostname, body, headers, guarded))
     if status == 410:
         raise Unavailable(
             f"{parts.hostname} answered 410: nothing is taken there any more",
@@ -112,12 +115,41 @@ def _post(ws: Workspace, letter: Letter, place: str) -> None:
         )
     if not 200 <= status < 300:
         moved = "; redirects aren't followed" if 300 <= status < 400 else ""
-        raise Unavailable(f"{parts.hostname} answered {status}{moved}", code="E-ALERT-022")
+        raise Later(
+            f"{parts.hostname} answered {status}{moved}",
+            code="E-ALERT-022",
+            seconds=retry_after(later, now) if status in _RETRY else None,
+        )
+
+
+def retry_after(text: str, now: float) -> float | None:
+    """Seconds that a receiver asks to wait; None when it doesn't say, or not in a way to read.
+
+    Notes
+    -----
+    RFC 9110, section 10.2.3: a number of seconds, or a date.
+
+    Examples
+    --------
+    >>> retry_after("120", 0), retry_after("Thu, 01 Jan 1970 00:01:00 GMT", 0)
+    (120.0, 60.0)
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, moment.timestamp() - now)
 
 
 async def _answered(
     url: str, host: str, body: bytes, headers: dict[str, str], guarded: bool
-) -> int:
+) -> tuple[int, str]:
+    """The status of the answer, and when it says to come again."""
     import aiohttp
 
     kept_out = False
@@ -139,7 +171,7 @@ async def _answered(
             aiohttp.ClientSession(connector=connector, timeout=limit, trust_env=False) as session,
             session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
         ):
-            return answer.status
+            return answer.status, answer.headers.get("retry-after", "")
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         if kept_out:
             raise refused(host) from None

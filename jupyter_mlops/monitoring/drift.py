@@ -4,27 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Final
 
 import polars as pl
 
-from jupyter_mlops.data import Table
+from jupyter_mlops.data import Table, resolve
+from jupyter_mlops.monitoring.attribution import LossChange
+from jupyter_mlops.monitoring.battery import promise, run_battery
+from jupyter_mlops.monitoring.causes import Cause, find_causes
 from jupyter_mlops.monitoring.checks import Drift, keep, latest
+from jupyter_mlops.monitoring.columns import Column, is_number
+from jupyter_mlops.monitoring.comparing import Comparison, from_profiles, from_rows
 from jupyter_mlops.monitoring.estimates import Task
-from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
+from jupyter_mlops.monitoring.expected import Expectation
+from jupyter_mlops.monitoring.features import FeatureDrift, compare_columns, compare_features
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.performance import Performance, measure
-from jupyter_mlops.monitoring.sides import Sides, log_column, read_sides, within
-from jupyter_mlops.monitoring.truth import join_truth
+from jupyter_mlops.monitoring.populations import coerced, read_as
+from jupyter_mlops.monitoring.readings import KeptLog
+from jupyter_mlops.monitoring.references import Earlier
+from jupyter_mlops.monitoring.sides import INPUT, within
+from jupyter_mlops.monitoring.truth import as_label, in_order, join_truth, read_answers
 from jupyter_mlops.monitoring.verdicts import overall, sentence
 from jupyter_mlops.monitoring.windows import Window, parse_length
-from jupyter_mlops.workspace import NotFound, Workspace
+from jupyter_mlops.workspace import NotFound, Unavailable, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
+
+#: Rows from which on a window is read from its kept profiles rather than row by row.
+FROM_PROFILES: Final = 50_000
 
 
 def drift(
     ws: Workspace,
-    reference: Table,
+    reference: Table | Earlier,
     traffic: pl.LazyFrame,
     feedback: pl.LazyFrame | None = None,
     *,
@@ -40,14 +53,17 @@ def drift(
     length: str | None = None,
     limits: Limits | None = None,
     notices: Sequence[str] = (),
+    log: KeptLog | None = None,
+    every: timedelta | None = None,
+    jointly: bool = True,
 ) -> Drift:
     """Compare a window of logged traffic with a reference, keep the result, return it.
 
     Parameters
     ----------
     ws : Workspace
-    reference : Table
-        What the features should look like: the model's training data.
+    reference : Table or Earlier
+        What the features should look like: the model's training data, or earlier traffic.
     traffic : polars.LazyFrame
         The traffic log: ``prediction_id``, ``event_time`` and inputs as ``in.<name>``;
         ``version``, ``prediction`` and ``probability`` where there are any.
@@ -77,6 +93,12 @@ def drift(
     limits : Limits, optional
     notices : sequence of str
         What is to be said of the traffic besides.
+    log : KeptLog, optional
+        The kept profiles of the traffic: large windows are read from these.
+    every : timedelta, optional
+        How often the endpoint is checked; the length of the window when left out.
+    jointly : bool
+        Test all features together too, which takes the most time of a check of kept profiles.
 
     Raises
     ------
@@ -93,25 +115,48 @@ def drift(
     limits = limits or Limits()
     asked = window or Window()
     window = asked if window or length else after_last_check(ws, endpoint, traffic)
-    window = _newest(traffic, window, length)
-    if within(traffic, window).select(pl.len()).collect().item() == 0:
+    window = newest(traffic, window, length, log)
+    compared = _read(ws, reference, traffic, features, window, version, log)
+    if compared is None:
         raise NotFound(
             f"endpoint {endpoint!r} has no traffic in the window {window}",
             "; ".join(notices),
             fix="widen --since, --until or --window, or send rows with `%mlops call`",
             code="E-MONITORING-005",
         )
-    sides = read_sides(reference, traffic, features, window)
-    told = [*notices, *sides.notices, *_sampled(sides)]
-    judged = compare_features(sides.reference, sides.current, sides.names, limits)
-    own, others = _own_answers(sides.current, version)
-    if others:
-        told.append(f"{others:,} rows were answered by other versions; they count as traffic only")
-    predictions = _compare_predictions(own, validation, limits)
-    performance, corrected = _performance(own, feedback, task, validation, metrics, classes, limits)
+    told = [*notices, *compared.notices]
+    if isinstance(reference, Earlier) and reference.why:
+        told.append(f"compared with {reference.why}")
+    judged, joint = run_battery(
+        compared.reference, compared.current, compared.kinds, limits, jointly=jointly
+    )
+    if compared.others:
+        told.append(
+            f"{compared.others:,} rows were answered by other versions; they count as traffic only"
+        )
+    predictions = _compare_predictions(compared, validation, limits)
+    performance, corrected = _performance(
+        compared, feedback, task, validation, metrics, classes, limits
+    )
     if corrected:
         told.append(f"{corrected:,} truths were corrected later; the latest counts")
-    times = _times(sides.current)
+    moved = [one for one in judged if one.verdict == "drifted"]
+    causes: list[Cause] = []
+    loss: LossChange | None = None
+    if moved:
+        causes, loss = find_causes(
+            moved,
+            compared.reference,
+            compared.current,
+            compared.kinds,
+            compared.history([one.name for one in moved if one.name in compared.reference.columns]),
+            limits,
+            _expectation(validation, task, classes, limits),
+            compared.answers,
+        )
+    span = None
+    if compared.first is not None and compared.last is not None:
+        span = compared.last - compared.first
     return keep(
         ws,
         Drift(
@@ -120,38 +165,74 @@ def drift(
             model=model,
             version=version,
             reference=reference.label,
-            reference_rows=sides.reference.height,
-            rows=sides.current.height,
+            reference_rows=compared.reference.rows,
+            rows=compared.current.rows,
             window=window,
-            first=times[0],
-            last=times[1],
-            verdict=overall(judged, performance),
-            sentence=sentence(judged, predictions, performance),
+            first=compared.first,
+            last=compared.last,
+            verdict=overall(judged, performance, joint),
+            sentence=sentence(judged, predictions, performance, joint),
             features=judged,
             predictions=predictions,
-            missing=sides.missing,
+            missing=compared.missing,
             performance=performance,
             notices=told,
             limits=limits,
             at=utcnow(),
+            joint=joint,
+            causes=causes,
+            loss=loss,
+            schema=compared.schema,
+            promise=promise(limits, every or span, scheduled=every is not None),
+            source=compared.source,
         ),
     )
 
 
-def _sampled(sides: Sides) -> list[str]:
-    """Say of how many rows those of a sampled log are a part."""
-    current, name = sides.current, log_column(sides.current, "share")
-    if name is None or name in sides.names:
-        return []  # no log tells it; a feature may be called so
-    shares = current[name].drop_nulls().unique().sort().to_list()
-    if not shares or shares == [1.0]:
-        return []
-    asked = (1 / current[name]).sum()
-    part = " to ".join(f"{100 * share:.4g}%" for share in {shares[0]: 0, shares[-1]: 0})
-    said = [f"{part} of the rows were logged: {current.height:,} stand for about {asked:,.0f}"]
-    if len(shares) > 1:
-        said.append("the share changed within the window, and rows count alike all the same")
-    return said
+def _read(
+    ws: Workspace,
+    reference: Table | Earlier,
+    traffic: pl.LazyFrame,
+    features: Sequence[str] | None,
+    window: Window,
+    version: str | None,
+    log: KeptLog | None,
+) -> Comparison | None:
+    """Read both sides; None when the window holds nothing."""
+    if log is not None and log.rows(window) >= FROM_PROFILES:
+        found = from_profiles(ws, reference, log, traffic, features, window, version)
+        if found is not None:
+            return found if found.current.rows else None
+    if within(traffic, window).select(pl.len()).collect().item() == 0:
+        return None
+    table = rows_of(ws, reference, traffic) if isinstance(reference, Earlier) else reference
+    return from_rows(table, traffic, features, window, version)
+
+
+def rows_of(ws: Workspace, earlier: Earlier, traffic: pl.LazyFrame) -> Table:
+    """Earlier traffic as a table of the model's columns."""
+    inputs = [name for name in traffic.collect_schema().names() if name.startswith(INPUT)]
+    parts = [within(traffic, one).select(inputs) for one in earlier.windows]
+    rows = pl.concat(parts).rename({name: name.removeprefix(INPUT) for name in inputs})
+    return resolve(ws, rows.collect(engine="streaming"))
+
+
+def _expectation(
+    validation: pl.DataFrame | None,
+    task: Task | None,
+    classes: Sequence[object] | None,
+    limits: Limits,
+) -> Expectation | None:
+    """What tells the loss to expect, where the model's probabilities can be calibrated."""
+    if validation is None or task is None or task == "regression":
+        return None
+    answers = read_answers(validation, task)
+    seen = answers.labels if answers is not None else set()
+    labels = [as_label(one) for one in classes] if classes else in_order(seen)
+    try:
+        return Expectation(validation, task, labels, limits.confidence)
+    except Unavailable:
+        return None  # the rows beside it say what is known without
 
 
 def after_last_check(ws: Workspace, endpoint: str, traffic: pl.LazyFrame) -> Window:
@@ -164,39 +245,36 @@ def after_last_check(ws: Workspace, endpoint: str, traffic: pl.LazyFrame) -> Win
     return Window(since=since) if newer else last.window
 
 
-def _newest(traffic: pl.LazyFrame, window: Window, length: str | None) -> Window:
+def newest(
+    traffic: pl.LazyFrame, window: Window, length: str | None, log: KeptLog | None = None
+) -> Window:
+    """The newest so much of the traffic, of whole hours where profiles are kept of these."""
     if length is None:
         return window
     span = parse_length(length)
     if window.until is not None or window.since is not None:
         return window
-    newest = traffic.select(pl.col("event_time").max()).collect().item()
-    if newest is None:
+    if log is not None and (kept := log.newest()) is not None and span >= timedelta(hours=1):
+        whole = replace(window, since=kept - span, until=kept)
+        if log.rows(whole) >= FROM_PROFILES:
+            return whole
+    last = traffic.select(pl.col("event_time").max()).collect().item()
+    if last is None:
         return window
     # Until is exclusive, and the newest row belongs to the window.
-    end = newest + timedelta(microseconds=1)
+    end = last + timedelta(microseconds=1)
     return replace(window, since=end - span, until=end)
 
 
-def _own_answers(current: pl.DataFrame, version: str | None) -> tuple[pl.DataFrame, int]:
-    names = {
-        found: name
-        for name in ("prediction_id", "prediction", "probability", "event_time", "version")
-        if (found := log_column(current, name))
-    }
-    own = current.select(pl.col(found).alias(name) for found, name in names.items())
-    if "event_time" in own.columns:
-        own = own.with_columns(day=pl.col("event_time").dt.date())
-    if version is None or "version" not in own.columns:
-        return own, 0
-    kept = own.filter(pl.col("version").cast(pl.String) == str(version))
-    return kept, own.height - kept.height
-
-
 def _compare_predictions(
-    own: pl.DataFrame, validation: pl.DataFrame | None, limits: Limits
+    compared: Comparison, validation: pl.DataFrame | None, limits: Limits
 ) -> list[FeatureDrift]:
-    if validation is None or own.height == 0 or validation.height == 0:
+    if validation is None or validation.height == 0:
+        return []
+    if compared.predicted is not None:
+        return _compare_counted(compared.predicted, validation, limits)
+    own = compared.own()
+    if own.height == 0:
         return []
     names = [
         name
@@ -210,8 +288,26 @@ def _compare_predictions(
     return compare_features(validation, own, names, limits)
 
 
+def _compare_counted(
+    predicted: Mapping[str, Column], validation: pl.DataFrame, limits: Limits
+) -> list[FeatureDrift]:
+    before: dict[str, Column] = {}
+    now: dict[str, Column] = {}
+    for name, column in predicted.items():
+        if name not in validation.columns or not column.present:
+            continue
+        dtype = validation.schema[name]
+        if isinstance(dtype, (pl.Struct, pl.List)):
+            continue
+        kind = "number" if is_number(dtype) else "category"
+        read = coerced(column, kind)  # type: ignore[arg-type]
+        if read is not None:
+            before[name], now[name] = read_as(validation[name], kind), read  # type: ignore[arg-type]
+    return compare_columns(before, now, limits)
+
+
 def _performance(
-    own: pl.DataFrame,
+    compared: Comparison,
     feedback: pl.LazyFrame | None,
     task: Task | None,
     validation: pl.DataFrame | None,
@@ -219,18 +315,16 @@ def _performance(
     classes: Sequence[object] | None,
     limits: Limits,
 ) -> tuple[Performance | None, int]:
-    if feedback is None or task is None or own.height == 0 or "prediction_id" not in own.columns:
+    if feedback is None or task is None:
         return None, 0
-    joined, corrected = join_truth(own, feedback.collect())
+    truth = feedback.collect()
+    if truth.height == 0:
+        return None, 0
+    own = compared.own()
+    if own.height == 0 or "prediction_id" not in own.columns:
+        return None, 0
+    joined, corrected = join_truth(own, truth)
     found = measure(
         joined, task, validation=validation, metrics=metrics or {}, classes=classes, limits=limits
     )
     return found, corrected
-
-
-def _times(current: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
-    name = log_column(current, "event_time")
-    if name is None or current[name].null_count() == current.height:
-        return None, None
-    times = current[name].cast(pl.Datetime("us", "UTC"))
-    return times.min(), times.max()  # type: ignore[return-value]

@@ -186,16 +186,14 @@ def _our_verdict(
         found = judged[str(current.name)]
         return found.effect, found.verdict == "drifted"
     # Asked in a report that isn't ours: of these rows alone, missing ones dropped before.
-    (found,) = compare_features(
-        _alone(reference, kind), _alone(current, kind), ["x"], Limits(psi_act=threshold)
+    before, now = (
+        pl.DataFrame({"x": side.to_numpy(float)})
+        if kind == ColumnType.Numerical
+        else pl.DataFrame({"x": side.astype(str).to_list()})
+        for side in (reference, current)
     )
+    (found,) = compare_features(before, now, ["x"], Limits(psi_act=threshold))
     return found.effect, found.verdict == "drifted"
-
-
-def _alone(side: pd.Series, kind: ColumnType) -> pl.DataFrame:
-    if kind == ColumnType.Numerical:
-        return pl.DataFrame({"x": side.to_numpy(float)})
-    return pl.DataFrame({"x": [str(value) for value in side]})
 
 
 register_stattest(

@@ -89,6 +89,7 @@ class Expectation:
         scores, codes, days = self._validated(validation)
         truth = one_hot(codes, len(labels))
         self.calibration, held, self._curve = calibrate(scores, codes, days)
+        self._validated_losses = (-np.log(np.clip(scores, EPSILON, 1)) * held).sum(axis=1)
         rng = np.random.default_rng(seed)
         self._draws: list[Curve] = [
             fit(self.calibration.method, scores[rows], truth[rows])
@@ -133,6 +134,25 @@ class Expectation:
                 )
             )
         return made
+
+    def losses(self, rows: pl.DataFrame) -> tuple[Floats, Floats, Floats] | None:
+        """The log-loss to expect of each row with ``prediction`` and ``probability``.
+
+        Returns
+        -------
+        (array of shape (k,), array of bool of shape (n,), array) or None
+            The losses; which of the rows they are of; and those of the validation rows. None
+            where no row has a probability.
+        """
+        if not {"prediction", "probability"} <= set(rows.columns):
+            return None
+        kept = (rows["prediction"].is_not_null() & rows["probability"].is_not_null()).to_numpy()
+        found = self._read(rows)
+        if found is None:
+            return None
+        scores = found[0]
+        expected = (-np.log(np.clip(scores, EPSILON, 1)) * self._curve(scores)).sum(axis=1)
+        return np.asarray(expected, float), kept, self._validated_losses
 
     def _doubt(self, scores: Floats, guessed: Codes) -> dict[str, float]:
         """Variance of each metric over the calibrations that the bootstrap drew."""

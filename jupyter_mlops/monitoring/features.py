@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
+from scipy import stats
 
 from jupyter_mlops.monitoring import statistics
 from jupyter_mlops.monitoring.bins import CategoryBins, Counts, NumberBins
 from jupyter_mlops.monitoring.columns import (
     CategoryColumn,
+    Column,
     NumberColumn,
     is_number,
     read_categories,
     read_numbers,
 )
+from jupyter_mlops.monitoring.contents import Content
 from jupyter_mlops.monitoring.histograms import Histogram, category_histogram, number_histogram
 from jupyter_mlops.monitoring.limits import Limits
+from jupyter_mlops.monitoring.novelty import new_ones, unseen
+from jupyter_mlops.monitoring.separating import FEWEST
 
 Verdict = Literal["drifted", "watch", "stable", "not enough data"]
 THREE_ERRORS = 0.0027
@@ -33,7 +38,8 @@ class FeatureDrift:
     Attributes
     ----------
     name, kind : str
-        The feature, and how it was compared: ``"number"`` or ``"category"``.
+        The feature, and how it was compared: ``"number"``, ``"category"``, ``"text"`` or
+        ``"embedding"``.
     verdict : str
         ``"drifted"``, ``"watch"``, ``"stable"`` or ``"not enough data"``.
     reason : str
@@ -41,7 +47,8 @@ class FeatureDrift:
     effect : float
         PSI above its noise floor (as 8 x the Jensen-Shannon divergence, which
         agrees with the PSI for small differences and stays finite when a bin is
-        empty on one side).
+        empty on one side). Of texts and embeddings: that of two normals which are as hard to
+        tell apart.
     psi : float or None
         The textbook PSI on the same bins, floor not taken off; None where a bin
         is empty on one side only.
@@ -61,6 +68,13 @@ class FeatureDrift:
         Rows of the window, and how many the verdict needs.
     histogram : Histogram
         Shares for drawing, not the bins of the test.
+    vanished : float or None
+        Share of the reference's rows with a category that the window doesn't hold, above the
+        share expected when nothing changed; categories only.
+    appeared, gone : list of str
+        The most frequent categories that are new, and that are no more.
+    auc : float or None
+        How well a classifier tells the window from the reference; texts and embeddings only.
     """
 
     name: str
@@ -78,6 +92,10 @@ class FeatureDrift:
     rows: int
     rows_needed: int
     histogram: Histogram
+    vanished: float | None = None
+    appeared: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    auc: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-safe mapping; `from_dict` reads it back."""
@@ -96,6 +114,8 @@ class _Measured:
     drift: FeatureDrift
     missing_p: float
     unseen_p: float
+    vanished_p: float = 1.0
+    notes: tuple[str, ...] = ()
 
 
 def compare_features(
@@ -126,8 +146,45 @@ def compare_features(
     >>> [d.verdict for d in compare_features(before, before + 500, ["x"])]
     ['drifted']
     """
+    names = list(names)
+    sides: tuple[dict[str, Column], dict[str, Column]] = ({}, {})
+    for name in names:
+        # The reference alone decides how a column is read.
+        read = read_numbers if is_number(reference.schema[name]) else read_categories
+        sides[0][name], sides[1][name] = read(reference[name]), read(current[name])
+    return compare_columns(*sides, limits)
+
+
+def compare_columns(
+    reference: Mapping[str, Column],
+    current: Mapping[str, Column],
+    limits: Limits | None = None,
+    contents: Mapping[str, tuple[str, int, Content]] | None = None,
+) -> list[FeatureDrift]:
+    """Compare columns that have been counted, and contents that have been compared.
+
+    Parameters
+    ----------
+    reference, current : mapping of str to Column
+        The same columns of both sides, of one kind each.
+    limits : Limits, optional
+    contents : mapping of str to (str, int, Content), optional
+        Kind, rows of the window and what was found of texts and embeddings.
+
+    Returns
+    -------
+    list of FeatureDrift
+        Most alarming first; all share one false-alarm budget.
+    """
     limits = limits or Limits()
-    measured = [_measure(reference[name], current[name], limits.of(name)) for name in names]
+    measured = []
+    for name, before in reference.items():
+        now, own = current[name], limits.of(name)
+        if isinstance(before, NumberColumn) and isinstance(now, NumberColumn):
+            measured.append(_measure_numbers(name, before, now, own))
+        elif isinstance(before, CategoryColumn) and isinstance(now, CategoryColumn):
+            measured.append(_measure_categories(name, before, now, own))
+    measured += [_of_content(name, *one) for name, one in (contents or {}).items()]
     adjusted = statistics.benjamini_hochberg([one.drift.p_value for one in measured])
     judged = [
         _judge(one, p, limits.of(one.drift.name)) for one, p in zip(measured, adjusted, strict=True)
@@ -135,14 +192,35 @@ def compare_features(
     return sorted(judged, key=lambda d: (VERDICTS.index(d.verdict), -d.effect, d.name))
 
 
-def _measure(reference: pl.Series, current: pl.Series, limits: Limits) -> _Measured:
-    if is_number(reference.dtype):
-        return _measure_numbers(
-            reference.name, read_numbers(reference), read_numbers(current), limits
-        )
-    return _measure_categories(
-        reference.name, read_categories(reference), read_categories(current), limits
+def _of_content(name: str, kind: str, rows: int, found: Content) -> _Measured:
+    auc = found.separation.auc if found.separation is not None else None
+    effect = 0.0
+    if auc is not None:
+        # Of two normals that lie d apart the area is normal(d / sqrt 2), and the PSI d squared.
+        effect = 2 * float(stats.norm.ppf(min(max(auc, 0.5), 0.9999))) ** 2
+    sizes = found.sizes
+    missing_p = statistics.two_shares(found.missing[0], sizes[0], found.missing[1], sizes[1])
+    p_values = [found.p_value, missing_p] if any(found.missing) else [found.p_value]
+    drift = FeatureDrift(
+        name=name,
+        kind=kind,
+        verdict="stable",
+        reason="",
+        effect=effect,
+        psi=None,
+        floor=0.0,
+        distance=None,
+        missing_reference=found.missing[0] / max(1, sizes[0]),
+        missing_current=found.missing[1] / max(1, sizes[1]),
+        unseen=None,
+        p_value=min(1.0, min(p_values) * len(p_values)),
+        rows=rows,
+        # A window whose values have all gone missing has rows enough to say that.
+        rows_needed=FEWEST,
+        histogram=Histogram([], [], []),
+        auc=auc,
     )
+    return _Measured(drift, missing_p, 1.0, notes=tuple(found.notes))
 
 
 def _measure_numbers(
@@ -152,14 +230,14 @@ def _measure_numbers(
     counts = bins.count(reference), bins.count(current)
     p_values = [statistics.chi2_two_samples(*counts)]
     distance: float | None = None
-    if reference.values.size and current.values.size:
-        p_values.append(statistics.kolmogorov_smirnov(reference.values, current.values)[1])
-    finite = reference.values[np.isfinite(reference.values)]
+    if reference.present and current.present:
+        p_values.append(statistics.kolmogorov_smirnov(reference, current)[1])
+    finite = reference.finite()
     scale = statistics.robust_scale(finite)
-    if current.values.size and scale > 0:
+    if current.present and scale > 0:
         # Values far outside count as just outside: one outlier can't make or hide a shift.
-        low, high = np.quantile(finite, [0.01, 0.99], method="inverted_cdf")
-        ends = float(low) - 3 * scale, float(high) + 3 * scale
+        low, high = finite.quantiles([0.01, 0.99]).tolist()
+        ends = low - 3 * scale, high + 3 * scale
         moved, noise = statistics.wasserstein(reference.within(*ends), current.within(*ends))
         distance = max(0.0, moved - noise) / scale
     return _measured(
@@ -174,13 +252,21 @@ def _measure_categories(
     bins = CategoryBins.of(reference)
     counts = bins.count(reference), bins.count(current)
     p_values = [statistics.chi2_two_samples(*counts)]
-    unseen, unseen_p = statistics.unseen_mass(reference.counts, current.counts)
-    p_values.append(unseen_p)
-    return _measured(
+    share, unseen_p = unseen(reference, current)
+    vanished, vanished_p = unseen(current, reference)
+    p_values += [unseen_p, vanished_p]
+    found = _measured(
         name, "category", reference, current, counts, p_values, limits,
-        unseen=unseen, unseen_p=unseen_p,
+        unseen=share, unseen_p=unseen_p,
         histogram=category_histogram(reference, current),
     )  # fmt: skip
+    drift = replace(
+        found.drift,
+        vanished=vanished,
+        appeared=new_ones(reference, current) if unseen_p <= THREE_ERRORS else [],
+        gone=new_ones(current, reference) if vanished_p <= THREE_ERRORS else [],
+    )
+    return replace(found, drift=drift, vanished_p=vanished_p)
 
 
 def _measured(
@@ -239,11 +325,29 @@ def _judge(measured: _Measured, p_value: float, limits: Limits) -> FeatureDrift:
     was, now = drift.missing_reference, drift.missing_current
     # A share is only quoted when it is significant on its own (three standard errors).
     change = abs(now - was) if measured.missing_p <= THREE_ERRORS else 0.0
-    unseen = (drift.unseen or 0.0) if measured.unseen_p <= THREE_ERRORS else 0.0
+    share = (drift.unseen or 0.0) if measured.unseen_p <= THREE_ERRORS else 0.0
+    vanished = (drift.vanished or 0.0) if measured.vanished_p <= THREE_ERRORS else 0.0
+    content = (
+        []
+        if drift.auc is None
+        else [(drift.auc, limits.auc_watch, limits.auc_act, _told(drift.auc, measured.notes))]
+    )
     findings = [
         (change, limits.missing_watch, limits.missing_act, f"missing {was:.1%} → {now:.1%}"),
-        (unseen, limits.unseen_watch, limits.unseen_act, f"{unseen:.1%} in unseen categories"),
-        (drift.effect, limits.psi_watch, limits.psi_act, f"PSI {drift.effect:.2f}"),
+        (share, limits.unseen_watch, limits.unseen_act, f"{share:.1%} in unseen categories"),
+        (
+            vanished,
+            limits.unseen_watch,
+            limits.unseen_act,
+            f"{vanished:.1%} of the reference in categories that are no more",
+        ),
+        *content,
+        (
+            drift.effect if drift.auc is None else 0.0,
+            limits.psi_watch,
+            limits.psi_act,
+            f"PSI {drift.effect:.2f}",
+        ),
         (
             drift.distance or 0.0,
             limits.distance_watch,
@@ -258,3 +362,7 @@ def _judge(measured: _Measured, p_value: float, limits: Limits) -> FeatureDrift:
     if watch:
         return replace(drift, verdict="watch", reason=", ".join(watch))
     return replace(drift, reason="real but small")
+
+
+def _told(auc: float, notes: tuple[str, ...]) -> str:
+    return ", ".join([f"told apart with an area of {auc:.2f}", *notes])

@@ -33,11 +33,7 @@ class Histogram:
 
 def number_histogram(reference: NumberColumn, current: NumberColumn) -> Histogram:
     """Bars of equal width over the middle of both samples; the ends take what lies beyond."""
-    ends = [
-        np.quantile(side.values, [0.005, 0.995], method="inverted_cdf")
-        for side in (reference, current)
-        if side.values.size
-    ]
+    ends = [side.quantiles([0.005, 0.995]) for side in (reference, current) if side.values.size]
     if not ends:
         return Histogram([], [], [])
     low, high = float(min(e[0] for e in ends)), float(max(e[1] for e in ends))
@@ -70,11 +66,11 @@ def category_histogram(reference: CategoryColumn, current: CategoryColumn) -> Hi
 
 
 def _shares_between(column: NumberColumn, edges: np.ndarray) -> list[float]:
-    upto = np.searchsorted(column.values, edges[1:-1], side="left")
-    counts = np.diff(np.concatenate([[0], upto, [column.values.size]]))
-    return [round(float(c), 5) for c in counts / max(1, column.values.size)]
+    upto = column.upto(edges[1:-1], "left")
+    counts = np.diff(np.concatenate([[0], upto, [column.present]]))
+    return [round(float(c), 5) for c in counts / max(1, column.present)]
 
 
 def _shares_of(column: CategoryColumn, top: list[str]) -> list[float]:
-    total = max(1, sum(column.counts.values()))
+    total = max(1, column.present)
     return [round(column.counts.get(value, 0) / total, 5) for value in top]

@@ -1,4 +1,4 @@
-"""What an endpoint counts while it serves: failed and slow requests, rows that break its contract.
+"""What an endpoint counts while it serves: failed and slow requests, strange rows, broken rules.
 
 A share above its limit is told from bad luck by Hoeffding's bound for the tail of a binomial
 (Journal of the American Statistical Association 58, 1963, theorem 1):
@@ -161,6 +161,10 @@ def counted(state: Mapping[str, Any], terms: Terms) -> dict[tuple[str, str], Cou
         limit = f"{1000 * latency_of(terms.latency):g}"
         slow = sum(one.get("slower", {}).get(limit, 0) for one in versions)
         found["latency", f"{limit} ms"] = Counts(requests - errors, slow, _SLOW_SHARE)
+    scored = sum(one.get("scored", 0) for one in versions)
+    if scored:
+        strange = sum(one.get("outliers", 0) for one in versions)
+        found["outliers", "rows"] = Counts(scored, strange, terms.outliers)
     found |= dict(_broken(versions))
     return found
 
@@ -190,6 +194,7 @@ def _sentence(kind: str, subject: str, numbers: Mapping[str, Any]) -> str:
     what = {
         "errors": "requests failed",
         "latency": f"requests took longer than {subject}",
+        "outliers": "rows are outliers",
         "contract": f"rows break the contract's rule for {subject}",
     }[kind]
     return (

@@ -53,6 +53,14 @@ class Terms:
         Share of requests that may fail.
     latency : str or None
         One request in a hundred may take longer.
+    outliers : float
+        Share of rows that may be outliers; one in a thousand is, of rows as in training.
+    restarts : int
+        So often processes may not begin anew within a quarter of an hour.
+    gpu_memory : float
+        Share of a GPU's memory that may be in use.
+    gpu_busy : float or None
+        Share of the time that a GPU may work; not looked at when None.
     """
 
     every: str = "1d"
@@ -62,6 +70,10 @@ class Terms:
     good_checks: int = 2
     errors: float = 0.01
     latency: str | None = None
+    outliers: float = 0.01
+    restarts: int = 3
+    gpu_memory: float = 0.95
+    gpu_busy: float | None = None
 
     @property
     def budget(self) -> Budget:
@@ -208,6 +220,12 @@ def _check(ws: Workspace, terms: Terms) -> None:
         wrong = "an alert is resolved by 1 to 100 good checks"
     elif not 0 <= terms.errors < 1:
         wrong = "the share of requests that may fail lies between 0 and 1"
+    elif not 0 < terms.outliers < 1:
+        wrong = "the share of rows that may be outliers lies between 0 and 1"
+    elif not 1 <= terms.restarts <= 1000:
+        wrong = "processes may begin anew 1 to 1,000 times before that is an alert"
+    elif not all(0 < one <= 1 for one in (terms.gpu_memory, terms.gpu_busy or 1.0)):
+        wrong = "the shares of a GPU lie between 0 and 1"
     if wrong:
         raise Invalid(wrong, fix="`%mlops monitor --help` says what fits", code="E-ALERT-040")
     if terms.latency is not None:

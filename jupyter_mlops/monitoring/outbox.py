@@ -12,11 +12,11 @@ from sqlalchemy import func, select
 
 from jupyter_mlops.experiments.trials import may_live, process_name
 from jupyter_mlops.monitoring.records import ChannelRecord, DeliveryRecord
-from jupyter_mlops.workspace import MLOpsError, Workspace
+from jupyter_mlops.workspace import MLOpsError, Unavailable, Workspace
 from jupyter_mlops.workspace.records import new_id, utcnow
 from jupyter_mlops.workspace.store import Transaction
 
-__all__ = ["GIVEN_UP", "Letter", "enqueue", "send_due", "waiting"]
+__all__ = ["GIVEN_UP", "Later", "Letter", "enqueue", "send_due", "waiting"]
 
 #: Tried for so long; then it is given up, and said so.
 GIVEN_UP: Final = timedelta(days=1)
@@ -49,6 +49,20 @@ class Letter:
     body: dict[str, Any]
     attempts: int
     made_at: datetime
+
+
+class Later(Unavailable):
+    """A receiver doesn't take a message now, and may say when it will.
+
+    Parameters
+    ----------
+    seconds : float, optional
+        That it asks to wait.
+    """
+
+    def __init__(self, *told: str, seconds: float | None = None, **more: str) -> None:
+        super().__init__(*told, **more)
+        self.seconds = seconds
 
 
 Deliver = Callable[[Workspace, Letter], None]
@@ -98,7 +112,8 @@ def send_due(ws: Workspace, deliver: Deliver | None = None) -> int:
 
     Whoever is killed while sending leaves a row behind that the next one sends: a message may
     arrive twice, with the same id, and never not at all. What can't be sent is tried again after
-    5 s, 10 s, 20 s and so on, at least each hour, and given up after a day.
+    5 s, 10 s, 20 s and so on, at least each hour, or when its receiver says (Retry-After), and
+    given up after a day.
 
     Parameters
     ----------
@@ -187,6 +202,11 @@ def _failed(ws: Workspace, letter: Letter, error: MLOpsError) -> None:
         pause = min(_LONGEST, _FIRST * 2.0 ** min(row.attempts - 1, 20))
         # Many that failed together don't come back together.
         row.next_at = now + pause * random.uniform(0.8, 1.2)  # noqa: S311
+        asked = error.seconds if isinstance(error, Later) else None
+        if asked is not None:
+            # Never sooner than it asks, but once more before it is given up.
+            last = max(row.next_at, row.made_at + GIVEN_UP)
+            row.next_at = min(max(row.next_at, now + timedelta(seconds=asked)), last)
 
 
 def _end(tx: Transaction, row: DeliveryRecord, state: str, error: str) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from jupyter_mlops.monitoring.columns import NumberColumn
 from jupyter_mlops.monitoring.merging import merged
 
 Floats = npt.NDArray[np.float64]
@@ -124,15 +125,18 @@ def chi2_two_samples(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     return float(stats.chi2.sf(statistic, table.shape[1] - 1))
 
 
-def kolmogorov_smirnov(reference: Floats, current: Floats) -> tuple[float, float]:
+def kolmogorov_smirnov(
+    reference: Floats | NumberColumn, current: Floats | NumberColumn
+) -> tuple[float, float]:
     """Kolmogorov-Smirnov distance of two *sorted* samples and its asymptotic p-value.
 
     With ties the p-value is too large, never too small.
     """
-    n, m = reference.size, current.size
+    reference, current = _column(reference), _column(current)
+    n, m = reference.present, current.present
     if n == 0 or m == 0:
         return 0.0, 1.0
-    points, left, right = merged(reference, current)
+    points, left, right = _merged(reference, current)
     gaps = left / n
     gaps -= right / m
     np.abs(gaps, out=gaps)
@@ -141,12 +145,14 @@ def kolmogorov_smirnov(reference: Floats, current: Floats) -> tuple[float, float
     return distance, float(stats.kstwobign.sf(distance * math.sqrt(n * m / (n + m))))
 
 
-def wasserstein(reference: Floats, current: Floats) -> tuple[float, float]:
+def wasserstein(
+    reference: Floats | NumberColumn, current: Floats | NumberColumn
+) -> tuple[float, float]:
     """First Wasserstein distance of two *sorted* samples and its noise floor.
 
     Parameters
     ----------
-    reference, current : sorted arrays of shape (n,) and (m,)
+    reference, current : sorted arrays of shape (n,) and (m,), or columns
         Finite values in the unit of the column.
 
     Returns
@@ -156,10 +162,11 @@ def wasserstein(reference: Floats, current: Floats) -> tuple[float, float]:
         ``sqrt(2/π (1/n + 1/m)) ∫ sqrt(H (1 - H)) dx`` with H the pooled
         distribution function, both in the unit of the column.
     """
-    n, m = reference.size, current.size
+    reference, current = _column(reference), _column(current)
+    n, m = reference.present, current.present
     if n == 0 or m == 0:
         return 0.0, 0.0
-    points, left, right = merged(reference, current)
+    points, left, right = _merged(reference, current)
     if not np.isfinite(points[[0, -1]]).all():
         raise ValueError("infinite values have no distance; clip them first")
     # Where two values are equal the width is 0, so that their counts don't matter.
@@ -174,16 +181,16 @@ def wasserstein(reference: Floats, current: Floats) -> tuple[float, float]:
     return distance, math.sqrt(2 / math.pi * (1 / n + 1 / m)) * noise
 
 
-def robust_scale(reference: Floats) -> float:
+def robust_scale(reference: Floats | NumberColumn) -> float:
     """Interquartile range of a sorted sample; its 5-95 % range where that is 0; else 0.
 
     A standard deviation would let one outlier in the reference hide any shift.
     """
-    if reference.size == 0:
+    reference = _column(reference)
+    if reference.present == 0:
         return 0.0
-    at = [math.ceil(level * reference.size) - 1 for level in (0.05, 0.25, 0.75, 0.95)]
-    q05, q25, q75, q95 = (float(reference[max(0, one)]) for one in at)
-    return (q75 - q25) or (q95 - q05)
+    q05, q25, q75, q95 = reference.quantiles([0.05, 0.25, 0.75, 0.95]).tolist()
+    return float((q75 - q25) or (q95 - q05))
 
 
 def two_shares(count_a: int, rows_a: int, count_b: int, rows_b: int) -> float:
@@ -262,6 +269,10 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in stats.false_discovery_control(np.clip(p_values, 0, 1), method="bh")]
 
 
+def _column(sample: Floats | NumberColumn) -> NumberColumn:
+    return sample if isinstance(sample, NumberColumn) else NumberColumn(sample, 0)
+
+
 def _shares(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Floats, Floats]:
     p, q = np.asarray(reference, float), np.asarray(current, float)
     if p.shape != q.shape:
@@ -269,3 +280,7 @@ def _shares(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Floats, F
     if p.sum() <= 0 or q.sum() <= 0:
         raise ValueError("a sample without rows has no distribution")
     return p / p.sum(), q / q.sum()
+
+
+def _merged(reference: NumberColumn, current: NumberColumn) -> tuple[Floats, Counts, Counts]:
+    return merged(reference.values, current.values, reference.counts, current.counts)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from jupyter_mlops.monitoring.features import FeatureDrift
+from jupyter_mlops.monitoring.joint import JointDrift
 from jupyter_mlops.monitoring.performance import Performance
 
 Overall = Literal[
@@ -17,14 +18,19 @@ Overall = Literal[
 ]
 
 
-def overall(features: Sequence[FeatureDrift], performance: Performance | None) -> Overall:
+def overall(
+    features: Sequence[FeatureDrift],
+    performance: Performance | None,
+    joint: JointDrift | None = None,
+) -> Overall:
     """The verdict of a check.
 
-    ``inputs moved`` takes at least one drifted feature; ``performance worse`` takes a
-    loss whose whole interval lies above that of validation by the margin. Features to
-    watch and a loss that is only nominally higher leave a check stable.
+    ``inputs moved`` takes a feature that drifted, or all of them together; ``performance
+    worse`` takes a loss whose whole interval lies above that of validation by the margin.
+    Features to watch and a loss that is only nominally higher leave a check stable.
     """
     moved = any(feature.verdict == "drifted" for feature in features)
+    moved |= joint is not None and joint.verdict == "drifted"
     worse = performance is not None and performance.verdict == "worse"
     if moved and worse:
         return "inputs moved, performance worse"
@@ -41,14 +47,25 @@ def sentence(
     features: Sequence[FeatureDrift],
     predictions: Sequence[FeatureDrift],
     performance: Performance | None,
+    joint: JointDrift | None = None,
 ) -> str:
     """Say the verdict with its numbers."""
     said = [_of_features(features)]
+    alone = any(one.verdict == "drifted" for one in features)
+    if joint is not None and not alone and joint.verdict in ("drifted", "watch"):
+        doing = "drifted together" if joint.verdict == "drifted" else "are to watch together"
+        said.append(f"but they {doing} ({joint.reason})")
     moved = [one for one in predictions if one.verdict == "drifted"]
     if moved:
         said.append(f"the predictions moved too ({moved[0].reason})")
     said.append(_of_performance(performance))
     return "; ".join(said) + "."
+
+
+def loss_sentence(performance: Performance) -> str:
+    """Say what became of the loss, with its numbers."""
+    said = _of_performance(performance)
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _of_features(features: Sequence[FeatureDrift]) -> str:

@@ -15,6 +15,7 @@ from jupyter_mlops.monitoring.checks import Drift, check
 from jupyter_mlops.monitoring.monitors import Monitor, Terms
 from jupyter_mlops.monitoring.records import DriftCheckRecord, MonitorRecord
 from jupyter_mlops.monitoring.served import check_served
+from jupyter_mlops.monitoring.verdicts import loss_sentence
 from jupyter_mlops.monitoring.windows import Window, parse_length
 from jupyter_mlops.serving.records import EndpointRecord, FeedbackRecord
 from jupyter_mlops.workspace import Conflict, MLOpsError, NotFound, Workspace
@@ -100,6 +101,7 @@ def _checked(
             window=since,
             length=terms.window,
             stricter=terms.budget.limits,
+            every=terms.budget.every,
         )
     return found, _findings(found, terms, fresh), found.sentence
 
@@ -142,6 +144,9 @@ def _has_truth(ws: Workspace, row: MonitorRecord) -> bool:
 def _findings(found: Drift, terms: Terms, fresh: bool) -> list[Finding]:
     """What a check says; inputs that were judged already say nothing again."""
     budget, drifted = terms.budget, found.drifted
+    # What moved by itself says more than that the whole did.
+    if not drifted and found.joint is not None and found.joint.verdict == "drifted":
+        drifted = ["all together"]
     judged = [one for one in found.features if one.verdict != "not enough data"]
     numbers: dict[str, Any] = {"check": found.ref, "rows": found.rows, "window": str(found.window)}
     inputs = {
@@ -177,7 +182,12 @@ def _findings(found: Drift, terms: Terms, fresh: bool) -> list[Finding]:
         }
         findings.append(
             Finding(
-                found.endpoint, "performance", "loss", worse, found.sentence, numbers | measured
+                found.endpoint,
+                "performance",
+                "loss",
+                worse,
+                loss_sentence(loss),
+                numbers | measured,
             )
         )
     return findings

@@ -31,6 +31,13 @@ class Window:
             return "all traffic"
         return f"{_short(self.since) or 'the start'} to {_short(self.until) or 'now'}"
 
+    def moved(self, by: timedelta) -> Window:
+        """The window so much later, or earlier."""
+        return Window(
+            None if self.since is None else self.since + by,
+            None if self.until is None else self.until + by,
+        )
+
     @classmethod
     def parse(cls, since: str | None, until: str | None, length: str | None = None) -> Window:
         """Read a window from what a person wrote.
@@ -89,6 +96,30 @@ def parse_length(text: str) -> timedelta:
             code="E-MONITORING-002",
         )
     return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def parse_span(text: str) -> Window:
+    """Read a year, a month or a day as the window that it is.
+
+    Examples
+    --------
+    >>> str(parse_span("2013-02"))
+    '2013-02-01 to 2013-03-01'
+    """
+    start = _time(text)
+    assert start is not None
+    month = _MONTH.fullmatch(text.strip())
+    if month is None:
+        if start.time() != datetime.min.time():
+            raise Invalid(
+                f"{text!r} is a moment and no span of time",
+                fix="write a day, a month, a year, or two times as 2013-03-01..2013-03-15",
+                code="E-MONITORING-002",
+            )
+        return Window(start, start + timedelta(days=1))
+    if month[2]:
+        return Window(start, (start + timedelta(days=32)).replace(day=1))
+    return Window(start, start.replace(year=start.year + 1))
 
 
 def _time(text: str | None) -> datetime | None:

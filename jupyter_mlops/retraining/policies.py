@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from jupyter_mlops.workspace import (
     check_name,
     closest,
 )
+from jupyter_mlops.workspace.errors import about
 from jupyter_mlops.workspace.records import utcnow
 
 __all__ = ["Policies", "Policy", "list_policies", "pause", "policy", "remove", "set_policy"]
@@ -124,9 +125,11 @@ def set_policy(ws: Workspace, model: str, *, name: str | None = None, **terms: A
     wanted = _terms(ws, version.name, before, terms)
     figures = {*FIGURES.get(version.task, ()), *version.metrics}
     if wanted.when:
-        parse(wanted.when, sorted(figures))
+        with about("when"):
+            parse(wanted.when, sorted(figures))
     if wanted.gate:
-        parse_gates(wanted.gate, figures, {"champion"})
+        with about("gate"):
+            parse_gates(wanted.gate, figures, {"champion"})
     with ws.write() as tx:
         row = tx.session.get(PolicyRecord, name)
         if row is None:
@@ -155,10 +158,16 @@ def _terms(ws: Workspace, model: str, before: Policy | None, given: dict[str, An
             code="E-RETRAIN-004",
         )
     if "notebook" in given:
-        given["notebook"] = _notebook(ws, given["notebook"])
+        with about("notebook"):
+            given["notebook"] = _notebook(ws, given["notebook"])
     if "endpoint" in given or before is None:
-        given["endpoint"] = serving.get(ws, given.get("endpoint") or model).name
-    return Terms(**given) if before is None else before.terms.but(**given)
+        with about("endpoint"):
+            given["endpoint"] = serving.get(ws, given.get("endpoint") or model).name
+    unlimited = given.get("runs_a_week") == 0
+    if unlimited:
+        del given["runs_a_week"]
+    terms = Terms(**given) if before is None else before.terms.but(**given)
+    return replace(terms, runs_a_week=None) if unlimited else terms
 
 
 def _notebook(ws: Workspace, given: str) -> str:

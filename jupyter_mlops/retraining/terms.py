@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from jupyter_mlops.monitoring.windows import parse_length
 from jupyter_mlops.workspace import Invalid, closest
+from jupyter_mlops.workspace.errors import about
 
 __all__ = ["EXPANDING", "Terms", "hold_of"]
 
@@ -72,32 +73,39 @@ class Terms:
     cpu_a_week: str = ""
 
     def __post_init__(self) -> None:
-        for length in (self.every, self.over, self.timeout):
-            parse_length(length)
-        if self.cpu_a_week:
-            parse_length(self.cpu_a_week)
-        if self.window != EXPANDING:
-            try:
-                parse_length(self.window)
-            except Invalid as error:
-                raise Invalid(
-                    f"{self.window!r} is no window to train on",
-                    fix=closest(self.window, [EXPANDING]) or "write expanding, or such as 90d",
-                    code="E-RETRAIN-002",
-                ) from error
-        hold_of(self.hold)
+        for name in ("every", "over", "timeout", *(["cpu_a_week"] if self.cpu_a_week else [])):
+            with about(name):
+                parse_length(getattr(self, name))
+        with about("window"):
+            self._check_window()
+        with about("hold"):
+            hold_of(self.hold)
         if self.approve not in ("auto", "person"):
-            raise Invalid(
-                f"{self.approve!r} approves nothing",
-                fix="write --approve person, or --approve auto",
-                code="E-RETRAIN-002",
-            )
+            with about("approve"):
+                raise Invalid(
+                    f"{self.approve!r} approves nothing",
+                    fix="write --approve person, or --approve auto",
+                    code="E-RETRAIN-002",
+                )
         if self.retries < 0 or (self.runs_a_week is not None and self.runs_a_week < 1):
+            with about("retries" if self.retries < 0 else "runs_a_week"):
+                raise Invalid(
+                    "retries and runs a week can't be below 0 and 1",
+                    fix="stop the policy with `%mlops retrain stop` instead",
+                    code="E-RETRAIN-002",
+                )
+
+    def _check_window(self) -> None:
+        if self.window == EXPANDING:
+            return
+        try:
+            parse_length(self.window)
+        except Invalid as error:
             raise Invalid(
-                "retries and runs a week can't be below 0 and 1",
-                fix="stop the policy with `%mlops retrain stop` instead",
+                f"{self.window!r} is no window to train on",
+                fix=closest(self.window, [EXPANDING]) or "write expanding, or such as 90d",
                 code="E-RETRAIN-002",
-            )
+            ) from error
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Terms:

@@ -63,7 +63,9 @@ async def run_isolated(verb: Verb, given: dict[str, Any], place: Path, actor: st
     if "error" in answer:
         kind = getattr(errors, answer["kind"])
         problem = answer["error"]
-        raise kind(problem["what"], problem["why"], problem["fix"], code=problem["code"])
+        raised = kind(problem["what"], problem["why"], problem["fix"], code=problem["code"])
+        raised.fields = problem.get("fields", {})
+        raise raised
     return json.dumps(answer["view"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -11,7 +12,14 @@ from tornado import web
 from jupyter_mlops.server.answers import RESOURCE, MLOpsHandler
 from jupyter_mlops.workspace.errors import MLOpsError
 
-__all__ = ["HANDLERS", "LabelActionHandler", "LabelMediaHandler", "LabelStateHandler"]
+__all__ = [
+    "HANDLERS",
+    "LabelActionHandler",
+    "LabelMediaHandler",
+    "LabelPeaksHandler",
+    "LabelStateHandler",
+    "LabelerScriptHandler",
+]
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -108,7 +116,8 @@ class LabelMediaHandler(LabelHandler):
     def _find(self, task: str, item: int) -> Any:
         from jupyter_mlops.labeling import open_media
 
-        return open_media(self.app.served.open(create=False), task, item)
+        side = self.get_query_argument("side", "")
+        return open_media(self.app.served.open(create=False), task, item, side)
 
     def _range(self, size: int, tag: str) -> tuple[int, int]:
         """First byte and number of bytes; a number below one can't be satisfied."""
@@ -127,9 +136,67 @@ class LabelMediaHandler(LabelHandler):
         return start, stop - start
 
 
+class LabelPeaksHandler(LabelHandler):
+    """How loud an item's sound is along its time."""
+
+    SUPPORTED_METHODS = ("GET",)
+
+    @web.authenticated
+    @authorized("read", RESOURCE)  # type: ignore[untyped-decorator]
+    async def get(self, task: str, item: str) -> None:
+        try:
+            found = await self.in_thread(self._peaks, task, int(item))
+        except MLOpsError as error:
+            self.refuse(error)
+            return
+        await self.finish(found.as_dict())
+
+    def _peaks(self, task: str, item: int) -> Any:
+        from jupyter_mlops.labeling import peaks_of
+
+        return peaks_of(self.app.served.open(create=False), task, item)
+
+
+class LabelerScriptHandler(LabelHandler):
+    """The labeler's scripts and style: the whole one, and what each kind of answers adds."""
+
+    SUPPORTED_METHODS = ("GET",)
+
+    @web.authenticated
+    @authorized("read", RESOURCE)  # type: ignore[untyped-decorator]
+    async def get(self, file: str) -> None:
+        try:
+            content = await self.in_thread(self._content, file)
+        except MLOpsError as error:
+            self.refuse(error)
+            return
+        tag = f'"{hashlib.sha256(content).hexdigest()}"'
+        self.set_header("ETag", tag)
+        # Asked for again each time, and sent again only when it is another.
+        self.set_header("Cache-Control", "private, no-cache")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        if tag in self.request.headers.get("If-None-Match", ""):
+            self.set_status(304)
+            await self.finish()
+            return
+        type = "text/css" if file.endswith(".css") else "text/javascript"
+        await self.finish(content, set_content_type=f"{type}; charset=utf-8")
+
+    def _content(self, file: str) -> bytes:
+        from jupyter_mlops.labeling.widgets import bundle
+
+        if file == "labeler.css":
+            return bundle.style().encode()
+        if file == "labeler.js":
+            return bundle.script().encode()
+        return bundle.pad(file.removesuffix(".js"))
+
+
 _TASK = r"/mlops/api/labels/([^/]+)"
 HANDLERS: list[tuple[str, type]] = [
     (rf"{_TASK}/state", LabelStateHandler),
     (rf"{_TASK}/(claim|events|renew|release)", LabelActionHandler),
     (rf"{_TASK}/media/(\d{{1,9}})", LabelMediaHandler),
+    (rf"{_TASK}/peaks/(\d{{1,9}})", LabelPeaksHandler),
+    (r"/mlops/api/labelers/([a-z.]+)", LabelerScriptHandler),
 ]

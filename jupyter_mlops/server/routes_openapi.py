@@ -154,10 +154,48 @@ def _label_paths() -> dict[str, Any]:
         "required": True,
         "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
     }
+    side = {
+        "name": "side",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string", "enum": ["", "left", "right"]},
+    }
     paths["/labels/{task}/media/{item}"] = {
-        "parameters": [task, item],
+        "parameters": [task, item, side],
         "get": {**media, "operationId": "label-media"},
         "head": {**media, "operationId": "label-media-head"},
+    }
+    paths["/labels/{task}/peaks/{item}"] = {
+        "parameters": [task, item],
+        "get": {
+            "summary": "How loud an item's sound is along its time.",
+            "operationId": "label-peaks",
+            "tags": ["label"],
+            "responses": {
+                "200": {"description": "The answer.", "content": _json({"type": "object"})},
+                **_PROBLEMS,
+            },
+        },
+    }
+    paths["/labelers/{script}"] = {
+        "parameters": [
+            {
+                "name": "script",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "pattern": r"^[a-z]+\.(js|css)$"},
+            }
+        ],
+        "get": {
+            "summary": "A labeler's script or style.",
+            "operationId": "labeler-script",
+            "tags": ["label"],
+            "responses": {
+                "200": {"description": "The file.", "content": {"*/*": {}}},
+                "304": {"description": "It hasn't changed."},
+                **_PROBLEMS,
+            },
+        },
     }
     return paths
 
@@ -183,6 +221,11 @@ _PROBLEM = {
         "what": {"type": "string"},
         "why": {"type": "string"},
         "fix": {"type": "string"},
+        "fields": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "What is wrong with each argument that is known to be wrong.",
+        },
     },
 }
 _PROBLEMS = {

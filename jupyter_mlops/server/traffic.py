@@ -18,7 +18,7 @@ class TrafficLook:
     """Remembers how far each endpoint's traffic had come when it was looked at last."""
 
     def __init__(self) -> None:
-        #: The size of each segment, and the rows that each process answered without a line.
+        #: The size of each segment, and what each process answered without a line.
         self._seen: dict[Path, int] | None = None
         self._grown: set[str] = set()
 
@@ -37,10 +37,12 @@ class TrafficLook:
                 found[segment] = segment.stat().st_size
             except FileNotFoundError:
                 continue  # compacted meanwhile
-        # What isn't logged is counted all the same.
+        # What isn't logged is counted all the same, and so is what was refused or failed.
         for path in (workspace.home / "run").glob("endpoint-*.json"):
-            told = read_state(path).get("log", {})
-            found[path] = sum(told.get(fate, 0) for fate in ("sampled_out", "unlogged", "off"))
+            state = read_state(path)
+            fates = state.get("log", {})
+            unlogged = sum(fates.get(fate, 0) for fate in ("sampled_out", "unlogged", "off"))
+            found[path] = unlogged + state.get("errors", 0)
         before, self._seen = self._seen, found
         if before is None:
             return []

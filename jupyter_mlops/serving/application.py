@@ -74,10 +74,7 @@ class Endpoint:
         self.config = config
         self.metrics = metrics.Metrics(config.about)
         self.board = Switchboard(config, self.metrics)
-        self.metrics.processes = self._processes
-
-    def _processes(self) -> list[int]:
-        return [pid for one in self.board.running for pid in one.batcher.pids]
+        self.metrics.versions = lambda: self.board.running
 
     def application(self, port: int) -> Door:
         """Return the ASGI application as it listens on `port`."""
@@ -304,6 +301,7 @@ class Endpoint:
 
     async def exposition(self, request: Request) -> Response:
         """Give the metrics in OpenMetrics text format."""
+        await asyncio.to_thread(self.metrics.usage.look_at_gpus)
         text = self.metrics.exposition()
         return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 

@@ -16,6 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
+
+from jupyter_mlops.models.outliers import THRESHOLD
 from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.ids import new_request_id
 from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
@@ -101,6 +104,8 @@ class Batcher:
         #: Whether nothing is answered here any more: another version has taken over.
         self.closed = False
         self.restarts = 0
+        #: Rows of which the model's process told how strange they are, and those that were.
+        self.scored = self.outliers = 0
         self._lanes = [_Lane(worker) for worker in workers]
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting: deque[_Waiting] = deque()
@@ -120,6 +125,11 @@ class Batcher:
     def waiting(self) -> int:
         """Rows that wait for a process."""
         return self._waiting_rows
+
+    @property
+    def busy(self) -> int:
+        """Processes that predict at this moment."""
+        return sum(lane.busy for lane in self._lanes)
 
     @property
     def ready(self) -> bool:
@@ -226,6 +236,10 @@ class Batcher:
             return
         lane.crashes = 0
         self.observe(sum(counts))
+        if told.get("unusual"):
+            p = told["unusual"]["p"]
+            self.scored += int(np.count_nonzero(p <= 1))
+            self.outliers += int(np.count_nonzero(p <= THRESHOLD))
         self._unlogged.append((batch, results))
         self._log_more()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import io
 import sys
 
@@ -24,7 +26,19 @@ def compact_all(ws: Workspace) -> int:
     root = traffic_root(ws)
     # A shadow logs below its endpoint, apart from what was answered.
     folders = [*root.glob(f"*/{FRESH}"), *root.glob(f"*/{SHADOW}/{FRESH}")]
-    return sum(compact(ws, path.parent.relative_to(root).as_posix()) for path in folders)
+    done = sum(compact(ws, path.parent.relative_to(root).as_posix()) for path in folders)
+    if done:
+        _give_back()
+    return done
+
+
+def _give_back() -> None:
+    """Return freed memory to the system: small batches leave half a gigabyte in the allocator."""
+    pa.default_memory_pool().release_unused()
+    if sys.platform == "linux":
+        # Only glibc has it, and only glibc needs it.
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def compact(ws: Workspace, name: str) -> int:

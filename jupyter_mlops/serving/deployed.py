@@ -26,6 +26,7 @@ from jupyter_mlops.serving.pseudonyms import Pseudonyms
 from jupyter_mlops.serving.recording import Recorder
 from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.serving.trafficlog import TrafficLog
+from jupyter_mlops.serving.usage import Taken
 from jupyter_mlops.serving.workers import start
 from jupyter_mlops.workspace.errors import Conflict, Unavailable
 
@@ -137,13 +138,17 @@ class Deployed:
         Its signature.
     portrait : Portrait
         What its process says of it.
+    load_seconds : float
+        From the start of its processes to when all of them were ready.
     """
 
     def __init__(
         self, endpoint: EndpointConfig, config: Deployment, intake: Intake, batcher: Batcher,
-        log: TrafficLog, metrics: Metrics,
+        log: TrafficLog, metrics: Metrics, load_seconds: float = 0.0,
     ) -> None:  # fmt: skip
         self.config = config
+        self.load_seconds = load_seconds
+        self._usage = metrics.usage
         self.intake = intake
         self.batcher = batcher
         self.portrait = batcher.portrait
@@ -195,14 +200,24 @@ class Deployed:
 
     def told(self) -> dict[str, Any]:
         """As the state file holds it."""
+        version = self.config.version
+        taken = self._usage.versions.get(version, Taken())
         told = {
-            "version": self.config.version,
+            "version": version,
             "model": self.config.model,
             "role": self.config.role,
             "weight": self.config.weight,
             "environment": self.config.environment,
             "processes": self.batcher.pids,
             "restarts": self.batcher.restarts,
+            "busy": self.batcher.busy,
+            "waiting_rows": self.batcher.waiting,
+            "load_seconds": round(self.load_seconds, 3),
+            "memory_bytes": taken.memory,
+            "cpu_seconds": round(taken.cpu, 2),
+            "gpu_bytes": sum(one.bytes.get(version, 0) for one in self._usage.gpus),
+            "scored": self.batcher.scored,
+            "outliers": self.batcher.outliers,
             **self.tally.told(),
             "contract": self.expectations.told(),
         }
@@ -240,7 +255,9 @@ def deploy(
         endpoint.gpus.variables if endpoint.gpus else {}, config.pickles,
     )  # fmt: skip
     pseudonyms = pseudonyms_of(endpoint)
+    began = time.perf_counter()
     workers = [start(task) for _ in range(endpoint.replicas)]
+    load_seconds = time.perf_counter() - began
     portrait = workers[0].portrait
     folder = Path(endpoint.traffic)
     shadow = config.role == "shadow"
@@ -250,6 +267,7 @@ def deploy(
         labels=portrait.labels,
         many=portrait.task == "multiclass",
         answers=portrait.answers,
+        unusual=portrait.unusual,
         about=endpoint.about_of(config),
         policy=endpoint.log,
         pseudonyms=pseudonyms,
@@ -269,7 +287,7 @@ def deploy(
     batcher = Batcher(
         task, workers, recorder, seconds=endpoint.predict_seconds, observe=metrics.batch
     )
-    return Deployed(endpoint, config, intake, batcher, log, metrics)
+    return Deployed(endpoint, config, intake, batcher, log, metrics, load_seconds)
 
 
 def pseudonyms_of(endpoint: EndpointConfig) -> Pseudonyms | None:

@@ -75,6 +75,8 @@ class Endpoint(Result):
         What it holds of the GPUs while it runs: whole ones, or bytes on one.
     log : LogPolicy
         What is written down.
+    watch : object
+        How it is watched, put here by those who know; None when nobody was asked.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Endpoint(Result):
     example: dict[str, Any] = field(default_factory=dict)
     choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
     gpu_bytes: int | None = None
+    watch: Any = field(default=None, compare=False, repr=False)
 
     @property
     def ref(self) -> str:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from jupyter_mlops.serving.shapes import as_texts, is_composed
 if TYPE_CHECKING:
     from jupyter_mlops.serving.answers import Answer
 
-__all__ = ["Logged", "Plan", "prediction_type"]
+__all__ = ["UNUSUAL", "Logged", "Plan", "prediction_type"]
 
 _ARROW = {
     "boolean": pa.bool_(),
@@ -37,6 +37,8 @@ _ARROW = {
 #: Rows in a request from which columns are made without an object a row.
 _MANY = 32
 _MOMENT = pa.timestamp("us", tz="UTC")
+#: The share of training rows as strange as the row, and the columns that make it so.
+UNUSUAL: Final = (("outlier", pa.float64()), ("outlier_columns", pa.list_(pa.string())))
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Plan:
         The endpoint's key and time columns.
     json_answers : bool
         Predictions are kept as JSON texts.
+    unusual : bool
+        How strange each row was is kept.
 
     Attributes
     ----------
@@ -86,9 +90,11 @@ class Plan:
         key: str | None,
         time: str | None,
         json_answers: bool = False,
+        unusual: bool = False,
     ) -> None:
         self.policy = policy
         self._json = json_answers
+        self._unusual = unusual
         self.columns = [field for field in fields if field.name not in policy.dropped]
         self.hashes: dict[str, Pseudonyms] = {}
         self.of_key: Pseudonyms | None = None
@@ -111,6 +117,7 @@ class Plan:
                 ("event_time", _MOMENT),
                 ("key", pa.string()),
                 *answers,
+                *(UNUSUAL if unusual else ()),
                 *self._kinds(),
             ],
             metadata={
@@ -149,6 +156,7 @@ class Plan:
             keys,
             self._predictions(batch),
             _probabilities([logged.answer.probability for logged in batch], total),
+            *(self._strangeness(batch, total) if self._unusual else ()),
         ]
         if self.together:
             columns.append(self._together(batch, total))
@@ -165,6 +173,23 @@ class Plan:
         if self._json:
             return np.concatenate([as_texts(logged.answer.prediction) for logged in batch])
         return _joined([logged.answer.prediction for logged in batch])
+
+    def _strangeness(self, batch: Sequence[Logged], total: int) -> tuple[Array, Any]:
+        """How strange rows were, and which columns make some so; hidden ones aren't named."""
+        p = np.full(total, np.nan)
+        reasons: dict[int, list[str]] = {}
+        start = 0
+        for logged in batch:
+            found = logged.answer.unusual
+            if found is not None:
+                p[start : start + len(found.p)] = found.p
+                reasons |= {start + row: told for row, told in found.reasons.items()}
+            start += logged.rows.count
+        if not reasons:
+            return p, pa.nulls(total, UNUSUAL[1][1])
+        hidden = {*self.policy.dropped, *self.policy.hashed}
+        told = [reasons.get(row) for row in range(total)]
+        return p, [one and [name for name in one if name not in hidden] for one in told]
 
     def _together(self, batch: Sequence[Logged], total: int) -> pa.Array:
         block = merge_blocks([logged.rows for logged in batch])

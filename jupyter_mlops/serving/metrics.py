@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import threading
 import time
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from jupyter_mlops.serving.usage import Usage
+from jupyter_mlops.serving.versionmetrics import VersionMetrics
+
+if TYPE_CHECKING:
+    from jupyter_mlops.serving.deployed import Deployed
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 BUCKET_SECONDS = 5
 BUCKETS = 60
-MEMORY_SECONDS = 10.0  # between two looks: telling shared pages apart takes the kernel 7 ms
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
 _KEPT = 2048  # latencies of a bucket that its percentiles are made from
@@ -112,8 +114,10 @@ class Metrics:
 
     Attributes
     ----------
-    processes : callable
-        Ids of the model's processes, whose time and memory count as the endpoint's.
+    versions : callable
+        Those that run, whose processes' time and memory count as the endpoint's.
+    usage : Usage
+        What they take.
     log, shadow_log : LogTally
         What became of the rows that were answered, and of a shadow's.
     """
@@ -126,10 +130,11 @@ class Metrics:
             ["protocol", "status", "version"],
             registry=self.registry,
         )
-        self._rows = Counter("mlops_rows", "Rows predicted.", registry=self.registry)
+        self._rows = Counter("mlops_rows", "Rows predicted.", ["version"], registry=self.registry)
         self._seconds = Histogram(
             "mlops_request_seconds",
             "Time from the last byte of a request to its answer.",
+            ["version"],
             unit="seconds",
             buckets=SECONDS,
             registry=self.registry,
@@ -164,14 +169,13 @@ class Metrics:
         self._info = Info("mlops_model", "What is served.", registry=self.registry)
         self.name(about)
         self._children: dict[tuple[str, int, str], Counter] = {}
-        self.processes: Callable[[], Iterable[int]] = tuple
-        self._process = psutil.Process()
-        self._models: dict[int, psutil.Process] = {}
-        self._spent: dict[int, float] = {}
-        self._memory_seen, self._memory_bytes = -math.inf, 0
+        self._answered: dict[str, tuple[Histogram, Counter]] = {}
+        self.versions: Callable[[], Iterable[Deployed]] = tuple
+        self.usage = Usage(self._processes)
+        self.registry.register(VersionMetrics(lambda: self.versions(), self.usage))
         self._cpu_before = 0.0
-        times = self._process.cpu_times()
-        self._cpu_at = (time.monotonic(), times.user + times.system)
+        self.usage.look()
+        self._cpu_at = (time.monotonic(), self.usage.cpu)
         self.log, self.shadow_log = LogTally(), LogTally()
         self._log_before: dict[str, int] = {}
         self.requests = 0
@@ -200,9 +204,13 @@ class Metrics:
             bucket.errors += 1
             self._failures[status] += 1
             return
-        self._seconds.observe(seconds)
+        answered = self._answered.get(version)
+        if answered is None:
+            answered = self._seconds.labels(version), self._rows.labels(version)
+            self._answered[version] = answered
+        answered[0].observe(seconds)
         self._latencies.append(seconds)
-        self._rows.inc(rows)
+        answered[1].inc(rows)
         self.rows += rows
         bucket.rows += rows
         if bucket.seconds is not None:
@@ -234,28 +242,20 @@ class Metrics:
             self._log_before[fate] = told[fate]
         return told
 
+    def _processes(self) -> Mapping[str, Sequence[int]]:
+        """Ids of the models' processes by version."""
+        found: dict[str, list[int]] = {}
+        for one in self.versions():
+            found.setdefault(one.config.version, []).extend(one.batcher.pids)
+        return found
+
     def _sample(self) -> tuple[float, int]:
-        now = time.monotonic()
-        due = now - self._memory_seen > MEMORY_SECONDS
-        memory = 0
-        if due:
-            self._memory_seen = now
-            memory = _memory(self._process)
-        times = self._process.cpu_times()
-        for pid in self.processes():
-            with contextlib.suppress(psutil.Error):
-                known = self._models.setdefault(pid, psutil.Process(pid))
-                spent = known.cpu_times()
-                memory += _memory(known) if due else 0
-                self._spent[pid] = spent.user + spent.system
-        # What processes that have ended spent was spent all the same.
-        cpu = times.user + times.system + sum(self._spent.values())
+        self.usage.look()
+        cpu = self.usage.cpu
         self._cpu.inc(max(0.0, cpu - self._cpu_before))
         self._cpu_before = max(cpu, self._cpu_before)
-        if due:
-            self._memory.set(memory)
-            self._memory_bytes = memory
-        return cpu, self._memory_bytes
+        self._memory.set(self.usage.memory)
+        return cpu, self.usage.memory
 
     def exposition(self) -> bytes:
         """Return all metrics in OpenMetrics text format."""
@@ -280,16 +280,11 @@ class Metrics:
             "cpu_percent": round(100 * (cpu - cpu_before) / max(now - before, 1e-6), 1),
             "cpu_seconds": round(cpu, 2),
             "memory_bytes": memory,
+            "gpus": [one.told() for one in self.usage.gpus],
             "log_bytes": log["bytes"],
             "log": log,
             "traffic": [bucket.told() for bucket in self._buckets],
         }
-
-
-def _memory(process: psutil.Process) -> int:
-    """Bytes of a process: forked ones share most of what is resident."""
-    found = process.memory_full_info()
-    return int(getattr(found, "pss", found.rss))
 
 
 def _quantile(ordered: list[float], q: float) -> float | None:

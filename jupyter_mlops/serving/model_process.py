@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.serving.exact import Exact
     from jupyter_mlops.serving.fields import Array
     from jupyter_mlops.serving.predictor import Predictor
+    from jupyter_mlops.serving.unusual import Watch
 
 __all__ = ["Task", "main", "serve"]
 
@@ -84,6 +85,7 @@ def serve(task: Task, gateway: socket.socket) -> int:
         The process's exit status.
     """
     from jupyter_mlops.serving.frames import pack, receive
+    from jupyter_mlops.serving.unusual import Watch
 
     # A model's warnings at each request would fill the log and cost more than its arithmetic.
     warnings.simplefilter("ignore")
@@ -96,6 +98,8 @@ def serve(task: Task, gateway: socket.socket) -> int:
         resource.setrlimit(resource.RLIMIT_DATA, (task.max_memory, task.max_memory))
     try:
         predictor = _opened(task)
+        # After the model: its folder's digest has been checked by then.
+        watch = Watch.of(Path(task.path), [one.name for one in predictor.fields])
     except MLOpsError as error:
         gateway.sendall(pack({"error": error.as_dict()}))
         return 1
@@ -112,12 +116,13 @@ def serve(task: Task, gateway: socket.socket) -> int:
         "as_array": predictor.as_array,
         "description": predictor.description,
         "answers": predictor.answers,
+        "unusual": watch is not None,
     }
-    gateway.sendall(pack(told))
     # When the gateway is gone there is nobody to tell.
     with contextlib.suppress(ConnectionError):
+        gateway.sendall(pack(told))
         while (asked := receive(gateway)) is not None:
-            gateway.sendall(_packed(predictor, asked))
+            gateway.sendall(_packed(predictor, asked, watch))
     return 0
 
 
@@ -140,10 +145,14 @@ def _unexpected(error: Exception) -> dict[str, str]:
     }
 
 
-def _packed(predictor: Predictor | Exact, asked: dict[str, Any]) -> bytes:
+def _packed(predictor: Predictor | Exact, asked: dict[str, Any], watch: Watch | None) -> bytes:
     from jupyter_mlops.serving.frames import pack
 
+    # Before the model is asked, which may write into what it is given.
+    unusual = None if watch is None else watch(_columns(predictor, asked))
     told = _answered(predictor, asked)
+    if unusual is not None:
+        told["unusual"] = unusual
     try:
         return pack(told)
     except (TypeError, ValueError, OverflowError):
@@ -206,6 +215,15 @@ def _asking(
         return typed.of_block(block)
 
     return ask, columns
+
+
+def _columns(predictor: Predictor | Exact, asked: dict[str, Any]) -> dict[str, Array]:
+    """All rows that came, by column."""
+    block: Array | None = asked.get("block")
+    if block is None:
+        columns: dict[str, Array] = asked["columns"]
+        return columns
+    return dict(zip((one.name for one in predictor.fields), block, strict=True))
 
 
 def _told(answer: Answer) -> dict[str, Any]:

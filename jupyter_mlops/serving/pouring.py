@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import sys
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,7 +60,7 @@ async def pour(endpoint: Endpoint, request: Request, form: Form, request_id: str
     return _Poured(pouring, first, answers, headers, form.wanted)
 
 
-class _Pouring:
+class _Pouring(ABC):
     """What lines and batches have in common."""
 
     def __init__(self, endpoint: Endpoint, request_id: str) -> None:
@@ -67,13 +68,13 @@ class _Pouring:
         self.request_id = request_id
         self.limit = endpoint.config.max_body
 
+    @abstractmethod
     def answers(self, sent: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Give the answer piece by piece."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last(self, refusal: Refusal) -> bytes:
         """Return what ends an answer that goes no further; nothing where it has to be cut off."""
-        raise NotImplementedError
 
     async def ask(self, size: int, decode: Callable[[], Rows], *, counted: bool = False) -> Reply:
         """Have rows predicted; while too many wait already, these do, too."""

@@ -245,9 +245,15 @@ async def serve(
         state.write(**fields, **about, **counted, **told, failed=declared.failed, **more)
 
     following: asyncio.Task[None] | None = None
+    looking: asyncio.Task[None] | None = None
     while not running.done():
         if server.started:
             endpoint.board.watch()
+            if looking is None or looking.done():
+                # A driver may hang, and the endpoint goes on without it.
+                looking = asyncio.create_task(
+                    asyncio.to_thread(endpoint.metrics.usage.look_at_gpus)
+                )
             if endpoint.board.primary.batcher.failed is not None:
                 server.should_exit = True  # the agent records why, and shows it
             if following is None or following.done():

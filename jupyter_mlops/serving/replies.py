@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from jupyter_mlops.serving.answers import Answer, Whole
+from jupyter_mlops.serving.answers import Answer, Unusual, Whole
 from jupyter_mlops.serving.fields import has_missing
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.refusals import Refusal, quoted
@@ -21,15 +22,25 @@ def read_reply(batch: Sequence[Rows], told: Mapping[str, Any]) -> list[Answer | 
     ValueError, KeyError, TypeError
         It answered something else, as a process does that isn't to be trusted any more.
     """
+    total = sum(rows.count for rows in batch)
+    unusual = _unusual(told["unusual"], total) if told.get("unusual") else None
     if "parts" in told:
         replies = told["parts"]
         if len(replies) != len(batch):
             raise ValueError("the model's process answered other requests")
-        return [
-            _refused(rows, part) if part.get("failed") else _checked(part, rows.count)
-            for rows, part in zip(batch, replies, strict=True)
-        ]
-    whole = _checked(told, sum(rows.count for rows in batch))
+        answered: list[Answer | Refusal] = []
+        start = 0
+        for rows, part in zip(batch, replies, strict=True):
+            if part.get("failed"):
+                answered.append(_refused(rows, part))
+            else:
+                found = None if unusual is None else unusual.part(start, start + rows.count)
+                answered.append(replace(_checked(part, rows.count), unusual=found))
+            start += rows.count
+        return answered
+    whole = _checked(told, total)
+    if unusual is not None:
+        whole = replace(whole, unusual=unusual)
     if len(batch) == 1:
         return [whole]
     results: list[Answer | Refusal] = []
@@ -52,6 +63,20 @@ def _checked(told: Mapping[str, Any], count: int) -> Answer:
     ):
         raise ValueError("the model's process answered other rows")
     return answer
+
+
+def _unusual(told: Mapping[str, Any], count: int) -> Unusual:
+    p, reasons = told["p"], told["reasons"]
+    if p.shape != (count,) or p.dtype.kind != "f":
+        raise ValueError("the model's process looked at other rows")
+    return Unusual(
+        p,
+        {
+            int(row): [str(name) for name in names]
+            for row, names in reasons.items()
+            if 0 <= int(row) < count
+        },
+    )
 
 
 def _refused(rows: Rows, part: Mapping[str, Any]) -> Refusal:

@@ -57,6 +57,8 @@ def read(
         the rows was logged when this one was: it stands for ``1 / share`` rows.
         ``probability`` is of the second of two classes, or a list with one for each class.
         What the endpoint's log leaves out isn't there, and what it hashes is a hash.
+        Where a model tells how strange rows are, ``outlier`` is the share of its training rows
+        that are at least as strange, and ``outlier_columns`` names what makes some of them so.
 
     Raises
     ------

@@ -44,6 +44,8 @@ class TrafficLog:
         Probabilities are lists, one for each class.
     answers : {"typed", "number", "boolean", "text", "json"}
         What predictions are, where labels don't tell.
+    unusual : bool
+        The model tells how strange rows are: that is logged, too.
     about : dict of str to str
         Endpoint, model, version and digest: the same for all rows, kept once in the schema.
     policy : LogPolicy
@@ -67,6 +69,7 @@ class TrafficLog:
         many: bool,
         about: dict[str, str],
         answers: str = "typed",
+        unusual: bool = False,
         policy: LogPolicy | None = None,
         pseudonyms: Pseudonyms | None = None,
         key: str | None = None,
@@ -85,6 +88,7 @@ class TrafficLog:
             ("prediction", prediction_type(labels, answers)),
             ("probability", pa.list_(pa.float64()) if many else pa.float64()),
         ]
+        self._unusual = unusual
         self._segment: Segment | None = None
         self._opened = 0.0
         self._lock = threading.Lock()
@@ -109,7 +113,7 @@ class TrafficLog:
     def _follow(self, policy: LogPolicy, pseudonyms: Pseudonyms | None) -> None:
         self._plan = Plan(
             self._fields, self._answers, self._about, policy, pseudonyms,
-            key=self._key, time=self._time, json_answers=self._json,
+            key=self._key, time=self._time, json_answers=self._json, unusual=self._unusual,
         )  # fmt: skip
 
     def ready(self) -> bool:

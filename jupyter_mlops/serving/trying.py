@@ -40,10 +40,6 @@ class Misfit(Invalid):
         super().__init__(what, why, fix, code=code)
         self.fields = dict(fields or {})
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the error as the body of an HTTP answer."""
-        return {**super().as_dict(), **({"fields": self.fields} if self.fields else {})}
-
 
 @dataclass(frozen=True)
 class Tried(Result):

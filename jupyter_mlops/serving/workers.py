@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
+
+import psutil
 
 from jupyter_mlops.serving import zygote
 from jupyter_mlops.serving.frames import LENGTH, MOST, pack, receive, unpack
@@ -23,6 +27,10 @@ from jupyter_mlops.workspace.errors import Invalid, MLOpsError, Unavailable
 __all__ = ["Portrait", "Worker", "WorkerLost", "start"]
 
 _START: Final = 120.0
+#: Seconds without any work after which a forked process is taken for stuck.
+_STUCK: Final = 5.0
+_GLANCE: Final = 0.5
+_TRIES: Final = 5
 
 
 class WorkerLost(Exception):
@@ -46,6 +54,8 @@ class Portrait:
         Its type's name.
     answers : {"typed", "number", "boolean", "text", "json"}
         What its predictions are; typed ones are numbers or of `labels`.
+    unusual : bool
+        Whether it tells how strange rows are.
     """
 
     task: str
@@ -54,6 +64,7 @@ class Portrait:
     as_array: bool
     description: str
     answers: str = "typed"
+    unusual: bool = False
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Portrait:
@@ -170,22 +181,17 @@ def start(task: Task) -> Worker:
         The model can't be loaded; the sentence says why.
     """
     _check_there(task)
-    ours, theirs = socket.socketpair()
-    with theirs:
-        # What holds GPUs must be a child of the process that the lease is bound to.
-        forks = zygote.available() and not task.variables
-        pid = _forked(task, theirs) if forks else None
-        if pid is None:
-            pid = _spawned(task, theirs)
-    ours.settimeout(_START)
-    try:
-        told = receive(ours)
-    except TimeoutError:
-        told = None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    # What holds GPUs must be a child of the process that the lease is bound to.
+    begun = _forked(task) if zygote.available() and not task.variables else None
+    ours, pid = begun or _spawned(task)
+    told = _told(ours, pid, _STUCK if begun else _START)
+    if told is None and begun:
+        print(f"the forked process {pid} ended or hangs, one is started", file=sys.stderr)
+        _end(ours, pid)
+        ours, pid = _spawned(task)
+        told = _told(ours, pid, _START)
     if told is None:
-        ours.close()
+        _end(ours, pid)
         raise Unavailable(
             "the model's process ended before its model was loaded",
             "it was killed, ran out of memory, or took too long",
@@ -218,31 +224,77 @@ def _check_there(task: Task) -> None:
         )
 
 
-def _forked(task: Task, theirs: socket.socket) -> int | None:
-    try:
-        return zygote.ask(
-            "model", asdict(task), 2, Path.cwd(), (theirs.fileno(),), python=task.python
+def _forked(task: Task) -> tuple[socket.socket, int] | None:
+    """Our end of a pair and the process that has the other one; None when none can be forked."""
+    for _ in range(_TRIES):
+        # A pair each time: two processes at one end would take each other's messages.
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                return ours, zygote.ask(
+                    "model", asdict(task), 2, Path.cwd(), (theirs.fileno(),), python=task.python
+                )
+        except InterruptedError:
+            ours.close()
+        except (OSError, ValueError) as error:
+            ours.close()
+            print(f"no process can be forked, one is started: {error}", file=sys.stderr)
+            return None
+    return None
+
+
+def _spawned(task: Task) -> tuple[socket.socket, int]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        number = theirs.fileno()
+        command = [task.python or sys.executable, "-m", "jupyter_mlops.serving.model_process"]
+        environ = dict(os.environ)
+        if task.python:
+            from jupyter_mlops.experiments.environments.uv import surroundings_for
+
+            environ = surroundings_for({})
+        child = subprocess.Popen(
+            [*command, task.as_json(), str(number)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(number,),
+            env=environ | task.variables,
         )
-    except (OSError, ValueError) as error:
-        print(f"no process can be forked, one is started: {error}", file=sys.stderr)
-        return None
+    return ours, child.pid
 
 
-def _spawned(task: Task, theirs: socket.socket) -> int:
-    number = theirs.fileno()
-    command = [task.python or sys.executable, "-m", "jupyter_mlops.serving.model_process"]
-    environ = dict(os.environ)
-    if task.python:
-        from jupyter_mlops.experiments.environments.uv import surroundings_for
+def _told(ours: socket.socket, pid: int, idle: float) -> dict[str, Any] | None:
+    """Wait for what a process says of its model; None when it is gone, or idle for so long."""
+    deadline = time.monotonic() + _START
+    moved, spent = time.monotonic(), -1.0
+    while time.monotonic() < deadline:
+        if select.select([ours], [], [], _GLANCE)[0]:
+            ours.settimeout(_START)
+            with contextlib.suppress(TimeoutError):
+                return receive(ours)
+            return None
+        now = _spent(pid)
+        if now != spent:
+            moved, spent = time.monotonic(), now
+        elif time.monotonic() - moved > idle:
+            return None
+    return None
 
-        environ = surroundings_for({})
-    child = subprocess.Popen(
-        [*command, task.as_json(), str(number)],
-        stdin=subprocess.DEVNULL,
-        pass_fds=(number,),
-        env=environ | task.variables,
-    )
-    return child.pid
+
+def _spent(pid: int) -> float:
+    """Seconds of CPU and bytes read: what a process that loads a model uses."""
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            read = process.io_counters().read_chars if hasattr(process, "io_counters") else 0
+            return float(sum(process.cpu_times()[:2])) + read
+    except psutil.Error:
+        return 0.0
+
+
+def _end(ours: socket.socket, pid: int) -> None:
+    ours.close()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _as_error(told: dict[str, Any]) -> MLOpsError:

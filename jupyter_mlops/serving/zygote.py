@@ -102,6 +102,9 @@ def ask(
 
     Raises
     ------
+    InterruptedError
+        The zygote was killed after it was asked: what it may have forked has the descriptors,
+        which must not be given to a second one.
     OSError
         No zygote answers in time.
     """
@@ -113,11 +116,13 @@ def ask(
     until = time.monotonic() + _START
     started: subprocess.Popen[bytes] | None = None
     while True:
+        sent = False
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_START)
             try:
                 connection.connect(str(address))
                 length = len(asked).to_bytes(4, "little")
+                sent = bool(descriptors)
                 socket.send_fds(connection, [length], [log, *descriptors])
                 connection.sendall(asked)
                 told = connection.recv(64)
@@ -125,6 +130,8 @@ def ask(
                     return int(told)
             except (FileNotFoundError, ConnectionError):
                 pass
+        if sent:
+            raise InterruptedError("the process that forks ended before it answered")
         # There is none, it has just ended, or it is about to listen.
         ended = 0 if started is None else started.poll() or 0
         if time.monotonic() > until or ended > 0:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_mlops.verbs.table import verb
+from jupyter_mlops.verbs.table import File, verb
 
 if TYPE_CHECKING:
     from jupyter_mlops.monitoring.alerts import Alert, Alerts
     from jupyter_mlops.monitoring.channels import Channels
     from jupyter_mlops.monitoring.monitors import Monitor, Monitors
+    from jupyter_mlops.monitoring.scraping import Scraping
     from jupyter_mlops.workspace import Workspace
 
 
@@ -25,12 +26,17 @@ def monitor(
     good_checks: int | None = None,
     errors: float | None = None,
     latency: str | None = None,
+    outliers: float | None = None,
+    restarts: int | None = None,
+    gpu_memory: float | None = None,
+    gpu_busy: float | None = None,
 ) -> Monitor:
     """Have the agent check an endpoint by itself, and raise alerts.
 
     Each check is that of `drift`, as strict as the false alarms that are allowed: they are shared
-    out over all checks of a quarter and all that may raise one. What failed, what took too long
-    and what broke the contract is counted as it happens. A window with too few rows is not enough
+    out over all checks of a quarter and all that may raise one. What failed, what took too long,
+    what broke the contract and what was strange is counted as it happens; GPUs that are full and
+    processes that end again and again are alerts, too. A window with too few rows is not enough
     data, never an alarm. Setting a monitor again changes what is given and leaves the rest.
 
     Parameters
@@ -53,6 +59,14 @@ def monitor(
         Share of requests that may fail; 0.01 if not given.
     latency : str
         One request in a hundred may take longer, such as 250ms; not looked at if not given.
+    outliers : float
+        Share of rows that may be outliers; 0.01 if not given, ten times that of the training data.
+    restarts : int
+        Alert when processes began anew so often within a quarter of an hour; 3 if not given.
+    gpu_memory : float
+        Share of a GPU's memory that may be in use; 0.95 if not given.
+    gpu_busy : float
+        Share of the time that a GPU may work; not looked at if not given.
 
     Examples
     --------
@@ -72,6 +86,10 @@ def monitor(
         good_checks=good_checks,
         errors=errors,
         latency=latency,
+        outliers=outliers,
+        restarts=restarts,
+        gpu_memory=gpu_memory,
+        gpu_busy=gpu_busy,
     )
     agent.ensure(ws)
     return found
@@ -132,6 +150,27 @@ def monitor_remove(ws: Workspace, endpoint: str) -> Monitors:
     from jupyter_mlops.monitoring.monitors import remove
 
     return remove(ws, endpoint)
+
+
+@verb("monitor export", writes=True)
+def monitor_export(ws: Workspace, folder: File) -> Scraping:
+    """Write what Prometheus and Grafana need to watch the endpoints, into a folder.
+
+    That is a configuration that scrapes the endpoints which run, with their tokens by the files
+    they lie in, alert rules, and a dashboard. What they read is what `endpoints` shows.
+
+    Parameters
+    ----------
+    folder : str
+        The folder; made if it isn't there.
+
+    Examples
+    --------
+    >>> %mlops monitor export monitoring
+    """
+    from jupyter_mlops.monitoring.scraping import write_scraping
+
+    return write_scraping(ws, folder)
 
 
 @verb("monitors")

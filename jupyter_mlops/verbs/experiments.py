@@ -19,6 +19,7 @@ def train(
     namespace: Namespace,
     *,
     data: Data | None = None,
+    labels: str | None = None,
     model: str = "model",
     target: str | None = None,
     valid: Data | None = None,
@@ -37,6 +38,9 @@ def train(
         What the runs of this cell are called.
     data : Data
         Training data; the body sees it as a pandas frame called `data`.
+    labels : str
+        A labeling task's labels, such as tickets@2, or tickets as they are now; the body sees
+        them as a pandas frame called `labels`, with the columns item, label and content.
     model : str
         The variable that holds the model after the body.
     target : str
@@ -59,7 +63,7 @@ def train(
     >>> %%mlops train delay --data flights --target late --valid {february}
     ... model = LogisticRegression().fit(data[columns], data["late"])
     """
-    from jupyter_mlops import experiments
+    from jupyter_mlops import experiments, labeling
     from jupyter_mlops.models.freezing import freezer
 
     __tracebackhide__ = True
@@ -70,6 +74,7 @@ def train(
         freeze=freezer(ws, name),
         namespace=namespace,
         data=data,
+        labels=None if labels is None else labeling.label_set(ws, labels),
         model=model,
         target=target,
         valid=valid,

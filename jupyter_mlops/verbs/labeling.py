@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_mlops.verbs.table import Data, verb
 
+Answer = Literal[
+    "class",
+    "classes",
+    "rating",
+    "text",
+    "pairwise",
+    "boxes",
+    "polygons",
+    "keypoints",
+    "spans",
+    "regions",
+    "segments",
+    "tracks",
+]
+
 if TYPE_CHECKING:
-    from jupyter_mlops.labeling import Export, Queue, Tasks, TaskState
+    from jupyter_mlops.labeling import Export, Import, Queue, Tasks, TaskState
     from jupyter_mlops.workspace import Workspace
 
 
@@ -17,11 +32,20 @@ def label(
     task: str,
     data: Data | None = None,
     *,
-    kind: Literal["image", "text"] | None = None,
+    kind: Literal["image", "text", "audio", "video", "row", "pair"] | None = None,
+    answer: Answer | None = None,
     classes: list[str] | None = None,
+    fps: float | None = None,
     column: str | None = None,
     key: str | None = None,
+    overlap: int | None = None,
+    scale: str | None = None,
+    requeue: Literal["never", "me", "others"] | None = None,
+    guideline: str | None = None,
     contract: str | None = None,
+    from_: str | None = None,
+    pick: list[str] | None = None,
+    count: int = 50,
     wait: bool = False,
 ) -> TaskState:
     """Label the rows of a table, one key a label.
@@ -38,21 +62,45 @@ def label(
         an array will do as well.
     kind : str
         How a row is shown. Images are bytes, arrays of pixels, or paths below the
-        workspace's folder.
+        workspace's folder; sounds and films are bytes or paths; a pair is two columns of
+        texts or images.
+    answer : str
+        What is said about a row: a class when left out, or which of a pair is better.
     classes : list of str
-        The labels to choose from; the first ten get the digits as keys.
+        The labels to choose from; the first ten get the digits as keys. A rating, a text
+        and a choice of two need none.
+    fps : float
+        Frames a second by which the tracks of a film are counted; 25 when left out.
     column : str
-        The column to show, when more than one could be meant.
+        The column to show, when more than one could be meant; for a row or a pair, names
+        with commas between them.
     key : str
         A column that names the row, to join labels by.
+    overlap : int
+        How many people answer each row, without seeing each other's answers.
+    scale : str
+        The lowest and the highest rating, such as 1-5.
+    requeue : str
+        Who sees a skipped row again when the person who skips doesn't say.
+    guideline : str
+        What the classes mean, in Markdown.
     contract : str
         A contract that the rows must keep, or none of them is put in the queue.
+    from_ : str
+        An endpoint (endpoint:NAME) whose served rows are labelled instead of data;
+        `feedback NAME --labels TASK` takes the labels back as truth.
+    pick : list of str
+        Which of them: strange, uncertain or drifted; the first two when left out.
+    count : int
+        How many of them.
     wait : bool
         Go on only when every row is labelled or skipped.
 
     Examples
     --------
     >>> %mlops label remarks {frame} --kind text --column remark --classes weather,crew,other
+    >>> %mlops label faces {photos} --kind image --answer boxes --classes face
+    >>> %mlops label odd --from endpoint:delay --pick strange,uncertain --count 40
     >>> %mlops label digits
     """
     from jupyter_mlops import data as room
@@ -66,6 +114,26 @@ def label(
             fix="name them after the task",
             code="E-LABEL-040",
         )
+    if from_ is not None and data is not None:
+        raise Invalid(
+            "rows to label come from data or from an endpoint, not from both",
+            fix="leave the data out, or --from",
+            code="E-LABEL-041",
+        )
+    given = {
+        "overlap": overlap,
+        "scale": scale,
+        "requeue": requeue,
+        "guideline": guideline,
+        "fps": fps,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    if from_ is not None:
+        from jupyter_mlops.monitoring.asking import ask_people
+
+        ways: Any = pick or ("strange", "uncertain")
+        endpoint = from_.removeprefix("endpoint:")
+        ask_people(ws, task, endpoint, ways, count, classes=classes, settings=settings)
     if data is not None:
         table = room.resolve(ws, labeling.pictures(data))
         if contract is not None:
@@ -73,7 +141,17 @@ def label(
 
             # Rows that wait for their labels are as they are at serving.
             contracts.enforce(ws, contract, table, "serving")
-        labeling.create(ws, task, table, kind, classes, column=column, key=key)
+        labeling.create(
+            ws,
+            task,
+            table,
+            kind,
+            classes,
+            answer=answer,
+            settings=settings,
+            column=column,
+            key=key,
+        )
     return show(ws, task, wait=wait)
 
 
@@ -121,11 +199,13 @@ def label_import(
     task: str,
     data: Data,
     *,
-    column: str,
+    column: str | None = None,
     item: str | None = None,
     key: str | None = None,
-) -> TaskState:
-    """Label items from a column of a table.
+    format: str | None = None,
+    keep_people: bool = False,
+) -> TaskState | Import:
+    """Label items from a column of a table, or from files of another tool.
 
     For labels that exist already, for rules, and for notebooks that run without a person.
     The same import again changes nothing.
@@ -135,43 +215,82 @@ def label_import(
     task : str
         The task.
     data : Data
-        The table with the labels. Without `item` and `key` it has a row for each item, in
-        the task's order. Rows with an empty label are left out.
+        A file, folder or ZIP archive of labels; or, with `column`, the table with the labels.
+        Without `item` and `key` that has a row for each item, in the task's order. Rows with
+        an empty label are left out.
     column : str
         The column with the labels.
     item : str
         The column with the items' numbers.
     key : str
         The column with the items' keys.
+    format : str
+        How the files are written: jsonl, csv, coco, yolo, voc, conll, spacy, label-studio,
+        doccano, prodigy, audacity, cvat, cvat-video or mot; found out when left out.
+    keep_people : bool
+        Let the people whom the files name be those who say it, which only the task's owner
+        may; otherwise whoever imports them says it.
 
     Examples
     --------
     >>> %mlops label import digits {frame} --column truth
+    >>> %mlops label import cats exports/annotations.json --format coco
     """
     from jupyter_mlops import data as room
     from jupyter_mlops import labeling
+    from jupyter_mlops.workspace import Invalid
 
+    if column is None:
+        if not isinstance(data, str):
+            raise Invalid(
+                "a table has its labels in a column",
+                fix="name it with --column",
+                code="E-LABEL-324",
+            )
+        if item is not None or key is not None:
+            raise Invalid(
+                "--item and --key are columns of a table",
+                fix="name the column with the labels as well, with --column",
+                code="E-LABEL-325",
+            )
+        return labeling.import_file(ws, task, data, format, keep_people=keep_people)
     table = room.resolve(ws, data)
     return labeling.import_labels(ws, task, table, column, item=item, key=key)
 
 
 @verb("label export", writes=True)
-def label_export(ws: Workspace, task: str, *, to: str | None = None) -> Export:
-    """Take the labels out, as a frame and into a file if one is named.
+def label_export(
+    ws: Workspace,
+    task: str,
+    *,
+    to: str | None = None,
+    format: str | None = None,
+    media: bool = False,
+) -> Export:
+    """Take the labels out, as a frame and into files if a place is named.
+
+    What is labelled now becomes a version of the task's label set, unless it is one already;
+    `train --labels TASK@N` trains on it.
 
     Parameters
     ----------
     task : str
         The task.
     to : str
-        A file below the workspace's folder that ends in .csv (the labels) or .jsonl (with
-        every decision).
+        A file, a folder or a ZIP archive below the workspace's folder. One that ends in .csv
+        holds the labels, one in .jsonl every decision.
+    format : str
+        How to write them: jsonl, csv, coco, yolo, voc, conll, spacy, label-studio, doccano,
+        prodigy, audacity, cvat, cvat-video or mot.
+    media : bool
+        Write the images, sounds or films beside the labels.
 
     Examples
     --------
     >>> labels = %mlops label export digits --to digits.csv
     >>> labels.frame
+    >>> %mlops label export cats --format yolo --to cats.zip --media
     """
     from jupyter_mlops import labeling
 
-    return labeling.export(ws, task, to)
+    return labeling.export(ws, task, to, format, media=media)

@@ -82,7 +82,7 @@ def retrain(
     retries : int
         How often a notebook that failed is run again; 1 if not given.
     runs_a_week : int
-        Notebooks in seven days at the most.
+        Notebooks in seven days at the most; 0 for any number.
     cpu_a_week : str
         Processor time of notebooks in seven days at the most, such as 2h.
     name : str
@@ -329,6 +329,7 @@ def _decided(ws: Workspace, name: str) -> bool:
 
 def _parameters(given: list[str] | None) -> dict[str, Any] | None:
     from jupyter_mlops.workspace import Invalid
+    from jupyter_mlops.workspace.errors import about
 
     if given is None:
         return None
@@ -336,11 +337,12 @@ def _parameters(given: list[str] | None) -> dict[str, Any] | None:
     for one in given:
         key, equals, value = one.partition("=")
         if not equals or not key.isidentifier():
-            raise Invalid(
-                f"{one!r} is no parameter of a notebook",
-                fix="write --set NAME=VALUE,OTHER=VALUE",
-                code="E-RETRAIN-040",
-            )
+            with about("set"):
+                raise Invalid(
+                    f"{one!r} is no parameter of a notebook",
+                    fix="write --set NAME=VALUE,OTHER=VALUE",
+                    code="E-RETRAIN-040",
+                )
         try:
             found[key] = json.loads(value)
         except ValueError:

@@ -209,9 +209,16 @@ def endpoints(ws: Workspace, *, name: str | None = None) -> Endpoints | Endpoint
     >>> %mlops endpoints
     >>> %mlops endpoints --name delay
     """
+    from dataclasses import replace
+
     from jupyter_mlops import serving
 
-    return serving.list_endpoints(ws) if name is None else serving.get(ws, name)
+    if name is None:
+        return serving.list_endpoints(ws)
+    from jupyter_mlops.monitoring.watch import watch_of
+
+    found = serving.get(ws, name)
+    return replace(found, watch=watch_of(ws, found.name))
 
 
 @verb("endpoint logs")
@@ -280,7 +287,14 @@ def call(ws: Workspace, endpoint: str, data: Data, *, chunk: int = 5000) -> Pred
 
 
 @verb("feedback", writes=True)
-def feedback(ws: Workspace, endpoint: str, data: Data, *, truth: str) -> Feedback:
+def feedback(
+    ws: Workspace,
+    endpoint: str,
+    data: Data | None = None,
+    *,
+    truth: str | None = None,
+    labels: str | None = None,
+) -> Feedback:
     """Tell an endpoint's predictions what was right.
 
     The same rows given twice count once; of several truths for a prediction the last counts.
@@ -294,14 +308,29 @@ def feedback(ws: Workspace, endpoint: str, data: Data, *, truth: str) -> Feedbac
         Rows with a column prediction_id, or the endpoint's key column.
     truth : str
         The column that holds what was right.
+    labels : str
+        A labeling task of rows that the endpoint answered, or a version of its labels
+        (odd@2), instead of data.
 
     Examples
     --------
     >>> %mlops feedback delay {truth} --truth late
+    >>> %mlops feedback delay --labels odd
     """
     from jupyter_mlops import data as rows
     from jupyter_mlops import serving
+    from jupyter_mlops.workspace import Invalid
 
+    if labels is not None and data is None and truth is None:
+        from jupyter_mlops.monitoring.asking import take_answers
+
+        return take_answers(ws, endpoint, labels)
+    if data is None or truth is None or labels is not None:
+        raise Invalid(
+            "truth comes as data with a column, or as the labels of a task",
+            fix=f"`%mlops feedback {endpoint} DATA --truth COLUMN`, or --labels TASK alone",
+            code="E-SERVE-054",
+        )
     return serving.feedback.add(ws, endpoint, rows.resolve(ws, data), truth)
 
 

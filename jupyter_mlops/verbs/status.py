@@ -52,7 +52,7 @@ def status(workspace: Opener) -> Status:
         _running(sections[2]),
         _served(sections[4]),
         _changed(recent),
-        _waiting(sections[1], sections[4], drift, log.alerts()),
+        _waiting(sections[1], sections[4], drift, log.alerts(), log.challengers()),
         _trust(ws, recent, drift),
     )
     return Status(str(ws.root), answers, sections)
@@ -100,6 +100,16 @@ class _Log:
         from jupyter_mlops.experiments.lately import lately
 
         return lately(self.session, limit)
+
+    def challengers(self) -> list[str]:
+        """Versions that a policy would promote, if a person approved them."""
+        from sqlalchemy import select
+
+        from jupyter_mlops.retraining.records import DecisionRecord
+
+        query = select(DecisionRecord.challenger).where(DecisionRecord.state == "waiting")
+        found = self.session.scalars(query.order_by(DecisionRecord.at.desc()).limit(SHOWN))
+        return [one for one in found if one]
 
     def alerts(self) -> tuple[list[str], set[str]]:
         """Endpoints of the alerts that nobody looks after yet, and those that are monitored."""
@@ -260,9 +270,11 @@ def _waiting(
     endpoints: Section,
     drift: list[Event],
     alerts: tuple[list[str], set[str]],
+    challengers: list[str],
 ) -> Answer:
     waiting, monitored = alerts
-    waits = [
+    waits = [f"approval of {one}" for one in challengers]
+    waits += [
         f"{many} {'alert' if many == 1 else 'alerts'} of {name}"
         for name, many in Counter(waiting).items()
     ]

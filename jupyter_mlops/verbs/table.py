@@ -140,12 +140,14 @@ class Parameter:
         # A frame's own text is a page of numbers.
         plain = value is None or isinstance(value, str | int | float | list | tuple | dict)
         shown = repr(value) if plain else f"of type {type(value).__name__}"
-        return Invalid(
+        error = Invalid(
             f"{self.label} can't be {shown if len(shown) < 80 else shown[:77] + '…'}",
             f"it takes {wanted}",
             closest(value, self.choices) if isinstance(value, str) and self.choices else "",
             code="E-VERB-003",
         )
+        error.fields[self.name] = f"it takes {wanted}"
+        return error
 
     @property
     def label(self) -> str:

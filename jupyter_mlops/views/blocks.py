@@ -25,6 +25,9 @@ __all__ = [
     "Findings",
     "Form",
     "Frame",
+    "Heat",
+    "HeatColumn",
+    "HeatRow",
     "Level",
     "Notice",
     "Preview",
@@ -37,7 +40,9 @@ __all__ = [
 ]
 
 Level = Literal["info", "good", "warn", "bad"]
-CellKind = Literal["text", "number", "percent", "time", "ref", "bar", "spark", "badge", "link"]
+CellKind = Literal[
+    "text", "number", "percent", "time", "ref", "bar", "spark", "badge", "link", "actions"
+]
 
 KINDS = (
     "status",
@@ -86,8 +91,13 @@ KINDS = (
     "streams",
     "checks",
     "drift",
+    "drift-map",
+    "drift-feature",
+    "health",
     "performance",
     "skew",
+    "outliers",
+    "scraping",
     "report",
     "reports",
     "policy",
@@ -141,7 +151,7 @@ class Column(_Model):
     whose text stands beside it), ``time`` ISO 8601 in UTC, ``spark``
     a list of numbers or ``{"values": …, "against": …, "ends": [low, high]}``, ``ref`` a
     reference, ``badge`` ``{"text": …, "level": …}``, ``link`` ``{"text": …, "path": …}`` as a
-    `Fact` has it.
+    `Fact` has it, ``actions`` a list of what an `Action` holds.
     """
 
     key: str
@@ -323,7 +333,8 @@ class Progress(_Model):
 class Field(_Model):
     """One thing to fill in. A ``dataset`` is chosen among those of the workspace.
 
-    What is `required` is marked so; whether it may be left out, the verb decides.
+    What is `required` is marked so; whether it may be left out, the verb decides. `emptied` is
+    what is sent where a person takes away what stood there; None leaves it out.
     """
 
     name: str
@@ -333,6 +344,7 @@ class Field(_Model):
     choices: list[str] = Pydantic(default_factory=list)
     hint: str = ""
     required: bool = False
+    emptied: str | None = None
 
 
 class Form(_Model):
@@ -354,6 +366,41 @@ class Form(_Model):
     inline: bool = False
     confirm: str = ""
     danger: bool = False
+
+
+class HeatColumn(_Model):
+    """A column of a heat map; `args` are what a question about one of its cells says of it."""
+
+    label: str
+    hint: str = ""
+    args: dict[str, Any] = Pydantic(default_factory=dict)
+
+
+class HeatRow(_Model):
+    """A row of a heat map: for each column a level and a figure, None where there is none."""
+
+    label: str
+    levels: list[Level | None]
+    values: list[float | None]
+    args: dict[str, Any] = Pydantic(default_factory=dict)
+
+
+class Heat(_Model):
+    """Levels by row and column, as squares; the higher a level, the larger its square.
+
+    `unit` names the figures, `words` the levels. A place with a server asks `detail` about a cell
+    that is chosen, with the arguments of its column and its row.
+    """
+
+    type: Literal["heat"] = "heat"
+    title: str = ""
+    columns: list[HeatColumn]
+    rows: list[HeatRow]
+    unit: str = ""
+    words: dict[Level, str] = Pydantic(default_factory=dict)
+    detail: Query | None = None
+    total: int | None = None
+    note: str = ""
 
 
 class Canary(_Model):
@@ -397,6 +444,7 @@ Block = Annotated[
     | Progress
     | Form
     | Snippets
+    | Heat
     | Canary
     | Frame,
     Pydantic(discriminator="type"),

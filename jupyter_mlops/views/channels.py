@@ -6,7 +6,7 @@ from typing import Any
 
 from jupyter_mlops.monitoring.channels import Channel, Channels
 from jupyter_mlops.views.alerts import count, short
-from jupyter_mlops.views.blocks import Block, Column, Level, Notice, Table, View
+from jupyter_mlops.views.blocks import Action, Block, Column, Level, Notice, Table, View
 from jupyter_mlops.views.registry import look
 
 __all__ = ["channels_view"]
@@ -25,6 +25,8 @@ def channels_view(result: Channels) -> View:
             given_up = f"{count(one.dead, 'message')} to {one.name} never arrived: {one.error}"
             fix = f"%mlops channel test {one.name}"
             blocks.append(Notice(level="bad", text=given_up, fix=fix))
+    dead = any(one.dead for one in result.items)
+    failing = any(one.error for one in result.items)
     blocks.append(
         Table(
             columns=[
@@ -34,8 +36,9 @@ def channels_view(result: Channels) -> View:
                 Column(key="endpoint", label="Alerts of"),
                 Column(key="delivered", label="Arrived", kind="number"),
                 Column(key="waiting", label="Waiting", kind="number"),
-                Column(key="dead", label="Given up", kind="number"),
-                Column(key="error", label="Last error"),
+                *([Column(key="dead", label="Given up", kind="number")] if dead else []),
+                *([Column(key="error", label="Last error")] if failing else []),
+                Column(key="do", label="", kind="actions"),
             ],
             rows=[_channel_row(one) for one in result.items[:ROWS]],
             total=len(result),
@@ -53,7 +56,8 @@ def channels_view(result: Channels) -> View:
 
 def _channel_row(one: Channel) -> dict[str, Any]:
     level: Level = "warn" if one.error else "good"
-    text = "last message failed" if one.error else "on"
+    text = "failing" if one.error else "on"
+    test = Action(label="Test", verb="channel test", args={"name": one.name})
     return {
         "name": one.name,
         "state": {"text": text, "level": level},
@@ -63,4 +67,5 @@ def _channel_row(one: Channel) -> dict[str, Any]:
         "waiting": one.waiting,
         "dead": one.dead,
         "error": short(one.error),
+        "do": [test.model_dump(exclude_defaults=True)],
     }

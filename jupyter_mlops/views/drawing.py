@@ -1,8 +1,8 @@
 """Pictures of charts for places that run no script, drawn from the charts' own specs.
 
-Only what `jupyter_mlops.views.curves` and `parallel` write is understood: points, lines and bars
-over data as CSV, one above the other or side by side, and lines over parallel axes. A
-picture is drawn when it is asked for, which a panel never does.
+Only what `jupyter_mlops.views.curves` and `parallel` write is understood: points, lines (over
+numbers or times) and bars over data as CSV, one above the other or side by side, and lines over
+parallel axes. A picture is drawn when it is asked for, which a panel never does.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import csv
 import io
 import json
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -159,10 +160,14 @@ def _runs(
 
 
 def _scale(axes: Axes, x: dict[str, Any], y: dict[str, Any]) -> None:
+    from matplotlib.dates import ConciseDateFormatter
+
     axes.set_xlabel(_plain(x.get("title") or ""), fontsize=8, color=_INK)
     axes.set_ylabel(_plain(y.get("title") or ""), fontsize=8, color=_INK)
     if x["type"] == "nominal":
         axes.margins(x=0.25)
+    if x["type"] == "temporal":
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     if x.get("scale", {}).get("type") == "log":
         axes.set_xscale("log")
     domain = y.get("scale", {}).get("domain")
@@ -176,6 +181,8 @@ def _rows(layer: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _cell(text: str, channel: dict[str, Any]) -> Any:
+    if channel["type"] == "temporal":
+        return datetime.fromisoformat(text)
     return float(text) if channel["type"] == "quantitative" else _plain(text)
 
 

@@ -22,9 +22,11 @@ from jupyter_mlops.views.canaries import evidence_blocks
 from jupyter_mlops.views.data import size_text
 from jupyter_mlops.views.logged import log_facts, log_notices
 from jupyter_mlops.views.registry import look
+from jupyter_mlops.views.resources import gpus, taken
 from jupyter_mlops.views.snippets import snippets
 from jupyter_mlops.views.trafficcharts import latency_chart, requests_chart
 from jupyter_mlops.views.trying import try_form
+from jupyter_mlops.views.watch import watch_blocks
 
 __all__ = ["endpoint_view", "endpoints_view"]
 
@@ -53,6 +55,10 @@ def endpoint_view(result: Endpoint) -> View:
     if ready and live:
         blocks += _traffic(live)
         blocks.append(_versions(live.get("versions", [])))
+        blocks += [taken(live), *gpus(live)]
+    if result.watch is not None:
+        blocks += watch_blocks(result.watch)
+    if ready and live:
         blocks += _canary(result)
     if ready:
         blocks += [*try_form(result), snippets(result)]
@@ -308,6 +314,12 @@ def _inputs(one: Endpoint) -> Table:
     )
 
 
+def _outliers(one: Endpoint) -> list[Action]:
+    if not any(it.get("scored") for it in one.live.get("versions", [])):
+        return []
+    return [Action(label="Outliers", verb="outliers", args={"endpoint": one.name})]
+
+
 def _actions(one: Endpoint) -> list[Action]:
     log = Action(label="Log", verb="endpoint logs", args={"endpoint": one.name})
     if one.state in ("stopped", "failed"):
@@ -316,11 +328,16 @@ def _actions(one: Endpoint) -> list[Action]:
         return [log, Action(label="Start", verb="serve", args=args, line=line)]
     question = f"Stop the endpoint {one.name}? Callers get no answers until it is served again."
     stop = {"endpoint": one.name}
+    named = {"endpoint": one.name}
+    unwatched = one.watch is not None and one.watch.monitor is None
     return [
-        Action(label="Check drift", verb="drift", args={"endpoint": one.name}),
-        Action(label="Past checks", verb="checks", args={"name": one.name}),
-        Action(label="Performance", verb="performance", args={"endpoint": one.name}),
+        Action(label="Check drift", verb="drift", args=named),
+        Action(label="Drift map", verb="drift map", args=named),
+        Action(label="Performance", verb="performance", args=named),
+        Action(label="Health", verb="endpoint health", args=named),
+        *([Action(label="Monitor", verb="monitor", args=named)] if unwatched else []),
         Action(label="Check skew", verb="skew", args={"endpoint": one.name}),
+        *_outliers(one),
         log,
         Action(label="Stop", verb="stop", args=stop, confirm=question, danger=True),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from jupyter_mlops.views.blocks import Block, Explorer, Findings, Preview, Table, View
+from jupyter_mlops.views.blocks import Block, Explorer, Findings, Heat, Preview, Table, View
 
 __all__ = ["LARGEST", "saved_size", "shortened"]
 
@@ -42,6 +42,10 @@ def _halved(block: Block) -> Block:
         total = block.total if block.total is not None else len(block.rows)
         rows = block.rows[: (len(block.rows) + 1) // 2]  # type: ignore[assignment]
         return block.model_copy(update={"rows": rows, "total": total})
+    if isinstance(block, Heat):
+        known = block.total if block.total is not None else len(block.rows)
+        kept = block.rows[: (len(block.rows) + 1) // 2]
+        return block.model_copy(update={"rows": kept, "total": known})
     if isinstance(block, Findings):
         total = block.total if block.total is not None else len(block.items)
         items = block.items[: (len(block.items) + 1) // 2]

@@ -18,7 +18,7 @@ from jupyter_mlops.profiling.associations import Association
 from jupyter_mlops.views.blocks import Chart
 from jupyter_mlops.views.data import short
 
-__all__ = ["heat_chart"]
+__all__ = ["drawn_font", "heat_chart"]
 
 #: Of more columns a name would be no larger than a square.
 COLUMNS: Final = 20
@@ -140,7 +140,7 @@ def _png(names: Sequence[str], cells: Cells) -> str:
     """The same as a PNG of a few kilobytes on a transparent ground, in base64."""
     from PIL import Image, ImageDraw
 
-    font = _font()
+    font = drawn_font()
     widest = max(
         _SIDE * place + font.getlength(name) for place, name in enumerate(names)
     )  # fmt: skip
@@ -160,7 +160,8 @@ def _png(names: Sequence[str], cells: Cells) -> str:
 
 
 @cache
-def _font() -> Any:
+def drawn_font() -> Any:
+    """A font for names in small pictures."""
     from importlib.util import find_spec
 
     from PIL import ImageFont
@@ -176,7 +177,7 @@ def _font() -> Any:
 
 def _drawable(name: str, order: Sequence[str]) -> str:
     """The name, or its column's place where the font has no signs for it."""
-    font = _font()
+    font = drawn_font()
     unknown = bytes(font.getmask("\uffff"))
     shown = short(name)[:_NAME]
     if all(one == " " or bytes(font.getmask(one)) != unknown for one in shown):

@@ -21,6 +21,7 @@ from jupyter_mlops.views.blocks import (
     Findings,
     Form,
     Frame,
+    Heat,
     Level,
     Notice,
     Preview,
@@ -39,6 +40,7 @@ from jupyter_mlops.views.cells import (
 )
 from jupyter_mlops.views.drawing import picture
 from jupyter_mlops.views.images import bars_png
+from jupyter_mlops.views.squares import heat_words, squares_png
 
 __all__ = ["render_html"]
 
@@ -93,6 +95,8 @@ def _block(block: Any) -> str:
         return "".join(
             f"<p><strong>{escape(one.title)}</strong></p>{_block(one)}" for one in block.items
         )
+    if isinstance(block, Heat):
+        return _heat(block)
     if isinstance(block, Form | Canary | Frame):
         return ""  # nothing can be filled in, moved or framed where no script runs
     raise TypeError(f"no rendering for {type(block).__qualname__}")
@@ -115,14 +119,15 @@ def _table(block: Table) -> str:
     title = f"<p><strong>{escape(block.title)}</strong></p>" if block.title else ""
     if not block.rows:
         return f"{title}<p><em>{escape(block.empty)}</em></p>"
+    # Nothing can be set off where no script runs.
+    columns = [column for column in block.columns if column.kind != "actions"]
     heads = "".join(
-        f'<th style="text-align: {column.align}">{escape(column.label)}</th>'
-        for column in block.columns
+        f'<th style="text-align: {column.align}">{escape(column.label)}</th>' for column in columns
     )
     rows: list[str] = []
     room = LARGEST
     for row in block.rows[:ROWS]:
-        cells = "".join(_cell(column, row.get(column.key)) for column in block.columns)
+        cells = "".join(_cell(column, row.get(column.key)) for column in columns)
         room -= len(cells)
         if room < 0:
             break
@@ -191,6 +196,18 @@ def _distribution(block: Distribution) -> str:
     ends = " … ".join(escape(one) for one in block.ends)
     alt = spark_text(first.shares)
     return f'{title}<p><img src="data:image/png;base64,{image}" alt="{alt}"><br>{ends}</p>'
+
+
+def _heat(block: Heat) -> str:
+    title = f"<p><strong>{escape(block.title)}</strong></p>" if block.title else ""
+    if not block.rows or not block.columns:
+        return title
+    source = f"data:image/png;base64,{squares_png(block)}"
+    alt = "; ".join(heat_words(block, limit=12))
+    note = f"<p><em>{escape(block.note)}</em></p>" if block.note else ""
+    total = block.total if block.total is not None else len(block.rows)
+    picture = f'<p><img src="{source}" alt="{escape(alt)}"></p>'
+    return title + picture + note + _more(total - len(block.rows))
 
 
 def _preview(block: Preview) -> str:

@@ -5,12 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_mlops.labeling.exports import Export
+from jupyter_mlops.labeling.intake import Import
+from jupyter_mlops.labeling.kinds import ANSWERS, KINDS
 from jupyter_mlops.labeling.progress import Queue, Tasks, TaskState
 from jupyter_mlops.labeling.tasks import Counts, Task
-from jupyter_mlops.views.blocks import Action, Actions, Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views import labelers  # noqa: F401  (registers the looks of the rest)
+from jupyter_mlops.views.blocks import (
+    Action,
+    Actions,
+    Column,
+    Fact,
+    Facts,
+    Field,
+    Form,
+    Notice,
+    Table,
+    View,
+)
 from jupyter_mlops.views.registry import look
 
-__all__ = ["export_view", "queue_view", "task_view", "tasks_view"]
+__all__ = ["export_view", "import_view", "queue_view", "task_view", "tasks_view"]
 
 ROWS = 200
 WIDE = 80
@@ -27,6 +41,7 @@ def task_view(result: TaskState) -> View:
             Fact(label="Open", value=f"{counts.open:,}"),
             Fact(label="In hand", value=f"{result.held:,}", hint="given to somebody right now"),
             Fact(label="Data", value=task.data_ref or "a frame", hint=task.data_digest),
+            *_by_many(result),
         ]
     )
     classes = Table(
@@ -43,11 +58,23 @@ def task_view(result: TaskState) -> View:
         total=len(result.classes),
     )
     blocks: list[Any] = [facts, _notice(counts), classes]
+    if result.disputed:
+        blocks.insert(
+            1,
+            Notice(
+                level="warn",
+                text=f"{result.disputed:,} items wait for a reviewer.",
+                fix=f"See them side by side: %mlops label disputes {task.name}",
+            ),
+        )
     if result.people:
         blocks.append(_people(result))
     if result.recent:
         blocks.append(_recent(result))
     actions = [Action(label="Next items", verb="label next", args={"task": task.name})]
+    if counts.open:
+        here = Action(label="Label", verb="label", args={"task": task.name})
+        actions.insert(0, here)
     if counts.labeled:
         actions.append(Action(label="Export labels", verb="label export", args={"task": task.name}))
     return View(
@@ -94,7 +121,7 @@ def tasks_view(result: Tasks) -> View:
         title="Labels",
         subtitle=f"{len(result.tasks):,} tasks · {waiting:,} items wait for a person",
         line="%mlops label status",
-        blocks=[table],
+        blocks=[table, _begin()],
     )
 
 
@@ -131,8 +158,15 @@ def export_view(result: Export) -> View:
     facts = [
         Fact(label="Labels", value=f"{len(frame):,}"),
         Fact(label="Open", value=f"{task.counts.open:,}"),
+        Fact(
+            label="Label set",
+            value=result.version or "none: nothing is labelled",
+            hint="`train --labels` trains on it",
+        ),
         Fact(label="File", value=result.path or "none; the result's .frame holds them"),
     ]
+    if result.format:
+        facts.append(Fact(label="Format", value=result.format))
     table = Table(
         columns=[
             Column(key="item", label="Item", kind="number"),
@@ -160,8 +194,85 @@ def export_view(result: Export) -> View:
         subtitle=_subtitle(task),
         ref=task.ref,
         line=f"%mlops label export {task.name}",
-        blocks=[Facts(items=facts), table],
+        blocks=[
+            Facts(items=facts),
+            *[Notice(level="warn", text=note) for note in result.notes],
+            table,
+        ],
     )
+
+
+@look(Import)
+def import_view(result: Import) -> View:
+    """What a file of labels brought."""
+    task, counts = result.state.task, result.state.counts
+    facts = [
+        Fact(label="Decisions in the file", value=f"{result.found:,}"),
+        Fact(label="New", value=f"{result.new:,}"),
+        Fact(label="Labelled", value=f"{counts.labeled:,} of {counts.total:,}"),
+        Fact(label="File", value=result.path),
+        Fact(label="Format", value=result.format),
+    ]
+    return View(
+        kind="label-queue",
+        title=f"label {task.name}: imported",
+        subtitle=_subtitle(task),
+        ref=task.ref,
+        line=f"%mlops label status {task.name}",
+        blocks=[
+            Facts(items=facts),
+            *[Notice(level="warn", text=note) for note in result.notes],
+            _recent(result.state),
+        ],
+    )
+
+
+def _begin() -> Form:
+    """A form that makes a task."""
+    return Form(
+        title="New task",
+        submit="Make the task",
+        verb="label",
+        fields=[
+            Field(name="task", label="Name", required=True),
+            Field(name="data", label="Data", kind="dataset", required=True),
+            Field(
+                name="kind",
+                label="What is shown",
+                kind="choice",
+                value="text",
+                choices=list(KINDS),
+                required=True,
+            ),
+            Field(
+                name="answer",
+                label="Answer",
+                kind="choice",
+                choices=list(ANSWERS),
+                hint="a class, or the better of a pair, when left out",
+            ),
+            Field(name="classes", label="Classes", kind="list", hint="in the order of their keys"),
+            Field(name="column", label="Column", hint="when more than one could be meant"),
+            Field(name="key", label="Key column", hint="names a row, to join labels by"),
+            Field(name="scale", label="Scale of a rating", hint="1-5 when left out"),
+            Field(name="overlap", label="People an item", kind="number", hint="1 when left out"),
+            Field(name="guideline", label="Guideline", hint="Markdown, shown beside each item"),
+        ],
+    )
+
+
+def _by_many(result: TaskState) -> list[Fact]:
+    """How well people agree, and how good the model that chooses is."""
+    facts = []
+    if result.agreement is not None:
+        hint = f"mean over {result.shared:,} items with two opinions or more"
+        facts.append(Fact(label="Agreement", value=f"{result.agreement:.2f}", hint=hint))
+    found = result.accuracy
+    if found is not None and found.value is not None:
+        value = f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
+        hint = f"by {found.n:,} items drawn at random"
+        facts.append(Fact(label="Model's accuracy", value=value, hint=hint))
+    return facts
 
 
 def _people(result: TaskState) -> Table:

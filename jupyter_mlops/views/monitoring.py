@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_mlops.monitoring import Checks, Drift, FeatureDrift, Performance, Report, Reports
+from jupyter_mlops.monitoring import (
+    Checks,
+    Drift,
+    FeatureDrift,
+    JointDrift,
+    Performance,
+    Report,
+    Reports,
+)
 from jupyter_mlops.views.blocks import (
     Action,
     Actions,
@@ -48,17 +56,24 @@ def drift_view(result: Drift) -> View:
     facts = [
         Fact(label="Verdict", value=result.verdict),
         Fact(label="Window", value=_span(result), hint=f"asked for: {result.window}"),
-        Fact(label="Rows", value=f"{result.rows:,}"),
+        Fact(label="Rows", value=f"{result.rows:,}", hint=f"read from {result.source}"),
         Fact(label="Model", value=result.model or "–"),
         Fact(label="Reference", value=f"{result.reference} ({result.reference_rows:,} rows)"),
     ]
+    if result.promise:
+        facts.append(Fact(label="False alarms", value=_alarms(result), hint=result.promise))
+    if result.joint is not None:
+        facts.append(_together(result.joint))
     blocks: list[Block] = [
         Facts(items=facts),
         Notice(level=_OVERALL[result.verdict], text=result.sentence),
-        *(Notice(level="warn", text=text) for text in result.notices),
+        *([Notice(level="info", text=_why(result))] if result.causes else []),
+        *(Notice(level="warn", text=text) for text in [*result.schema, *result.notices]),
     ]
     if result.performance is not None:
         blocks.append(_performance(result.performance))
+    if result.causes:
+        blocks.append(_causes(result))
     blocks.append(_features(result))
     chart = _chart(result.features)
     return View(
@@ -103,7 +118,7 @@ def _line(one: Drift) -> dict[str, Any]:
     return {
         "check": one.ref,
         "endpoint": one.endpoint,
-        "window": _span(one),
+        "window": _days(one),
         "rows": one.rows,
         "verdict": {"text": one.verdict, "level": _OVERALL[one.verdict]},
         "drifted": ", ".join(one.drifted) or "none",
@@ -187,6 +202,13 @@ def _span(result: Drift) -> str:
     return f"{result.first:%Y-%m-%d %H:%M} to {result.last:%Y-%m-%d %H:%M}"
 
 
+def _days(result: Drift) -> str:
+    """As a list has room for it: days, and hours only within one."""
+    if result.first is None or result.last is None or result.first.date() == result.last.date():
+        return _span(result)
+    return f"{result.first:%Y-%m-%d} to {result.last:%Y-%m-%d}"
+
+
 def _features(result: Drift) -> Table:
     shown = [*result.features, *result.predictions]
     return Table(
@@ -200,6 +222,7 @@ def _features(result: Drift) -> Table:
             Column(key="distance", label="IQR", kind="number"),
             Column(key="missing", label="Missing"),
             Column(key="unseen", label="Unseen", kind="percent"),
+            Column(key="vanished", label="No more", kind="percent"),
             Column(key="reference", label="Before", kind="spark"),
             Column(key="current", label="Now", kind="spark"),
         ],
@@ -207,6 +230,53 @@ def _features(result: Drift) -> Table:
         total=len(shown),
         empty="No features to compare.",
     )
+
+
+def _why(result: Drift) -> str:
+    """When, where and at what cost the first features moved, for where there is little room."""
+    told = []
+    for one in result.causes[:2]:
+        where = str(one.segment) if one.segment else "everywhere"
+        cost = f", expected loss {one.loss}" if one.loss is not None else ""
+        told.append(f"{one.feature} {one.when + ', ' if one.when else ''}{where}{cost}")
+    return "Why: " + "; ".join(told)
+
+
+def _causes(result: Drift) -> Table:
+    """Where, since when, and at what cost; the costs of features that moved together overlap."""
+    whole = f": {result.loss} in all" if result.loss is not None else ""
+    return Table(
+        title=f"Why (expected loss explained by each feature alone{whole})",
+        columns=[
+            Column(key="feature", label="Column"),
+            Column(key="when", label="When"),
+            Column(key="where", label="Where"),
+            Column(key="loss", label="Expected loss"),
+            Column(key="share", label="Of its change", kind="percent"),
+        ],
+        rows=[
+            {
+                "feature": one.feature,
+                "when": one.when or "–",
+                "where": str(one.segment).removeprefix("where ") if one.segment else "everywhere",
+                "loss": str(one.loss) if one.loss is not None else "–",
+                "share": result.explained(one),
+            }
+            for one in result.causes
+        ],
+    )
+
+
+def _alarms(result: Drift) -> str:
+    return f"at most 1 check in {1 / result.limits.alpha:,.0f} if nothing changed"
+
+
+def _together(joint: JointDrift) -> Fact:
+    if joint.verdict == "not enough data":
+        return Fact(label="Together", value=joint.verdict, hint=joint.reason)
+    value = f"{joint.verdict}, area {joint.auc:.2f} ({joint.low:.2f}–{joint.high:.2f})"
+    hint = f"{joint.reason}; a classifier on {joint.rows:,} rows, 0.5 when nothing changed"
+    return Fact(label="Together", value=value, hint=hint)
 
 
 def _row(one: FeatureDrift) -> dict[str, Any]:
@@ -220,6 +290,7 @@ def _row(one: FeatureDrift) -> dict[str, Any]:
         "distance": None if one.distance is None else round(one.distance, 2),
         "missing": f"{change:+.1%}" if change else "–",
         "unseen": one.unseen,
+        "vanished": one.vanished,
         "reference": one.histogram.reference,
         "current": one.histogram.current,
     }

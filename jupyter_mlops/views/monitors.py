@@ -15,6 +15,7 @@ from jupyter_mlops.views.blocks import (
     Table,
     View,
 )
+from jupyter_mlops.views.cells import cell_text
 from jupyter_mlops.views.registry import look
 
 __all__ = ["monitor_view", "monitors_view"]
@@ -71,7 +72,7 @@ def monitor_view(result: Monitor) -> View:
     if result.outcome:
         blocks.append(Notice(text=result.outcome))
     facts = [
-        Fact(label="Endpoint", value=result.endpoint),
+        Fact(label="Endpoint", value=result.endpoint, ref=f"endpoint:{result.endpoint}"),
         Fact(label="Checks every", value=terms.every),
         Fact(label="Next check", value=f"{result.due_at:%Y-%m-%d %H:%M} UTC"),
         Fact(
@@ -90,10 +91,17 @@ def monitor_view(result: Monitor) -> View:
         Fact(label="Resolved by", value=f"{count(terms.good_checks, 'good check')} in a row"),
         Fact(label="Requests that may fail", value=f"{terms.errors:.2%}"),
     ]
+    facts += [
+        Fact(label="Rows that may be outliers", value=f"{terms.outliers:.2%}"),
+        Fact(label="Restarts", value=f"alert at {terms.restarts:,} within 15 min"),
+        Fact(label="GPU memory", value=f"{terms.gpu_memory:.0%} at the most"),
+    ]
+    if terms.gpu_busy is not None:
+        facts.append(Fact(label="GPU work", value=f"{terms.gpu_busy:.0%} of the time at the most"))
     if terms.latency:
         facts.append(Fact(label="Latency", value=f"99 % within {terms.latency}"))
     if result.check:
-        facts.append(Fact(label="Last check", value=result.check))
+        facts.append(Fact(label="Last check", value=_short(result.check), ref=result.check))
     blocks.append(Facts(items=facts))
     blocks.append(Actions(items=_monitor_actions(result)))
     return View(
@@ -104,6 +112,11 @@ def monitor_view(result: Monitor) -> View:
         line=f"%mlops monitors {result.endpoint}",
         blocks=blocks,
     )
+
+
+def _short(ref: str) -> str:
+    """A check by the first digits of its id, as tables have it."""
+    return cell_text(Column(key="", label="", kind="ref"), ref)
 
 
 def _state(one: Monitor) -> dict[str, str]:

@@ -22,6 +22,7 @@ from jupyter_mlops.views.blocks import (
     View,
 )
 from jupyter_mlops.views.gates import table_of
+from jupyter_mlops.views.policyform import backtest_form, policy_form
 from jupyter_mlops.views.registry import look
 
 __all__ = ["decision_view", "decisions_view", "policies_view", "policy_view"]
@@ -79,8 +80,8 @@ def policy_view(result: Policy) -> View:
         fix = f"%mlops retrain resume {result.name}"
         blocks.append(Notice(level="warn", text="It is stopped: nothing is trained.", fix=fix))
     facts = [
-        Fact(label="Model", value=result.model),
-        Fact(label="Endpoint", value=terms.endpoint),
+        Fact(label="Model", value=result.model, ref=f"model:{result.model}"),
+        Fact(label="Endpoint", value=terms.endpoint, ref=f"endpoint:{terms.endpoint}"),
         Fact(label="Notebook", value=terms.notebook),
         Fact(label="Trains when", value=terms.when or "each time it looks"),
         Fact(label="Looks every", value=terms.every),
@@ -98,6 +99,7 @@ def policy_view(result: Policy) -> View:
     if terms.env:
         facts.insert(3, Fact(label="Environment", value=terms.env))
     blocks.append(Facts(items=facts))
+    blocks += [policy_form(result), backtest_form(result)]
     blocks.append(Actions(items=_policy_actions(result)))
     return View(
         kind="policy",
@@ -119,7 +121,6 @@ def decisions_view(result: Decisions) -> View:
             Column(key="at", label="When", kind="time"),
             Column(key="policy", label="Policy", kind="ref"),
             Column(key="state", label="Became", kind="badge"),
-            Column(key="champion", label="Champion"),
             Column(key="challenger", label="Challenger"),
             Column(key="reason", label="Because"),
         ],
@@ -164,7 +165,7 @@ def decision_view(result: Decision) -> View:
     return View(
         kind="decision",
         title=f"{result.policy}: {'dry run' if result.dry else result.state}",
-        subtitle=f"{result.at:%Y-%m-%d %H:%M} UTC · policy {result.policy} · {result.actor}",
+        subtitle=f"{result.at:%Y-%m-%d %H:%M} UTC{_by(result)}",
         ref=result.ref,
         line=f"%mlops decisions decision:{result.id[:8]}",
         blocks=blocks,
@@ -185,14 +186,14 @@ def _policy_row(one: Policy) -> dict[str, Any]:
 
 
 def _decision_row(one: Decision) -> dict[str, Any]:
-    reason = one.reason if len(one.reason) <= 160 else one.reason[:159] + "…"
+    reason = one.reason.replace("`", "")
+    reason = reason if len(reason) <= 160 else reason[:159] + "…"
     return {
         "ref": one.ref,
         "at": one.at.isoformat(),
         "policy": f"policy:{one.policy}",
         "state": {"text": one.state, "level": _LEVELS.get(one.state, "info")},
-        "champion": one.champion or "",
-        "challenger": one.challenger or "",
+        "challenger": one.challenger or "none",
         "reason": reason,
     }
 
@@ -219,15 +220,18 @@ def _condition(parts: list[dict[str, Any]]) -> Table:
 
 def _facts(result: Decision) -> list[Fact]:
     found, window = result.found, result.found.get("window", {})
-    facts = [Fact(label="Champion", value=result.champion or "none")]
+    facts = [
+        Fact(label="Policy", value=result.policy, ref=f"policy:{result.policy}"),
+        _version("Champion", result.champion),
+    ]
     if result.challenger:
-        facts.append(Fact(label="Challenger", value=result.challenger))
+        facts.append(_version("Challenger", result.challenger))
     if window:
         facts.append(Fact(label="Trained on", value=f"{window['rows']:,} rows"))
         span = f"{window['held_since'][:10]} to {window['held_until'][:10]}"
         facts.append(Fact(label="Judged on", value=f"{window['held_rows']:,} rows, {span}"))
     if found.get("data"):
-        facts.append(Fact(label="Data", value=found["data"]))
+        facts.append(Fact(label="Data", value=found["data"], ref=found["data"]))
     if result.cpu_seconds:
         facts.append(Fact(label="Processor time", value=f"{result.cpu_seconds:,.1f} s"))
     if result.attempts > 1:
@@ -238,6 +242,15 @@ def _facts(result: Decision) -> list[Fact]:
     if watch.get("said"):
         facts.append(Fact(label="Since it serves", value=watch["said"]))
     return facts
+
+
+def _by(result: Decision) -> str:
+    """Who let it decide, where that wasn't the policy's own clock."""
+    return "" if result.actor == f"policy:{result.policy}" else f" · asked by {result.actor}"
+
+
+def _version(label: str, version: str | None) -> Fact:
+    return Fact(label=label, value=version or "none", ref=f"model:{version}" if version else "")
 
 
 def _approved(approve: str) -> str:
@@ -256,9 +269,11 @@ def _budget(result: Policy) -> str:
 
 def _policy_actions(result: Policy) -> list[Action]:
     args = {"policy": result.name}
+    past = Action(label="Decisions", verb="decisions", args={"name": result.name})
     if result.paused:
-        return [Action(label="Go on", verb="retrain resume", args=args)]
+        return [past, Action(label="Go on", verb="retrain resume", args=args)]
     return [
+        past,
         Action(label="Dry run", verb="retrain run", args={**args, "dry_run": True},
                line=f"%mlops retrain run {result.name} --dry-run"),
         Action(label="Decide now", verb="retrain run", args={**args, "detach": True},

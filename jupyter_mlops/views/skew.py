@@ -34,9 +34,9 @@ def skew_view(result: Skew) -> View:
         Fact(label="Training data", value=f"{result.reference} ({result.reference_rows:,} rows)"),
     ]
     blocks: list[Block] = [
-        Notice(level=_OVERALL[result.verdict], text=result.sentence),
+        Notice(level=_OVERALL[result.verdict], text=_begun(result.sentence)),
         Facts(items=facts),
-        *(Notice(level="warn", text=text) for text in result.notices),
+        *(Notice(level="warn", text=_begun(text)) for text in result.notices),
         _by_row(result) if result.key else _by_distribution(result),
     ]
     if result.replay is not None and result.replay.differing:
@@ -49,6 +49,11 @@ def skew_view(result: Skew) -> View:
         line=f"%mlops skew show {result.ref}",
         blocks=blocks,
     )
+
+
+def _begun(text: str) -> str:
+    """As a sentence: with a capital, and an end."""
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
 
 
 def _by_row(result: Skew) -> Table:

@@ -17,6 +17,7 @@ from jupyter_mlops.views.blocks import (
     Findings,
     Form,
     Frame,
+    Heat,
     Notice,
     Preview,
     Progress,
@@ -25,6 +26,7 @@ from jupyter_mlops.views.blocks import (
     View,
 )
 from jupyter_mlops.views.cells import cell_text, magic_line, progress_text, spark_text
+from jupyter_mlops.views.squares import heat_words
 
 __all__ = ["LINES", "render_text"]
 
@@ -85,6 +87,10 @@ def _block(block: Table | Chart | Preview | Code | object, room: int) -> list[st
         return _findings(block, room)
     if isinstance(block, Distribution):
         return _distribution(block)
+    if isinstance(block, Heat):
+        title = [f"{block.title}:"] if block.title and room > 3 else []
+        grid = ["", *heat_words(block)]  # a grid's first line is its head
+        return title + [line for line in _cut(grid, room - len(title) + 1, block.total) if line]
     if isinstance(block, Chart):
         return [block.alt]
     if isinstance(block, Preview):
@@ -111,15 +117,14 @@ def _table(table: Table, room: int) -> list[str]:
         key = table.columns[0]
         names = [cell_text(key, row.get(key.key)) for row in table.rows]
         return [_fit(f"{table.title} ({total:,}): {', '.join(names)}")]
-    rows = [[column.label for column in table.columns]]
-    rows += [
-        [cell_text(column, row.get(column.key)) for column in table.columns] for row in table.rows
-    ]
+    columns = [column for column in table.columns if column.kind != "actions"]
+    rows = [[column.label for column in columns]]
+    rows += [[cell_text(column, row.get(column.key)) for column in columns] for row in table.rows]
     grid = _grid(
         rows,
-        [column.align == "right" for column in table.columns],
+        [column.align == "right" for column in columns],
         # Half a reference can't be copied.
-        [column.kind == "ref" for column in table.columns],
+        [column.kind == "ref" for column in columns],
     )
     return title + _cut(grid, room - len(title), total)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
 
 __all__ = [
     "Conflict",
@@ -13,6 +14,7 @@ __all__ = [
     "MLOpsError",
     "NotFound",
     "Unavailable",
+    "about",
     "closest",
 ]
 
@@ -31,6 +33,11 @@ class MLOpsError(Exception):
     code : str
         A stable code, ``E-<ROOM>-<NNN>``; one code has one meaning.
 
+    Attributes
+    ----------
+    fields : dict of str to str
+        What is wrong with each thing that was filled in, by its name; mostly empty.
+
     Examples
     --------
     >>> error = NotFound("no dataset is called 'fligths'", fix="use flights", code="E-DATA-001")
@@ -46,6 +53,7 @@ class MLOpsError(Exception):
         self.why = why
         self.fix = fix
         self.code = code
+        self.fields: dict[str, str] = {}
 
     def __str__(self) -> str:
         reasons = "; ".join(part for part in (self.why, self.fix) if part)
@@ -55,9 +63,10 @@ class MLOpsError(Exception):
         # Exceptions pickle by args alone, which would lose the keyword-only code.
         return (_rebuild, (type(self), self.what, self.why, self.fix, self.code))
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the error as the body of an HTTP answer."""
-        return {"code": self.code, "what": self.what, "why": self.why, "fix": self.fix}
+        told = {"code": self.code, "what": self.what, "why": self.why, "fix": self.fix}
+        return {**told, "fields": self.fields} if self.fields else told
 
     def _render_traceback_(self) -> list[str]:
         # IPython and nbclient show (and keep) exactly these lines instead of a traceback.
@@ -96,6 +105,27 @@ class Unavailable(MLOpsError):
     """A part that is needed does not answer: a disk, a database, a process."""
 
     status = 503
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Say of an error that is raised within which argument it is about.
+
+    Examples
+    --------
+    >>> try:
+    ...     with about("every"):
+    ...         raise Invalid("'soon' is no length of time", fix="write 7d", code="E-X-001")
+    ... except Invalid as error:
+    ...     error.fields
+    {'every': "'soon' is no length of time: write 7d"}
+    """
+    try:
+        yield
+    except MLOpsError as error:
+        told = ": ".join(part for part in (error.what, error.fix or error.why) if part)
+        error.fields.setdefault(name, told)
+        raise
 
 
 def closest(name: str, known: Iterable[str]) -> str:

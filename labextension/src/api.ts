@@ -2,6 +2,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { Refusal } from './refusal';
+import type { ILabelTask } from './tokens';
 import type { IView } from './views';
 import { readView } from './views';
 
@@ -38,6 +39,20 @@ export class Api {
         }
       })
     );
+  }
+
+  /** What a labeler must know of a labeling task. */
+  async labelTask(name: string): Promise<ILabelTask> {
+    const path = URLExt.join('labels', encodeURIComponent(name), 'state');
+    const headers = { 'Content-Type': 'application/json' };
+    const init = { method: 'POST', body: '{}', headers };
+    const json = (await this._request(path, init)) as { task: ILabelTask };
+    return json.task;
+  }
+
+  /** Where the labeler's script and style are served. */
+  labelerUrl(file: string): string {
+    return URLExt.join(this._settings.baseUrl, 'mlops/api/labelers', file);
   }
 
   /** Where a stored report is served. */

@@ -5,6 +5,7 @@ export namespace CommandIDs {
   export const openReference = 'jupyter-mlops:open-reference';
   export const openQuery = 'jupyter-mlops:open-query';
   export const openReport = 'jupyter-mlops:open-report';
+  export const openLabeler = 'jupyter-mlops:open-labeler';
   export const insertLine = 'jupyter-mlops:insert-line';
   export const refreshViews = 'jupyter-mlops:refresh-views';
   export const profileVariable = 'jupyter-mlops:profile-variable';

@@ -28,6 +28,10 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'contract-diff': [],
   'label-status': ['label.'],
   'label-next': ['label.'],
+  'label-people': ['label.'],
+  'label-agreement': ['label.'],
+  'label-disputes': ['label.'],
+  'label-require': [],
   runs: ['run.', 'model.'],
   compare: [],
   'experiment-ls': ['experiment.', 'run.'],
@@ -46,12 +50,23 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   reports: ['report.'],
   performance: ['feedback.'],
   'skew-show': ['skew.'],
-  endpoints: ['endpoint.', 'feedback.', 'drift.', 'model.alias_moved'],
+  outliers: [],
+  'drift-map': [],
+  'drift-feature': [],
+  endpoints: [
+    'endpoint.',
+    'feedback.',
+    'drift.',
+    'alert.',
+    'monitor.',
+    'model.alias_moved'
+  ],
   streams: ['stream.'],
   predictions: ['prediction.'],
   policies: ['policy.', 'decision.'],
   decisions: ['decision.', 'policy.'],
   'endpoint-logs': ['endpoint.'],
+  'endpoint-health': ['endpoint.', 'alert.', 'drift.', 'decision.'],
   monitors: ['monitor.', 'alert.', 'drift.'],
   alerts: ['alert.'],
   'channel-ls': ['channel.', 'alert.']
@@ -180,8 +195,13 @@ export function lineOf(query: IQuery): string {
   return words.join(' ');
 }
 
-/** A record's name as a person reads it: the first digits of an id are enough. */
+/**
+ * A record's name as a person reads it: of an id the first 8 digits, or 12 where it begins with
+ * the millisecond at which it was made.
+ */
 export function shortName(ref: string): string {
-  const { name } = splitReference(ref);
-  return /^[0-9a-f]{32}$/.test(name) ? name.slice(0, 8) : name;
+  const { kind, name } = splitReference(ref);
+  return /^[0-9a-f]{32}$/.test(name)
+    ? name.slice(0, kind === 'run' ? 8 : 12)
+    : name;
 }

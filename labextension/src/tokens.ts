@@ -20,6 +20,15 @@ export interface IChange {
   readonly experiment?: string;
 }
 
+/** What a labeler must know of its task. */
+export interface ILabelTask {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly answer: string;
+  readonly classes: readonly string[];
+}
+
 /**
  * The workspace as the browser sees it: views that follow it, and verbs that change it.
  */
@@ -53,6 +62,16 @@ export interface IWorkspace {
   /** Where a stored report is served. */
   reportUrl(id: string): string;
 
+  /**
+   * What a labeler must know of a labeling task.
+   *
+   * @throws `Refusal` when there is no such task.
+   */
+  labelTask(name: string): Promise<ILabelTask>;
+
+  /** Where the labeler's script and style are served. */
+  labelerUrl(file: string): string;
+
   /** Ask again for everything that is shown. */
   refresh(): void;
 }
@@ -83,6 +102,9 @@ export interface IPanels {
 
   /** Open a stored report. */
   openReport(id: string, title?: string): void;
+
+  /** Open the labeler of a task: it needs no kernel. */
+  openLabeler(task: string): void;
 
   /**
    * Set off a verb, asking the person first when the action wants that, and show its result.

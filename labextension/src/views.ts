@@ -13,7 +13,8 @@ export type CellKind =
   | 'bar'
   | 'spark'
   | 'badge'
-  | 'link';
+  | 'link'
+  | 'actions';
 
 export interface IFact {
   label: string;
@@ -181,6 +182,8 @@ export interface IField {
   choices?: string[];
   hint?: string;
   required?: boolean;
+  /** What is sent where what stood there is taken away; without it, nothing. */
+  emptied?: string | null;
 }
 
 /** A verb whose arguments a person fills in. */
@@ -205,6 +208,36 @@ export interface ISnippets {
   type: 'snippets';
   title?: string;
   items: ICode[];
+}
+
+/** A column of a heat map, and what a question about one of its cells says of it. */
+export interface IHeatColumn {
+  label: string;
+  hint?: string;
+  args?: Record<string, unknown>;
+}
+
+/** A row of a heat map: for each column a level and a figure. */
+export interface IHeatRow {
+  label: string;
+  levels: (Level | null)[];
+  values: (number | null)[];
+  args?: Record<string, unknown>;
+}
+
+/** Levels by row and column, as squares; one that is chosen is asked about. */
+export interface IHeat {
+  type: 'heat';
+  title?: string;
+  columns: IHeatColumn[];
+  rows: IHeatRow[];
+  /** What the figures are. */
+  unit?: string;
+  /** What the levels mean. */
+  words?: Partial<Record<Level, string>>;
+  detail?: IAsk | null;
+  total?: number | null;
+  note?: string;
 }
 
 /** Which share of an endpoint's requests another version answers. */
@@ -234,6 +267,7 @@ export type Block =
   | IProgress
   | IForm
   | ISnippets
+  | IHeat
   | ICanary
   | IFrame;
 
@@ -294,8 +328,13 @@ export const KINDS = [
   'streams',
   'checks',
   'drift',
+  'drift-map',
+  'drift-feature',
+  'health',
   'performance',
   'skew',
+  'outliers',
+  'scraping',
   'report',
   'reports',
   'policy',
@@ -398,6 +437,18 @@ function isBlock(block: unknown): block is Block {
         block.columns.every(isRecord) &&
         Array.isArray(block.rows) &&
         block.rows.every(isRecord)
+      );
+    case 'heat':
+      return (
+        Array.isArray(block.columns) &&
+        block.columns.every(isRecord) &&
+        Array.isArray(block.rows) &&
+        block.rows.every(
+          row =>
+            isRecord(row) &&
+            Array.isArray(row.levels) &&
+            Array.isArray(row.values)
+        )
       );
     case 'preview':
       return (

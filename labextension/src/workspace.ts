@@ -7,7 +7,7 @@ import { Api } from './api';
 import { LiveView } from './live';
 import type { IQuery } from './references';
 import { concerns, keyOf } from './references';
-import type { IChange, IWorkspace } from './tokens';
+import type { IChange, ILabelTask, IWorkspace } from './tokens';
 import type { IAction, IAsk, IProgress, IView } from './views';
 
 /** Somebody's verb is under way; whose it is, only who set it off knows. */
@@ -78,6 +78,14 @@ export class Workspace implements IWorkspace {
 
   reportUrl(id: string): string {
     return this._api.reportUrl(id);
+  }
+
+  labelTask(name: string): Promise<ILabelTask> {
+    return this._api.labelTask(name);
+  }
+
+  labelerUrl(file: string): string {
+    return this._api.labelerUrl(file);
   }
 
   refresh(): void {

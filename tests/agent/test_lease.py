@@ -99,6 +99,26 @@ def test_an_idle_agent_tidies_up_and_ends(tmp_path: Path, version: Version) -> N
     assert [e.payload["rows"] for e in ws.events() if e.kind == "traffic.pruned"] == [1]
 
 
+def test_what_is_declared_while_an_agent_ends_is_not_left_alone(
+    tmp_path: Path, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = Workspace.open(tmp_path, agent_idle=1.0)
+    give_back, declared = Lease.release, []
+
+    def release(lease: Lease) -> None:
+        if not declared:
+            # Whoever declares this sees that an agent runs, and starts none.
+            assert agent.state(ws).running
+            declared.append(serving.declare(ws, version))
+            serving.retire(ws, "delay")
+        give_back(lease)
+
+    monkeypatch.setattr(Lease, "release", release)
+    assert agent.run(ws)
+    assert serving.get(ws, "delay").state == "stopped"
+    assert not agent.state(ws).running
+
+
 def test_the_agent_of_a_workspace_that_was_removed_ends(tmp_path: Path) -> None:
     root = tmp_path / "w"
     ws = Workspace.open(root)

@@ -39,6 +39,7 @@ class Receiver:
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     hold: threading.Event | None = None
+    retry_after: str = ""
     paths: list[str] = field(default_factory=list)
 
 
@@ -58,6 +59,8 @@ def receiver() -> Iterator[Receiver]:
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("location", f"{kept.url}/elsewhere")
+            if status in (429, 503) and kept.retry_after:
+                self.send_header("retry-after", kept.retry_after)
             self.send_header("content-length", "0")
             self.end_headers()
 

@@ -237,6 +237,37 @@ def test_what_an_endpoint_counts_becomes_an_alert(ws):
     mlops.stop("delay")
 
 
+def test_a_full_gpu_and_processes_that_end_become_alerts(ws, tmp_path, monkeypatch):
+    fakes = tmp_path / "gpus.json"
+    fakes.write_text("[]")
+    monkeypatch.setenv("JUPYTER_MLOPS_FAKE_GPUS", str(fakes))
+    mlops.data.add("past", deliveries(3000))
+    mlops.register(mlops.train("delay", BODY, data="past", target="late").ref, "delay")
+    mlops.serve("delay")
+    mlops.monitor("delay", restarts=2)
+
+    def processes() -> list[int]:
+        return list(mlops.endpoints(name="delay").live["versions"][0]["processes"])
+
+    def full(share: float) -> None:
+        told = {"uuid": "GPU-1", "name": "H100", "total": 80_000, "used": int(share * 80_000)}
+        fakes.write_text(json.dumps([told | {"processes": {str(processes()[0]): 60_000}}]))
+
+    def killed() -> bool:
+        before = processes()
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: processes() and processes() != before)
+        ask(1, 0.0, 1)
+        return "processes" in [one.subject for one in list_alerts(ws)]
+
+    until(killed)
+    full(0.99)
+    until(lambda: "GPU-1" in [one.subject for one in list_alerts(ws)])
+    kinds = {one.subject: one.kind for one in list_alerts(ws)}
+    assert kinds == {"processes": "restarts", "GPU-1": "gpu memory"}
+    mlops.stop("delay")
+
+
 def test_terms_that_make_no_sense_are_refused(served):
     for terms in (
         {"every": "1s"},
@@ -247,6 +278,10 @@ def test_terms_that_make_no_sense_are_refused(served):
         {"errors": 1.0},
         {"good_checks": 0},
         {"latency": "99ms"},
+        {"outliers": 0.0},
+        {"restarts": 0},
+        {"gpu_memory": 1.5},
+        {"gpu_busy": float("nan")},
     ):
         with pytest.raises(Invalid):
             mlops.monitor("delay", **terms)

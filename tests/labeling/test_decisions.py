@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from jupyter_mlops.labeling import claim, commit, labels, status
-from jupyter_mlops.labeling.annotations import fold
+from jupyter_mlops.labeling.folding import fold
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord
 
 from .conftest import label, skip, undo
@@ -137,7 +137,7 @@ def test_counts_and_states_are_always_the_fold_of_all_decisions(ws, texts):
             states.append(standing.state)
             assert (row.state, row.label, row.person, row.ev) == (
                 standing.state,
-                standing.label,
+                standing.value,
                 standing.person,
                 standing.ev,
             )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import wave
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from tornado.httpclient import HTTPResponse
 
 from jupyter_mlops.labeling import answer, create, png, status
-from jupyter_mlops.labeling.widgets.bundle import script, style
+from jupyter_mlops.labeling.widgets.bundle import PADS, pad, script, style
 from jupyter_mlops.labeling.widgets.labeler import LabelerWidget
 from jupyter_mlops.workspace import MLOpsError, Workspace
 
@@ -37,8 +40,6 @@ def served(jp_root_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv("JUPYTER_MLOPS_SERVER_ROOT", "")
     ws = Workspace.open(jp_root_dir, user="maria")
     create(ws, "texts", Rows(pl.DataFrame({"x": ["one", "two", "three"]})), "text", ["a", "b"])
-    import numpy as np
-
     images = [png(np.full((4, 4), 10 * n, np.uint8)) for n in range(2)]
     create(ws, "images", Rows(pl.DataFrame({"x": images})), "image", ["a", "b"])
     return ws
@@ -177,6 +178,43 @@ async def test_media_come_whole_in_parts_and_once(
     assert (await fetch(7)).code == 404
 
 
+async def test_peaks_sides_and_scripts_are_the_same_by_the_server_and_the_kernel(
+    served: Workspace, jp_fetch: Callable[..., Awaitable[HTTPResponse]]
+) -> None:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes(b"\0\x40" * 8000)
+    create(served, "sounds", Rows(pl.DataFrame({"x": [file.getvalue()]})), "audio", ["a", "b"])
+    pair = pl.DataFrame({"left": [png(np.zeros((4, 4)))], "right": [png(np.ones((6, 4)))]})
+    create(served, "pairs", Rows(pair), "pair")
+
+    async def fetch(*path: str, **query: str) -> HTTPResponse:
+        return await jp_fetch("mlops", "api", *path, params=query, raise_error=False)
+
+    def kernel(task: str, action: str, **body: Any) -> tuple[Any, list[bytes]]:
+        widget = LabelerWidget(served, {"id": task})
+        reply, buffers = widget.reply({"turn": 1, "action": action, "body": body})
+        return reply["body"], buffers
+
+    peaks = json.loads((await fetch("labels", "sounds", "peaks", "0")).body)
+    assert (peaks["duration"], peaks["rate"], set(peaks["peaks"])) == (1, 8000, {0.5})
+    assert kernel("sounds", "peaks", item=0)[0] == peaks
+    assert (await fetch("labels", "images", "peaks", "0")).code == 400
+    for side in ("left", "right"):
+        found = await fetch("labels", "pairs", "media", "0", side=side)
+        assert found.body == pair[side][0] == kernel("pairs", "media", item=0, side=side)[1][0]
+    for name in PADS:
+        found = await fetch("labelers", f"{name}.js")
+        assert found.headers["Content-Type"].startswith("text/javascript")
+        assert found.body == pad(name) == kernel("pairs", "script", name=name)[1][0]
+    assert (await fetch("labelers", "labeler.js")).body.decode() == script()
+    assert (await fetch("labelers", "labeler.css")).body.decode() == style()
+    assert (await fetch("labelers", "secrets.js")).code == 404
+
+
 async def test_a_task_this_server_does_not_know_sends_the_labeler_to_the_kernel(
     served: Workspace, jp_fetch: Callable[..., Awaitable[HTTPResponse]]
 ) -> None:
@@ -200,7 +238,7 @@ def test_the_kernel_hands_media_over_as_bytes(served: Workspace) -> None:
 
 
 def test_the_widget_stays_small_and_asks_nobody_else() -> None:
-    assert len(script()) + len(style()) < 30_000
+    assert len(script()) + len(style()) < 40_000
     assert "http://" not in script()
     assert "https://" not in script()
     assert "innerHTML" not in script()

@@ -11,8 +11,8 @@ import papermill
 import pytest
 
 from jupyter_mlops import mlops
-from jupyter_mlops.labeling import status
-from jupyter_mlops.workspace import Unavailable, Workspace
+from jupyter_mlops.labeling import Decision, commit, status
+from jupyter_mlops.workspace import Conflict, Unavailable, Workspace
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CELLS = [
@@ -71,3 +71,38 @@ def test_a_program_labels_with_the_same_commands(
     with pytest.raises(Unavailable, match="leave --wait away"):
         mlops.label("t", wait=True)
     assert [task.name for task in mlops.label.status().tasks] == ["t"]
+
+
+def test_a_run_sees_how_well_people_agree_and_ends_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import polars as pl
+
+    monkeypatch.setenv("JUPYTER_MLOPS_WORKSPACE", str(tmp_path))
+    rows = pl.DataFrame({"x": ["fog", "snow", "crew"]})
+    mlops.label("t", rows, kind="text", classes=["u", "v"], overlap=2)
+    ws = Workspace.open(tmp_path)
+    for person, said in (("jo", "uvu"), ("ana", "uvv")):
+        decisions = [Decision(f"{person}{n}", n, "label", one) for n, one in enumerate(said)]
+        commit(ws, "t", person, decisions)
+    shown = mlops.label("t")._repr_mimebundle_()
+    assert "3 of 3" in shown["text/plain"]
+    assert "Agreement: 0.67" in shown["text/plain"]
+    assert "Decided last" in shown["text/html"]
+    assert mlops.label.require("t", count=3).counts.labeled == 3
+    with pytest.raises(Conflict, match=r"alpha, nominal is 0\.\d+ over 3 items"):
+        mlops.label.require("t", count=3, agreement=0.8)
+    for view in (
+        mlops.label.agreement("t"),
+        mlops.label.people("t"),
+        mlops.label.disputes("t"),
+        mlops.label.adjudicate("t", 2, "v"),
+        mlops.label.role("t", "jo", "reviewer"),
+        mlops.label.set("t", overlap=3),
+        mlops.label.gold("t", pl.DataFrame({"n": [0], "y": ["u"]}), column="y", item="n"),
+        mlops.label.rank("t", by="random"),
+        mlops.label.functions("t", [lambda text: "u" if "fog" in text else None]),
+    ):
+        text = view._repr_mimebundle_()["text/plain"]
+        assert text.startswith("label t")
+        assert len(text.splitlines()) <= 15

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from experiments.workbench import LOGISTIC, Bench
-from jupyter_mlops import experiments, models
+from jupyter_mlops import data, experiments, models
 from jupyter_mlops.experiments import sending
+from jupyter_mlops.models.outliers import FILE
 from jupyter_mlops.workspace import Workspace
 from jupyter_mlops.workspace.tracking import tracking_client
 
@@ -76,7 +77,8 @@ def test_train_register_and_load_over_a_tracking_server(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     bench.ws = Workspace.open(bench.ws.root)
-    run = bench.scored(LOGISTIC)
+    data.add(bench.ws, "past", bench.names["rows"])
+    run = bench.scored(f"rows = data\n{LOGISTIC}", data="past")
     sending.send(bench.ws, run.id)
     version = models.register(
         bench.ws, experiments.find_run(bench.ws, run), "delay", alias="champion"
@@ -85,6 +87,10 @@ def test_train_register_and_load_over_a_tracking_server(
     rows = bench.names["held_out"].drop(columns="target")
     expected = bench.names["model"].predict_proba(rows)
     assert np.array_equal(models.load(bench.ws, version).predict_proba(rows), expected)
+    # What tells outliers was added to the files on the server, before their digest was taken.
+    assert (version.path(bench.ws) / FILE).is_file()
+    shutil.rmtree(bench.ws.home / "models")
+    assert (version.path(bench.ws) / FILE).is_file()
     # Everything is on the server, nothing of MLflow's beside our store.
     assert not (bench.ws.home / "mlflow.db").exists()
     found = tracking_client(bench.ws).get_model_version_by_alias("delay", "champion")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,6 +12,10 @@ import polars as pl
 import pytest
 
 from jupyter_mlops import profiling, serving
+from jupyter_mlops.monitoring import bring_up_to_date
+from jupyter_mlops.serving.compaction import compact_all
+from jupyter_mlops.serving.config import FRESH
+from jupyter_mlops.serving.places import traffic_folder
 from jupyter_mlops.verbs.line import parse
 from jupyter_mlops.verbs.table import find
 from jupyter_mlops.views import mimebundle
@@ -178,6 +184,29 @@ def test_against_other_rows_with_the_report_at_once(desk):
         desk("report", ref=again.ref)
 
 
+def test_against_earlier_traffic_by_month_or_by_season_with_its_report(desk):
+    found = desk(
+        "drift", endpoint="delay", since="2013-04", until="2013-05", against="traffic:2013-03"
+    )
+    assert (found.reference, found.reference_rows) == ("traffic:2013-03-01..2013-04-01", 2000)
+    assert found.drifted == ["x"]
+    assert found.joint.verdict == "drifted"
+    (cause,) = found.causes
+    assert f"{cause.since:%Y-%m-%d}" == "2013-04-01"
+    assert found.loss is not None
+    assert cause.loss is not None
+    assert desk("report", ref=found.ref).file.stat().st_size > 1_000_000
+    weeks = desk("drift", endpoint="delay", window="7d", season="week")
+    assert weeks.verdict == "stable"
+    assert "compared with the same hours of the weeks before" in weeks.notices
+    asked = parse(["drift", "delay", "--window", "7d", "--season", "auto"])
+    assert asked.verb(desk.ws, **asked.arguments).reference == weeks.reference
+    with pytest.raises(NotFound, match="no traffic of the same weeks of the year before"):
+        desk("drift", endpoint="delay", window="7d", season="year")
+    with pytest.raises(Invalid, match="--season year compares with earlier traffic, and not with"):
+        desk("drift", endpoint="delay", against="winter", season="year")
+
+
 def test_performance_by_week_with_and_without_truth_and_by_segment(desk):
     asked = parse(["performance", "delay", "--every", "7d", "--by", "carrier"])
     found = asked.verb(desk.ws, **asked.arguments)
@@ -229,3 +258,28 @@ def test_skew_row_by_row_finds_the_column_that_is_served_otherwise(desk):
 def test_what_cant_be_done_is_one_sentence(desk, given, kind, message):
     with pytest.raises(kind, match=message):
         desk("drift", **given)
+
+
+def test_large_windows_are_read_from_profiles_that_are_kept_when_the_log_is_compacted(
+    desk, monkeypatch
+):
+    read = desk("drift", endpoint="delay", since="2013-04", until="2013-05")
+    assert read.source == "2,000 rows"
+    desk("stop", endpoint="delay")
+    # Its last segment is closed when its process has ended.
+    deadline = time.monotonic() + 60
+    while list((traffic_folder(desk.ws, "delay") / FRESH).glob("*")):
+        assert time.monotonic() < deadline, "the log's last segment was never closed"
+        compact_all(desk.ws)
+        time.sleep(0.1)
+    bring_up_to_date(desk.ws, "delay")
+    monkeypatch.setattr(sys.modules["jupyter_mlops.monitoring.drift"], "FROM_PROFILES", 1000)
+    for against in (None, "traffic:2013-03"):
+        kept = desk("drift", endpoint="delay", since="2013-04", until="2013-05", against=against)
+        assert "kept profiles" in kept.source
+        assert (kept.rows, kept.drifted, kept.verdict) == (2000, ["x"], read.verdict)
+        assert [one.verdict for one in kept.predictions] == [
+            one.verdict for one in read.predictions
+        ]
+        assert kept.performance == read.performance
+        assert [f"{one.since:%Y-%m-%d}" for one in kept.causes] == ["2013-04-01"]

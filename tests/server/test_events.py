@@ -119,6 +119,8 @@ def test_answers_that_are_not_logged_are_noticed_too(workspace: Workspace) -> No
     assert look.moved(workspace) == ["delay"]
     assert look.moved(workspace) == ["delay"]
     assert look.moved(workspace) == []
+    state.write_text('{"log": {"off": 4, "logged": 9}, "errors": 1}')
+    assert look.moved(workspace) == ["delay"]
 
 
 async def test_where_an_endpoint_is_wanted_the_agent_runs_and_cullers_stay_away(

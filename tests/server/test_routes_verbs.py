@@ -48,6 +48,8 @@ async def test_errors_say_what_why_and_how(ask: Ask, workspace: Workspace) -> No
     ]:
         status, problem = await ask("verbs", "data-show", body=arguments)
         assert (status, problem["code"]) == (400, code)
+        wrong = problem.pop("fields", {})
+        assert wrong == ({"name": "it takes text"} if code == "E-VERB-003" else {})
         assert set(problem) == {"code", "what", "why", "fix"}
     status, problem = await ask("verbs", "data-show", params={"name": "nosuch"})
     assert status == 404

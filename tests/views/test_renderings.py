@@ -27,6 +27,9 @@ from jupyter_mlops.views.blocks import (
     Findings,
     Form,
     Frame,
+    Heat,
+    HeatColumn,
+    HeatRow,
     Notice,
     Preview,
     Progress,
@@ -147,6 +150,27 @@ blocks: st.SearchStrategy[Block] = st.one_of(
                 min_size=1,
                 max_size=2,
             ),
+        )
+    ),
+    st.integers(0, 8).flatmap(
+        lambda n: st.builds(
+            Heat,
+            title=words,
+            columns=st.lists(st.builds(HeatColumn, label=words), min_size=n, max_size=n),
+            rows=st.lists(
+                st.builds(
+                    HeatRow,
+                    label=words,
+                    levels=st.lists(
+                        st.none() | st.sampled_from(["info", "good", "warn", "bad"]),
+                        min_size=n,
+                        max_size=n,
+                    ),
+                    values=st.lists(st.none() | st.floats(), min_size=n, max_size=n),
+                ),
+                max_size=20,
+            ),
+            note=words,
         )
     ),
     st.builds(Progress, done=st.integers(0, 10**9), total=st.none() | st.integers(0, 10**9)),

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import select
 
-from jupyter_mlops.experiments.gpus import pulse
+from jupyter_mlops.experiments.gpus import pulse, waiting
 from jupyter_mlops.experiments.gpus.amounts import bytes_of
 from jupyter_mlops.experiments.gpus.devices import devices
-from jupyter_mlops.experiments.gpus.granting import BEAT_SECONDS, OPEN, end, look, serve
+from jupyter_mlops.experiments.gpus.granting import OPEN, end, look, serve
 from jupyter_mlops.experiments.gpus.occupants import Occupants, little
 from jupyter_mlops.experiments.gpus.refusals import too_late, too_much
 from jupyter_mlops.experiments.gpus.turns import place
@@ -29,11 +26,8 @@ from jupyter_mlops.workspace.records import new_id, utcnow
 
 __all__ = ["Lease", "acquire", "ask", "expire", "free", "in_use", "room", "set_quota"]
 
-FIRST_PAUSE, NEXT_PAUSE, LONGEST_PAUSE = 0.05, 0.1, 2.0
-#: Seconds between two looks whether somebody died with a GPU.
-DEAD_SECONDS = 1.0
-#: Seconds between two looks of who is first in line: what is in the way may be no lease.
-FIRST_IN_LINE = 2.0
+#: Seconds between two looks whether a wait is to end.
+GLANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -176,7 +170,10 @@ def acquire(
     with ws.write() as tx:
         tx.session.add(row)
         serve(tx, found)
+        at_once = (row.status == "held", tuple(row.devices))
     pulse.keep(ws, key)
+    if at_once[0]:
+        return Lease(key, at_once[1], size, ws)
     try:
         return _wait(ws, key, timeout, stop)
     except BaseException:
@@ -251,59 +248,33 @@ def set_quota(ws: Workspace, team: str, share: float) -> None:
 
 
 def _wait(ws: Workspace, key: str, timeout: float | None, stop: threading.Event | None) -> Lease:
-    started = looked = time.monotonic()
-    checked = -DEAD_SECONDS
-    pause = FIRST_PAUSE
-    stop = stop or threading.Event()
-    state = _state(key)
-    while True:
-        now = time.monotonic()
-        dead = False
-        # Reading disturbs nobody; who gives something back serves those who wait.
-        with ws.read() as session:
-            found = session.execute(state).one_or_none()
-            if found is not None and found.status == "held":
-                return Lease(key, tuple(found.devices), found.memory, ws)
-            if found is None or found.status != "waiting" or stop.is_set():
-                raise Unavailable("the wait for a GPU was ended by somebody", code="E-GPU-005")
-            # Of many who wait, the first of each team look after the dead.
-            if checked < 0 or (not found.before and now - checked > DEAD_SECONDS):
-                checked = now
-                query = select(GpuLeaseRecord.process).where(
-                    GpuLeaseRecord.status.in_(OPEN), GpuLeaseRecord.host == found.host
-                )
-                dead = any(not may_live(one) for one in session.scalars(query.distinct()))
-        # Strangers tell nobody when they leave: the first of each team look for that.
-        often = found.reserved_at is not None or not found.before
-        if dead or now - looked > (FIRST_IN_LINE if often else BEAT_SECONDS):
-            expire(ws)
-            looked = now
-            continue
-        if timeout is not None and now - started >= timeout:
-            raise too_late(ws, key, timeout)
-        wait = pause * random.uniform(0.7, 1.3)  # noqa: S311
-        if timeout is not None:
-            wait = min(wait, max(started + timeout - now, 0.0))
-        stop.wait(wait)
-        # Who is near the front looks often, however many wait: it is served next.
-        pause = min(pause * 1.5, (found.before + 1) * NEXT_PAUSE, LONGEST_PAUSE)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    if waiting.anybody_dead(ws):
+        expire(ws)
+        turn = waiting.turn(ws, key)
+        if turn is not None and turn.status == "held":
+            return Lease(key, tuple(turn.devices), turn.memory, ws)
+    mine = waiting.waiter(ws, key)
+    try:
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            # A second event can't be waited for beside the first.
+            told = mine.told.wait(left if stop is None else min(GLANCE, left or GLANCE))
+            if mine.error is not None:
+                raise mine.error
+            if told:
+                break
+            if stop is not None and stop.is_set():
+                raise _ended()
+            if deadline is not None and time.monotonic() >= deadline:
+                assert timeout is not None
+                raise too_late(ws, key, timeout)
+    finally:
+        waiting.cease(key)
+    if mine.turn is None or mine.turn.status != "held":
+        raise _ended()
+    return Lease(key, tuple(mine.turn.devices), mine.turn.memory, ws)
 
 
-def _state(key: str) -> Select[tuple[str, str, list[str], int, datetime | None, int]]:
-    """A query for how a lease is, and how many of its team wait longer."""
-    mine, other = GpuLeaseRecord, aliased(GpuLeaseRecord)
-    before = (
-        select(func.count())
-        .where(
-            other.host == mine.host,
-            other.status == "waiting",
-            other.team == mine.team,
-            other.priority >= mine.priority,
-            other.asked_at < mine.asked_at,
-        )
-        .correlate(mine)
-        .scalar_subquery()
-    )
-    return select(
-        mine.status, mine.host, mine.devices, mine.memory, mine.reserved_at, before.label("before")
-    ).where(mine.id == key)
+def _ended() -> Unavailable:
+    return Unavailable("the wait for a GPU was ended by somebody", code="E-GPU-005")

@@ -1,33 +1,68 @@
-"""The labeler's script as one module: what anywidget takes, made of the modules in ``front/``."""
+"""The labeler's scripts, as the front end's build puts them into ``built/``.
+
+One holds the labeler and every answer that is picked or written. What draws on images, sounds,
+films and texts comes in scripts of its own; a labeler asks for the one it needs, so that a
+notebook, which keeps the first for every widget it saves, stays small.
+"""
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from pathlib import Path
 
-__all__ = ["ORDER", "script", "style"]
+from jupyter_mlops.workspace.errors import NotFound, Unavailable, closest
 
-FRONT = Path(__file__).with_name("front")
-# Each module comes after those it imports from.
-ORDER = ("keys", "outbox", "session", "transport", "queue", "stage", "labeler")
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+__all__ = ["PADS", "pad", "script", "style"]
+
+BUILT = Path(__file__).with_name("built")
+PADS = ("film", "shapes", "spans", "waves")
 
 
 @cache
 def script() -> str:
-    """The modules joined: imports between them dropped, comments and indentation too.
+    """The labeler's script, a module that anywidget takes.
 
-    A notebook keeps the script once for every widget it saves, so it must stay small.
+    Raises
+    ------
+    Unavailable
+        The front end isn't built.
     """
-    sources = [(FRONT / f"{name}.js").read_text("utf-8") for name in ORDER]
-    joined = "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
-    lines = (line.strip() for line in joined.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith(("//", "/**")))
+    return _read("labeler.js").decode()
 
 
 @cache
 def style() -> str:
     """The labeler's style sheet."""
-    return (FRONT / "labeler.css").read_text("utf-8")
+    return _read("labeler.css").decode()
+
+
+def pad(name: str) -> bytes:
+    """The script that one kind of answers is drawn with, as it is sent to a browser.
+
+    Raises
+    ------
+    NotFound
+        No answer has a script of that name.
+    Unavailable
+        The front end isn't built.
+    """
+    if name not in PADS:
+        raise NotFound(
+            f"no labeler has a script {name!r}",
+            f"there are {', '.join(PADS)}",
+            closest(name, PADS),
+            code="E-LABEL-207",
+        )
+    return _read(f"pads/{name}.js")
+
+
+def _read(name: str) -> bytes:
+    path = BUILT / name
+    if not path.is_file():
+        raise Unavailable(
+            "the labeler isn't built",
+            f"there is no {path}",
+            "run `jlpm build:labelers` in the checkout",
+            code="E-LABEL-208",
+        )
+    return path.read_bytes()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from jupyter_mlops.labeling.exchange import answer
+from jupyter_mlops.labeling.exchange import answer, describe
 from jupyter_mlops.labeling.media import open_media
+from jupyter_mlops.labeling.peaks import peaks_of
 from jupyter_mlops.labeling.progress import TaskState
-from jupyter_mlops.labeling.widgets.bundle import script, style
+from jupyter_mlops.labeling.widgets.bundle import pad, script, style
 from jupyter_mlops.workspace.errors import MLOpsError
 from jupyter_mlops.workspace.records import new_id
 
@@ -49,13 +50,19 @@ class LabelerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # ipywidgets ha
         """Answer one message ``{turn, action, body}`` with ``{turn, status, body}``."""
         ws, task = self._workspace, self.task["id"]
         action, body = str(message.get("action")), message.get("body")
+        asked = body if isinstance(body, dict) else {}
+        item, buffers = _whole(asked.get("item")), []
         try:
             if action == "media":
-                media = open_media(ws, task, int((body or {}).get("item", -1)))
-                found = {"type": media.type, "digest": media.digest}
-                return {"turn": message["turn"], "status": 200, "body": found}, [media.read()]
-            found = answer(ws, task, ws.user, action, body)
-            return {"turn": message["turn"], "status": 200, "body": found}, []
+                media = open_media(ws, task, item, str(asked.get("side", "")))
+                found, buffers = {"type": media.type, "digest": media.digest}, [media.read()]
+            elif action == "peaks":
+                found = peaks_of(ws, task, item).as_dict()
+            elif action == "script":
+                found, buffers = {}, [pad(str(asked.get("name")))]
+            else:
+                found = answer(ws, task, ws.user, action, body)
+            return {"turn": message["turn"], "status": 200, "body": found}, buffers
         except MLOpsError as error:
             failed = {"turn": message["turn"], "status": error.status, "body": error.as_dict()}
             return failed, []
@@ -70,14 +77,7 @@ class Labeler(TaskState):
     def of(cls, workspace: Workspace, state: TaskState) -> Labeler:
         """A labeler for a task."""
         found = cls(state.task, state.held, state.classes, state.people, state.recent)
-        task = state.task
-        config = {
-            "id": task.id,
-            "name": task.name,
-            "kind": task.kind,
-            "classes": list(task.classes),
-        }
-        object.__setattr__(found, "widget", LabelerWidget(workspace, config))
+        object.__setattr__(found, "widget", LabelerWidget(workspace, describe(state.task)))
         return found
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
@@ -87,3 +87,8 @@ class Labeler(TaskState):
         kind = "application/vnd.jupyter.widget-view+json"
         # The rest stays beside it: what a reader without a kernel, or GitHub, shows.
         return {**bundle, **{kind: view[kind]}} if view and kind in view else bundle
+
+
+def _whole(value: Any) -> int:
+    """A number of an item; one that no item has when it is no number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1

@@ -13,7 +13,7 @@ from jupyter_mlops.experiments.trials import find_run
 from jupyter_mlops.models import ModelVersion
 from jupyter_mlops.monitoring.windows import parse_length
 from jupyter_mlops.retraining.backtesting.playing import Past, Played, play, span_of
-from jupyter_mlops.retraining.backtesting.results import Backtest, summarize
+from jupyter_mlops.retraining.backtesting.results import Backtest, curves, summarize
 from jupyter_mlops.retraining.labelled import TIME, labelled
 from jupyter_mlops.retraining.policies import Policy
 from jupyter_mlops.retraining.promoting import CHAMPION
@@ -93,6 +93,7 @@ def backtest(
         last=last,  # type: ignore[arg-type]
         seconds=time.perf_counter() - begun,
         notes=tuple(notes),
+        curves=curves(found, past.sample(share, 0).rows[TIME]),
     )
 
 

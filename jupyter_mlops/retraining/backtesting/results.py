@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 from scipy import stats
 
 from jupyter_mlops.retraining.backtesting.playing import Played, Step
 from jupyter_mlops.workspace import Result
 
-__all__ = ["Backtest", "Outcome", "Spread", "summarize"]
+__all__ = ["Backtest", "Curve", "Outcome", "Spread", "curves", "summarize"]
 
 _CONFIDENCE = 0.95
+_PARTS = 24
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,24 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """A policy's mean loss in each part of the past.
+
+    Attributes
+    ----------
+    name : str
+    starts : tuple of datetime, length N
+        When each part begins; all are equally long.
+    losses : tuple of float or None, length N
+        None where no rows came.
+    """
+
+    name: str
+    starts: tuple[datetime, ...]
+    losses: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
 class Backtest(Result):
     """Policies beside each other on the same past.
 
@@ -85,6 +105,8 @@ class Backtest(Result):
         Of the rows in each seed.
     first, last : datetime
     notes : tuple of str
+    curves : tuple of Curve
+        Each policy's loss over time, of the first seed.
     """
 
     model: str
@@ -98,6 +120,7 @@ class Backtest(Result):
     last: datetime
     seconds: float
     notes: tuple[str, ...] = ()
+    curves: tuple[Curve, ...] = ()
 
     def __getitem__(self, name: str) -> Outcome:
         return next(one for one in self.outcomes if one.name == name)
@@ -120,6 +143,32 @@ def summarize(played: Sequence[Played], terms: dict[str, str]) -> tuple[Outcome,
     best = {seed: min(each[seed].loss for each in by_name.values()) for seed in seeds}
     made = [_outcome(name, each, by_name, best, terms[name]) for name, each in by_name.items()]
     return tuple(sorted(made, key=lambda one: one.loss.mean))
+
+
+def curves(played: Sequence[Played], times: pl.Series) -> tuple[Curve, ...]:
+    """The losses of the first seed over time, in parts of equal length.
+
+    Parameters
+    ----------
+    played : sequence of Played
+    times : polars.Series of datetime, shape (rows,)
+        Of the rows that the first seed was played on.
+    """
+    at = times.dt.epoch("us").to_numpy()
+    first, last = int(at.min()), int(at.max())
+    width = max(1, (last - first) // _PARTS + 1)
+    part = (at - first) // width
+    counts = np.bincount(part, minlength=_PARTS)
+    starts = tuple(
+        datetime.fromtimestamp((first + one * width) / 1e6, UTC) for one in range(len(counts))
+    )
+    found = []
+    for one in played:
+        if one.seed == 0:
+            sums = np.bincount(part, weights=one.losses, minlength=_PARTS)
+            means = [float(s / c) if c else None for s, c in zip(sums, counts, strict=True)]
+            found.append(Curve(one.name, starts, tuple(means)))
+    return tuple(found)
 
 
 def _outcome(

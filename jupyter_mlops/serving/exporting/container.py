@@ -21,6 +21,10 @@ USER: Final = 10001
 START: Final = ("python", "-m", "jupyter_mlops.serving.bundle", "--bundle", "/bundle")
 #: The rooms that a serving process imports.
 _ROOMS: Final = ("models", "serving", "workspace")
+#: And of another room, what tells of GPUs.
+_FILES: Final = tuple(
+    f"experiments/{name}" for name in ("__init__.py", "gpus/__init__.py", "gpus/devices.py")
+)
 
 
 def write_server(folder: Path, target: Target) -> None:
@@ -31,6 +35,9 @@ def write_server(folder: Path, target: Target) -> None:
     shutil.copy(package / "__init__.py", place)
     for room in _ROOMS:
         shutil.copytree(package / room, place / room, ignore=_only_code)
+    for name in _FILES:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(package / name, place / name)
     # Its version, as an installed package would tell it.
     told = folder / "server" / f"jupyter_mlops-{jupyter_mlops.__version__}.dist-info"
     told.mkdir()

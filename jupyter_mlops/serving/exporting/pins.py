@@ -25,6 +25,7 @@ SERVER: Final = (
     "httptools",
     "msgpack",
     "numpy",
+    "nvidia-ml-py",
     "orjson",
     "pandas",
     "prometheus-client",

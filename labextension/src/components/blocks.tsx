@@ -134,8 +134,10 @@ export function CodeBlock(props: { block: ICode }): React.JSX.Element {
 /** Verbs a person can set off from here. */
 export function ActionsBlock(props: {
   block: IActions;
+  /** Whether what a verb answers is shown nowhere: the view that holds the button changes. */
+  stays?: boolean;
 }): React.JSX.Element | null {
-  const { act, insert } = useHost();
+  const { act, answer, insert } = useHost();
   const [running, setRunning] = React.useState<number | null>(null);
   const [progress, setProgress] = React.useState<IProgress | null>(null);
   const [failure, setFailure] = React.useState<unknown>(null);
@@ -150,7 +152,8 @@ export function ActionsBlock(props: {
     setRunning(place);
     setFailure(null);
     try {
-      await act(action, setProgress);
+      const perform = props.stays && answer ? answer : act;
+      await perform(action, setProgress);
     } catch (reason) {
       setFailure(reason);
     } finally {

@@ -229,6 +229,13 @@ function startOf(block: IForm): Record<string, string> {
   );
 }
 
+function typed(field: IField, text: string): string | number {
+  const number = Number(text.replaceAll(',', ''));
+  return field.kind === 'number' && text && !Number.isNaN(number)
+    ? number
+    : text;
+}
+
 /** What was filled in, as the verb takes it; what is empty is left out. */
 export function argumentsOf(
   block: IForm,
@@ -251,9 +258,9 @@ export function argumentsOf(
     if (field.kind === 'switch') {
       found[field.name] = text === 'true';
     } else if (text !== '') {
-      const number = Number(text.replaceAll(',', ''));
-      found[field.name] =
-        field.kind === 'number' && !Number.isNaN(number) ? number : text;
+      found[field.name] = typed(field, text);
+    } else if (start[field.name] && typeof field.emptied === 'string') {
+      found[field.name] = typed(field, field.emptied);
     }
   }
   return found;

@@ -1,8 +1,9 @@
 import React from 'react';
 
 import { percentText, scalarText } from '../format';
-import type { IColumn, ITable, Row } from '../views';
+import type { IAction, IColumn, ITable, Row } from '../views';
 import { valueOf } from '../views';
+import { ActionsBlock } from './blocks';
 import { Cell } from './cells';
 import { useHost } from './host';
 import { Pager, usePages } from './pager';
@@ -16,12 +17,18 @@ export interface ISort {
 /** Filtering a handful of rows costs more than reading them. */
 export const WORTH_FILTERING = 10;
 
+/** Characters beyond which a cell holds a sentence, which wants room. */
+const LONG = 60;
+
 /** A table that can be sorted, filtered and paged with mouse and keyboard. */
 export function TableBlock(props: { block: ITable }): React.JSX.Element {
   const { block } = props;
-  const { trans } = useHost();
+  const { trans, act } = useHost();
   const [sort, setSort] = React.useState<ISort | null>(null);
   const [filter, setFilter] = React.useState('');
+  const columns = act
+    ? block.columns
+    : block.columns.filter(one => one.kind !== 'actions');
   const rows = React.useMemo(
     () => arrange(block, filter, sort),
     [block, filter, sort]
@@ -64,7 +71,7 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
         <table className="jp-mlops-Table">
           <thead>
             <tr>
-              {block.columns.map(column => (
+              {columns.map(column => (
                 <Head
                   key={column.key}
                   column={column}
@@ -77,13 +84,14 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
           <tbody>
             {rows.slice(pages.start, pages.end).map((row, place) => (
               <tr key={pages.start + place}>
-                {block.columns.map((column, which) => {
-                  const content = (
-                    <Cell
-                      kind={column.kind ?? 'text'}
-                      value={valueOf(row, column.key)}
-                    />
-                  );
+                {columns.map((column, which) => {
+                  const value = valueOf(row, column.key);
+                  const content =
+                    column.kind === 'actions' ? (
+                      <RowActions value={value} />
+                    ) : (
+                      <Cell kind={column.kind ?? 'text'} value={value} />
+                    );
                   return which === 0 ? (
                     <th
                       key={column.key}
@@ -98,6 +106,9 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
                       key={column.key}
                       data-align={column.align}
                       data-kind={column.kind}
+                      data-long={
+                        typeof value === 'string' && value.length > LONG
+                      }
                     >
                       {content}
                     </td>
@@ -122,6 +133,12 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
   );
 }
 
+/** What can be done about a row; its list stays in sight. */
+function RowActions(props: { value: unknown }): React.JSX.Element {
+  const items = Array.isArray(props.value) ? (props.value as IAction[]) : [];
+  return <ActionsBlock block={{ type: 'actions', items }} stays />;
+}
+
 /** A column's name, by which its rows are sorted. */
 export function Head(props: {
   column: IColumn;
@@ -130,6 +147,9 @@ export function Head(props: {
 }): React.JSX.Element {
   const { column, sort, onSort } = props;
   const { trans } = useHost();
+  if (column.kind === 'actions') {
+    return <td />;
+  }
   if (column.kind === 'spark') {
     return (
       <th scope="col" data-align={column.align}>
@@ -225,7 +245,7 @@ function compare(left: Sortable, right: Sortable): number {
 }
 
 function searchText(column: IColumn, value: unknown): string {
-  if (column.kind === 'spark') {
+  if (column.kind === 'spark' || column.kind === 'actions') {
     return '';
   }
   return typeof value === 'number' &&

@@ -9,6 +9,7 @@ import { ExplorerBlock } from './explorer';
 import { FindingsBlock } from './findings';
 import { FormBlock } from './form';
 import { FrameBlock } from './frame';
+import { HeatBlock } from './heat';
 import { PreviewBlock } from './preview';
 import { ProgressBlock } from './progress';
 import { SnippetsBlock } from './snippets';
@@ -108,6 +109,8 @@ function BlockView(props: { block: Block }): React.JSX.Element {
       return <FormBlock block={block} Answer={Blocks} />;
     case 'snippets':
       return <SnippetsBlock block={block} />;
+    case 'heat':
+      return <HeatBlock block={block} Opened={Blocks} />;
     case 'canary':
       return <CanaryBlock block={block} />;
   }

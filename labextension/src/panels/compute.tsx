@@ -5,29 +5,58 @@ import { CommandIDs } from '../commands';
 import { useHost } from '../components/host';
 import type { IQuery } from '../references';
 import type { IWorkspace } from '../tokens';
-import { CLUSTERS, ENVIRONMENTS, GPUS } from './sections';
+import { ALERTS, CLUSTERS, ENVIRONMENTS, GPUS, POLICIES } from './sections';
 import { useLive } from './uselive';
 
-/** From experiments to the runs that belong to none, and to what they all run on. */
-export function Compute(props: {
+interface IPlace {
   workspace: IWorkspace;
   commands: CommandRegistry;
   isVisible: boolean;
-}): React.JSX.Element {
-  const { workspace, commands, isVisible } = props;
+}
+
+/** A list that can be opened, what it is called, and what says how much of it there is. */
+type List = readonly [id: string, title: string, state: IQuery | null];
+
+/** From experiments to the runs that belong to none, and to what they all run on. */
+export function Compute(props: IPlace): React.JSX.Element {
   const { trans } = useHost();
-  const lists: readonly [string, string, IQuery | null][] = [
+  const lists: readonly List[] = [
     ['runs', trans.__('Runs'), null],
     ['clusters', trans.__('Clusters'), CLUSTERS],
     ['gpus', trans.__('GPUs'), GPUS],
     ['environments', trans.__('Environments'), ENVIRONMENTS]
   ];
+  return <Lists {...props} lists={lists} label={trans.__('Compute')} />;
+}
+
+/** From models to what trains them again. */
+export function Retraining(props: IPlace): React.JSX.Element {
+  const { trans } = useHost();
+  const lists: readonly List[] = [
+    ['policies', trans.__('Policies'), POLICIES],
+    ['decisions', trans.__('Decisions'), null]
+  ];
+  return <Lists {...props} lists={lists} label={trans.__('Re-training')} />;
+}
+
+/** From endpoints to what watches them. */
+export function Watching(props: IPlace): React.JSX.Element {
+  const { trans } = useHost();
+  const lists: readonly List[] = [
+    ['alerts', trans.__('Alerts'), ALERTS],
+    ['monitors', trans.__('Monitors'), null],
+    ['checks', trans.__('Drift checks'), null],
+    ['channels', trans.__('Channels'), null]
+  ];
+  return <Lists {...props} lists={lists} label={trans.__('Monitoring')} />;
+}
+
+function Lists(
+  props: IPlace & { lists: readonly List[]; label: string }
+): React.JSX.Element {
+  const { workspace, commands, isVisible, lists, label } = props;
   return (
-    <div
-      className="jp-mlops-Ways"
-      role="group"
-      aria-label={trans.__('Compute')}
-    >
+    <div className="jp-mlops-Ways" role="group" aria-label={label}>
       {lists.map(([list, title, query]) => (
         <span key={list} className="jp-mlops-Way">
           <button

@@ -31,6 +31,7 @@ import {
 } from '../references';
 import type { IPanels, IWorkspace } from '../tokens';
 import type { IAction, IProgress, IView } from '../views';
+import { labelerPanel } from './labeler';
 import { reportPanel } from './report';
 import { ViewPanel } from './viewpanel';
 
@@ -155,6 +156,16 @@ export class Panels implements IPanels {
     this._add(panel, key);
   }
 
+  openLabeler(task: string): void {
+    const key = `labeler:${task}`;
+    if (!task || this._activate(key)) {
+      return;
+    }
+    const panel = labelerPanel(this._workspace, this._trans, task);
+    panel.title.label = this._trans.__('Label %1', task);
+    this._add(panel, key);
+  }
+
   /** Ask the server again: for one view, or for all that are shown. */
   async refresh(key: string): Promise<void> {
     const live = this.tracker.find(
@@ -178,6 +189,12 @@ export class Panels implements IPanels {
         ([name, value]) => [name, String(value)] as const
       );
       this.openQuery({ verb, args: Object.fromEntries(args) });
+      return;
+    }
+    // Without data there is nothing to make: the task is to be labelled.
+    const { task, data } = action.args ?? {};
+    if (verb === 'label' && typeof task === 'string' && data === undefined) {
+      this.openLabeler(task);
       return;
     }
     const view = await this._answer(action, onProgress);

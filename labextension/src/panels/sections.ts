@@ -31,6 +31,16 @@ export const CLUSTERS: IQuery = { verb: 'cluster-ls', args: {} };
 export const GPUS: IQuery = { verb: 'gpu', args: {} };
 export const ENVIRONMENTS: IQuery = { verb: 'env-ls', args: {} };
 
+/** What watches endpoints: lists beside theirs. */
+export const ALERTS: IQuery = { verb: 'alerts', args: {} };
+export const MONITORS: IQuery = { verb: 'monitors', args: {} };
+export const CHECKS: IQuery = { verb: 'checks', args: {} };
+export const CHANNELS: IQuery = { verb: 'channel-ls', args: {} };
+
+/** What trains models again: lists beside theirs. */
+export const POLICIES: IQuery = { verb: 'policies', args: {} };
+export const DECISIONS: IQuery = { verb: 'decisions', args: {} };
+
 /** The sections, in the order of a model's life. */
 export function sections(trans: TranslationBundle): readonly ISection[] {
   return [

@@ -7,7 +7,7 @@ import { CommandIDs } from '../commands';
 import { HostContext, useHost } from '../components/host';
 import { mlopsIcon } from '../icons';
 import type { IPanels, IWorkspace } from '../tokens';
-import { Compute } from './compute';
+import { Compute, Retraining, Watching } from './compute';
 import { Overview } from './overview';
 import { SectionView } from './section';
 import { OVERVIEW, recordsOf, sections } from './sections';
@@ -113,6 +113,18 @@ function Content(props: {
               <Ways commands={commands} />
             ) : section.id === 'experiments' ? (
               <Compute
+                workspace={workspace}
+                commands={commands}
+                isVisible={isVisible}
+              />
+            ) : section.id === 'models' ? (
+              <Retraining
+                workspace={workspace}
+                commands={commands}
+                isVisible={isVisible}
+              />
+            ) : section.id === 'endpoints' ? (
+              <Watching
                 workspace={workspace}
                 commands={commands}
                 isVisible={isVisible}

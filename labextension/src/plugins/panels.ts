@@ -14,11 +14,17 @@ import { CommandIDs, describe, textArgument } from '../commands';
 import { mlopsIcon } from '../icons';
 import { Panels } from '../panels/panels';
 import {
+  ALERTS,
+  CHANNELS,
+  CHECKS,
   CLUSTERS,
   CONTRACTS,
+  DECISIONS,
   ENVIRONMENTS,
   GPUS,
+  MONITORS,
   OVERVIEW,
+  POLICIES,
   RUNS,
   sections
 } from '../panels/sections';
@@ -67,7 +73,17 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
         id: 'environments',
         title: trans.__('Environments'),
         query: ENVIRONMENTS
-      }
+      },
+      { id: 'alerts', title: trans.__('Alerts'), query: ALERTS },
+      { id: 'monitors', title: trans.__('Monitors'), query: MONITORS },
+      { id: 'checks', title: trans.__('Drift Checks'), query: CHECKS },
+      {
+        id: 'channels',
+        title: trans.__('Channels of Alerts'),
+        query: CHANNELS
+      },
+      { id: 'policies', title: trans.__('Policies'), query: POLICIES },
+      { id: 'decisions', title: trans.__('Decisions'), query: DECISIONS }
     ];
 
     commands.addCommand(CommandIDs.openList, {
@@ -78,7 +94,7 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
       icon: mlopsIcon,
       describedBy: describe(
         {
-          list: 'data, contracts, labels, experiments, runs, clusters, gpus, environments, models, endpoints or overview'
+          list: 'data, contracts, labels, experiments, runs, clusters, gpus, environments, models, endpoints, alerts, monitors, checks, channels, policies, decisions or overview'
         },
         []
       ),
@@ -122,6 +138,15 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
       describedBy: describe({ id: 'The report’s id' }),
       execute: args => {
         opener.openReport(textArgument(args, 'id'));
+      }
+    });
+
+    commands.addCommand(CommandIDs.openLabeler, {
+      label: trans.__('Label'),
+      caption: trans.__('Label the items of a task; no kernel is needed'),
+      describedBy: describe({ task: 'The labeling task’s name' }),
+      execute: args => {
+        opener.openLabeler(textArgument(args, 'task'));
       }
     });
 

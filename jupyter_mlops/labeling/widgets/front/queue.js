@@ -1,6 +1,7 @@
 // The items in hand and the labels on their way. No DOM: views listen to "change" and "said".
 
 import { newId } from "./session.js";
+import { fetched } from "./shown.js";
 
 const BATCH = 16; // items asked for at a time
 const LOW = 8; // ask for more when fewer are left
@@ -10,11 +11,12 @@ const HEARTBEAT = 30_000; // ms between renewals of the leases
 const IDLE = 30_000; // a longer pause does not count as time spent on the item
 
 export class Queue extends EventTarget {
-  constructor({ road, outbox, session }) {
+  constructor({ road, outbox, session, kind }) {
     super();
-    Object.assign(this, { road, outbox, session });
+    Object.assign(this, { road, outbox, session, kind });
+    this.task = null; // as the store last told it: classes may be added while people label
     this.items = []; // [0] is on the screen
-    this.past = []; // own decisions, last one last: {ev, item}
+    this.past = []; // own decisions, last one last: {ev, item, value}
     this.unsent = []; // events the store has not acknowledged
     this.counts = null; // {total, labeled, skipped, open, elsewhere}
     this.link = "saved"; // saved | saving | offline
@@ -54,7 +56,7 @@ export class Queue extends EventTarget {
     if (!this.current || this.full) return this.changed();
     const item = this.items.shift();
     const event = this.event(kind, item, more);
-    this.past.push({ ev: event.ev, item });
+    this.past.push({ ev: event.ev, item, value: event.value });
     for (const old of this.past.splice(0, Math.max(0, this.past.length - UNDOABLE))) {
       forget(old.item);
     }
@@ -65,8 +67,11 @@ export class Queue extends EventTarget {
   /** Take the last decision back; its item is in hand again when this returns. */
   undo() {
     if (!this.past.length || this.full || this.state === "moved") return this.changed();
-    const { ev, item } = this.past.pop();
+    const { ev, item, value } = this.past.pop();
     const event = this.event("undo", item, { undoes: ev });
+    // What was answered is there to be changed.
+    item.draft = value;
+    item.round = (item.round ?? 0) + 1;
     this.items.unshift(item);
     this.send(event);
     return event;
@@ -86,6 +91,7 @@ export class Queue extends EventTarget {
       decided_at: new Date(now).toISOString(),
       active_ms: Math.round(Math.min(now - (this.touchedAt ?? now), IDLE) + (this.activeMs ?? 0)),
       turn: this.turn,
+      ...(item.suggestion && kind === "label" ? { suggestion: item.suggestion } : {}),
     };
     this.shownAt = this.touchedAt = now;
     this.activeMs = 0;
@@ -176,10 +182,11 @@ export class Queue extends EventTarget {
       const mine = held();
       const fresh = answer.items.filter(({ item }) => !mine.has(item));
       if (first) {
-        this.past = answer.recent.map(({ ev, ...item }) => ({ ev, item }));
+        this.past = answer.recent.map(({ ev, value, ...item }) => ({ ev, item, value }));
         this.shownAt = this.touchedAt = Date.now();
       }
       this.counts = answer.counts;
+      this.task = answer.task ?? this.task;
       if (!this.unsent.length) this.link = "saved";
       this.items.push(...fresh);
       this.prefetch([...fresh, ...this.past.slice(-3).map(({ item }) => item)]);
@@ -192,21 +199,39 @@ export class Queue extends EventTarget {
   }
 
   prefetch(items) {
-    for (const item of items) if (item.media && !item.picture) item.picture = this.load(item);
+    for (const item of items) if (item.text === undefined && !item.coming) item.coming = this.load(item);
+    for (const item of items) if (item.text !== undefined) item.ready = true;
   }
 
   async load(item) {
+    delete item.broken;
     try {
-      const image = new Image();
-      image.src = URL.createObjectURL(await this.road.media(item.item));
-      await image.decode();
-      item.image = image;
+      await (fetched(this.kind) ? this.fetch(item) : this.locate(item));
+      item.ready = true;
     } catch (reason) {
-      item.broken = reason instanceof DOMException ? "it is not an image" : reason.message;
+      item.broken = reason instanceof DOMException ? `it is no ${this.kind} this browser can read` : reason.message;
       // Away is not broken: the picture is fetched again when its turn comes.
-      if (reason.status === 0) setTimeout(() => ((item.picture = null), this.changed()), 2000);
+      if (reason.status === 0) setTimeout(() => ((item.coming = null), this.changed()), 2000);
     }
     if (item === this.current) this.changed();
+  }
+
+  /** A picture, or the two of a pair: decoded before they are shown. */
+  async fetch(item) {
+    const decoded = async (side) => {
+      const image = new Image();
+      image.src = URL.createObjectURL(await this.road.media(item.item, side));
+      await image.decode();
+      return image;
+    };
+    if (this.kind === "pair") item.images = await Promise.all(["left", "right"].map(decoded));
+    else item.image = await decoded();
+  }
+
+  /** Where a sound or film plays from: its address on the server, or its bytes from the kernel. */
+  async locate(item) {
+    if (!item.media) await this.road.media(item.item); // the store's own words on what is wrong
+    item.address = (await this.road.address?.(item.item)) ?? URL.createObjectURL(await this.road.media(item.item));
   }
 
   async renew() {
@@ -245,6 +270,8 @@ export class Queue extends EventTarget {
 }
 
 function forget(item) {
-  if (item.image) URL.revokeObjectURL(item.image.src);
-  item.image = item.picture = null;
+  for (const image of [item.image, ...(item.images ?? [])]) if (image) URL.revokeObjectURL(image.src);
+  if (item.address?.startsWith("blob:")) URL.revokeObjectURL(item.address);
+  item.image = item.images = item.address = item.coming = null;
+  item.ready = item.text !== undefined;
 }

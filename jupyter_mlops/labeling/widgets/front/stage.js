@@ -1,30 +1,9 @@
-// What is on the screen: built once, then only its texts and states change. textContent only.
+// What is on the screen: built once, then only its texts and states change.
 
-import { classKeys } from "./keys.js";
-
-/** Make an element: attributes by name, `text` for its text, then its children. */
-export function make(tag, { text, ...attributes } = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (value !== false) element.setAttribute(name, value === true ? "" : value);
-  }
-  if (text !== undefined) element.textContent = text;
-  element.append(...children);
-  return element;
-}
-
-const button = (kind, key, says, press, hint) =>
-  make(
-    "button",
-    { type: "button", class: `mlops-${kind}`, "aria-keyshortcuts": key || false, title: hint ?? says, click: press },
-    ...(key ? [make("kbd", { text: key === "Escape" ? "Esc" : key, "aria-hidden": "true" })] : []),
-    make("span", { text: says }),
-  );
+import { make, pushButton } from "./dom.js";
 
 /** Build the labeler's elements. `act` is told what a person does. */
-export function buildStage({ name, classes }, act) {
-  const keys = classKeys(classes);
+export function buildStage({ name }, act) {
   const part = {
     root: make("div", {
       class: "mlops-labeler",
@@ -38,42 +17,37 @@ export function buildStage({ name, classes }, act) {
     count: make("span", { class: "mlops-count" }),
     chip: make("span", { class: "mlops-chip" }),
     bar: make("progress", { "aria-label": "Progress" }),
+    guideline: make("details", { class: "mlops-guideline" }),
     item: make("div", { class: "mlops-item" }),
+    suggestion: make("p", { class: "mlops-suggestion" }),
+    pad: make("div", { class: "mlops-pad" }),
     hint: make("p", { class: "mlops-hint", text: "Click here, or press Tab, to label with the keyboard." }),
     reasons: make("div", { class: "mlops-reasons", role: "group", "aria-label": "Why skip it?" }),
-    map: make("dl", { class: "mlops-map", "aria-label": "Keys" }),
+    map: make("div", { class: "mlops-map" }),
     trouble: make("p", { class: "mlops-trouble", role: "alert" }),
     live: make("p", { class: "mlops-live", "aria-live": "polite" }),
   };
-  part.classes = make(
-    "div",
-    { class: "mlops-classes", role: "group", "aria-label": "Classes" },
-    ...classes.map((value, n) =>
-      button("class", keys[n], value, () => act({ action: "label", value })),
-    ),
-  );
-  part.tools = make(
-    "div",
-    { class: "mlops-tools", role: "group", "aria-label": "Tools" },
-    button("tool", "u", "Undo", () => act({ action: "undo" }), "Undo the last label (u or Backspace)"),
-    button("tool", "s", "Skip", () => act({ action: "skip" }), "Skip this item, with a reason (s)"),
-    button("tool", "?", "Keys", () => act({ action: "map" }), "Show or hide the keys (?)"),
-  );
+  part.undo = pushButton("tool", "u", "Undo", () => act({ action: "undo" }), "Undo the last label (u)");
+  part.skip = pushButton("tool", "s", "Skip", () => act({ action: "skip" }), "Skip this item, with a reason (s)");
+  const keys = pushButton("tool", "?", "Keys", () => act({ action: "map" }), "Show or hide the keys (?)");
+  part.tools = make("div", { class: "mlops-tools", role: "group", "aria-label": "Tools" }, part.undo, part.skip, keys);
   part.reasons.append(make("span", { text: "Why skip it?" }));
   for (const [key, reason] of REASONS) {
     part.reasons.append(
-      button("reason", key, reason, () => act({ action: "reason", value: reason })),
+      pushButton("reason", key, reason, () => act({ action: "reason", value: reason })),
     );
   }
-  part.reasons.append(button("reason", "Escape", "Don't skip", () => act({ action: "leave" })));
-  part.reasons.hidden = part.map.hidden = true;
+  part.reasons.append(pushButton("reason", "Escape", "Don't skip", () => act({ action: "leave" })));
+  part.reasons.hidden = part.map.hidden = part.guideline.hidden = part.suggestion.hidden = true;
   part.root.append(
     make("div", { class: "mlops-head" }, part.title, part.count, part.chip),
     part.bar,
     part.trouble,
+    part.guideline,
     part.item,
+    part.suggestion,
     part.reasons,
-    part.classes,
+    part.pad,
     part.tools,
     part.map,
     part.hint,
@@ -89,31 +63,35 @@ export const REASONS = [
   ["3", "not mine"],
 ];
 
-/** Fill the key map: one line an action, however many keys it has. */
-export function fillMap(element, map) {
-  const says = new Map();
-  for (const [key, { says: text }] of map) says.set(text, [...(says.get(text) ?? []), key]);
-  for (const [text, keys] of says) {
-    const shown = keys.flatMap((key) => [make("kbd", { text: key }), " "]);
-    element.append(make("dt", {}, ...shown), make("dd", { text }));
-  }
+/** Show a task's guideline, if it has one: open at first, folded by whoever knows it. */
+export function showGuideline(element, text) {
+  element.hidden = !text;
+  if (!text || element.dataset.text === text) return;
+  element.dataset.text = text;
+  element.open = true;
+  element.replaceChildren(make("summary", { text: "Guideline" }), ...paragraphs(text));
 }
 
-/** Show an item: its text, its picture, or why there is none. */
-export function showItem(element, item, place) {
-  element.replaceChildren(content(item, place));
+/** The Markdown that guidelines are written in, as elements: headings, lists, emphasis, code. */
+function paragraphs(text) {
+  const blocks = text.replaceAll("\r", "").split(/\n{2,}/);
+  return blocks.filter((one) => one.trim()).map((block) => {
+    const lines = block.trim().split("\n");
+    const heading = /^(#{1,6})\s+(.*)$/.exec(lines[0]);
+    if (heading && lines.length === 1) return make("p", { class: "mlops-heading" }, ...spoken(heading[2]));
+    const points = lines.map((line) => /^\s*(?:[-*+]|\d+[.)])\s+(.*)$/.exec(line)?.[1]);
+    if (points.every((point) => point !== undefined)) {
+      const ordered = /^\s*\d/.test(lines[0]);
+      return make(ordered ? "ol" : "ul", {}, ...points.map((point) => make("li", {}, ...spoken(point))));
+    }
+    return make("p", {}, ...spoken(lines.join("\n")));
+  });
 }
 
-function content(item, place) {
-  if (item.text !== undefined) return make("p", { class: "mlops-text", text: item.text, dir: "auto" });
-  if (item.image) {
-    item.image.alt = place;
-    // A picture of a few pixels is enlarged without blur.
-    item.image.className = item.image.naturalWidth < 96 ? "mlops-tiny" : "";
-    return item.image;
-  }
-  if (item.broken) {
-    return make("p", { class: "mlops-note", text: `This picture can't be shown: ${item.broken}. Skip it with s.` });
-  }
-  return make("p", { class: "mlops-note", text: "The picture is on its way…" });
+function spoken(text) {
+  const tags = { "**": "strong", "__": "strong", "*": "em", _: "em", "`": "code" };
+  return text.split(/(\*\*[^*]+\*\*|__[^_]+__|\*[^*\s][^*]*\*|`[^`]+`)/).map((piece) => {
+    const mark = /^(\*\*|__|\*|`).+\1$/s.exec(piece)?.[1];
+    return mark ? make(tags[mark], { text: piece.slice(mark.length, -mark.length) }) : piece;
+  });
 }

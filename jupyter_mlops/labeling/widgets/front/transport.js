@@ -43,7 +43,7 @@ function pageConfig() {
 export function byServer(task, { base, token }) {
   const root = `${base}mlops/api/labels/${encodeURIComponent(task)}/`;
   const send = async (path, options = {}) => {
-    const headers = { "Content-Type": "application/json" };
+    const headers = { "Content-Type": "application/json", ...options.headers };
     const cookie = /(?:^|; )_xsrf=([^;]*)/.exec(document.cookie);
     if (cookie) headers["X-XSRFToken"] = decodeURIComponent(cookie[1]);
     if (token) headers.Authorization = `token ${token}`;
@@ -67,7 +67,16 @@ export function byServer(task, { base, token }) {
       const options = { method: "POST", body: JSON.stringify(body), keepalive: last };
       return (await send(action, options)).json();
     },
-    media: async (item) => (await send(`media/${item}`, { signal: undefined })).blob(),
+    media: async (item, side) =>
+      (await send(`media/${item}${side ? `?side=${side}` : ""}`, { signal: undefined })).blob(),
+    // Players ask for parts themselves: an hour of sound begins at once.
+    address: async (item) => {
+      // One byte first: a refusal has words, a player's error has none.
+      await send(`media/${item}`, { headers: { Range: "bytes=0-0" } });
+      return `${root}media/${item}`;
+    },
+    peaks: async (item) => (await send(`peaks/${item}`, { signal: undefined })).json(),
+    script: (name) => import(`${base}mlops/api/labelers/${name}.js`),
   };
 }
 
@@ -98,9 +107,19 @@ export function byKernel(model) {
   return {
     kind: "kernel",
     ask: async (action, body) => (await send(action, body)).body,
-    media: async (item) => {
-      const { body, buffers } = await send("media", { item });
+    media: async (item, side = "") => {
+      const { body, buffers } = await send("media", { item, side });
       return new Blob([buffers[0]], { type: body.type });
+    },
+    peaks: async (item) => (await send("peaks", { item })).body,
+    script: async (name) => {
+      const { buffers } = await send("script", { name });
+      const address = URL.createObjectURL(new Blob([buffers[0]], { type: "text/javascript" }));
+      try {
+        return await import(address);
+      } finally {
+        URL.revokeObjectURL(address);
+      }
     },
   };
 }

@@ -384,7 +384,9 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("answer", sa.String(length=16), nullable=False),
         sa.Column("classes", sa.JSON(), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("data_ref", sa.String(length=255), nullable=True),
         sa.Column("data_digest", sa.String(length=128), nullable=False),
         sa.Column("column", sa.String(length=255), nullable=False),
@@ -392,6 +394,8 @@ def upgrade() -> None:
         sa.Column("items", sa.Integer(), nullable=False),
         sa.Column("labeled", sa.Integer(), nullable=False),
         sa.Column("skipped", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("ranking", sa.JSON(), nullable=False),
         sa.Column("actor", sa.String(length=255), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -570,15 +574,20 @@ def upgrade() -> None:
         sa.Column("task", sa.String(length=32), nullable=False),
         sa.Column("item", sa.Integer(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("kind", sa.String(length=8), nullable=False),
-        sa.Column("value", sa.String(length=255), nullable=True),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.JSON(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("requeue", sa.String(length=8), nullable=False),
         sa.Column("undoes", sa.String(length=64), nullable=True),
         sa.Column("person", sa.String(length=255), nullable=False),
         sa.Column("session", sa.String(length=64), nullable=False),
         sa.Column("shown_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("active_ms", sa.Integer(), nullable=True),
+        sa.Column("suggestion", sa.JSON(), nullable=False),
+        sa.Column("strategy", sa.String(length=32), nullable=False),
+        sa.Column("audit", sa.Boolean(), nullable=False),
+        sa.Column("guideline", sa.String(length=64), nullable=False),
         sa.Column("stored_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["task"],
@@ -625,6 +634,13 @@ def upgrade() -> None:
         sa.Column("label", sa.String(length=255), nullable=True),
         sa.Column("person", sa.String(length=255), nullable=True),
         sa.Column("ev", sa.String(length=64), nullable=True),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("audit", sa.Integer(), nullable=False),
+        sa.Column("gold", sa.Boolean(), nullable=False),
+        sa.Column("opinions", sa.Integer(), nullable=False),
+        sa.Column("agreement", sa.Float(), nullable=True),
+        sa.Column("disputed", sa.Boolean(), nullable=False),
+        sa.Column("suggestion", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["task"],
             ["label_task.id"],
@@ -632,10 +648,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("task", "item"),
     )
     with op.batch_alter_table("label_item", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_label_item_disputed",
+            ["task", "item"],
+            unique=False,
+            sqlite_where=sa.text("disputed = 1"),
+            postgresql_where=sa.text("disputed"),
+        )
+        batch_op.create_index(
+            "ix_label_item_gold",
+            ["task", "item"],
+            unique=False,
+            sqlite_where=sa.text("gold = 1"),
+            postgresql_where=sa.text("gold"),
+        )
         batch_op.create_index("ix_label_item_label", ["task", "state", "label"], unique=False)
         batch_op.create_index(
             "ix_label_item_open",
-            ["task", "item"],
+            ["task", "audit", "rank", "item"],
             unique=False,
             sqlite_where=sa.text("state = 'open'"),
             postgresql_where=sa.text("state = 'open'"),
@@ -653,11 +683,41 @@ def upgrade() -> None:
             ["task"],
             ["label_task.id"],
         ),
-        sa.PrimaryKeyConstraint("task", "item"),
+        sa.PrimaryKeyConstraint("task", "item", "person"),
     )
     with op.batch_alter_table("label_lease", schema=None) as batch_op:
         batch_op.create_index("ix_label_lease_person", ["task", "person"], unique=False)
 
+    op.create_table(
+        "label_opinion",
+        sa.Column("task", sa.String(length=32), nullable=False),
+        sa.Column("item", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("person", sa.String(length=255), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("ev", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["task"],
+            ["label_task.id"],
+        ),
+        sa.PrimaryKeyConstraint("task", "item", "person"),
+    )
+    with op.batch_alter_table("label_opinion", schema=None) as batch_op:
+        batch_op.create_index("ix_label_opinion_person", ["task", "person", "number"], unique=False)
+
+    op.create_table(
+        "label_role",
+        sa.Column("task", sa.String(length=32), nullable=False),
+        sa.Column("person", sa.String(length=255), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["task"],
+            ["label_task.id"],
+        ),
+        sa.PrimaryKeyConstraint("task", "person"),
+    )
     op.create_table(
         "named_environment",
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -800,6 +860,11 @@ def downgrade() -> None:
 
     op.drop_table("experiment")
     op.drop_table("named_environment")
+    op.drop_table("label_role")
+    with op.batch_alter_table("label_opinion", schema=None) as batch_op:
+        batch_op.drop_index("ix_label_opinion_person")
+
+    op.drop_table("label_opinion")
     with op.batch_alter_table("label_lease", schema=None) as batch_op:
         batch_op.drop_index("ix_label_lease_person")
 
@@ -811,6 +876,14 @@ def downgrade() -> None:
             postgresql_where=sa.text("state = 'open'"),
         )
         batch_op.drop_index("ix_label_item_label")
+        batch_op.drop_index(
+            "ix_label_item_gold", sqlite_where=sa.text("gold = 1"), postgresql_where=sa.text("gold")
+        )
+        batch_op.drop_index(
+            "ix_label_item_disputed",
+            sqlite_where=sa.text("disputed = 1"),
+            postgresql_where=sa.text("disputed"),
+        )
 
     op.drop_table("label_item")
     op.drop_table("cell")

@@ -1,0 +1,156 @@
+"""From served rows to labels and back: what is strange or uncertain is asked of people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from jupyter_mlops import data, experiments, labeling, models, serving
+from jupyter_mlops.monitoring.picking import Pick, pick
+from jupyter_mlops.monitoring.sides import INPUT
+from jupyter_mlops.monitoring.windows import Window
+from jupyter_mlops.serving import Endpoint
+from jupyter_mlops.serving.feedback import Feedback
+from jupyter_mlops.workspace import Invalid, Workspace
+
+__all__ = ["ask_people", "take_answers"]
+
+_KEY: Final = "prediction_id"
+
+
+def ask_people(
+    ws: Workspace,
+    task: str,
+    endpoint: str,
+    how: Sequence[Pick] = ("strange", "uncertain"),
+    count: int = 50,
+    *,
+    window: Window | None = None,
+    classes: list[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> labeling.Task:
+    """Make a labeling task of rows that an endpoint was sent, or find the one of that name.
+
+    People see the inputs alone: what the model answered would sway them.
+
+    Parameters
+    ----------
+    ws : Workspace
+    task : str
+    endpoint : str
+    how, count, window
+        Which rows, as `pick` takes them.
+    classes : list of str, optional
+        The answers to choose from; the model's classes when None. A model of numbers asks for
+        a text that is one.
+    settings : mapping, optional
+        The task's rules.
+
+    Raises
+    ------
+    Invalid
+        ``E-MONITORING-075``: a classifier whose classes nobody knows; or nothing can be picked.
+
+    Examples
+    --------
+    >>> ask_people(ws, "odd", "delay", ["strange"], 20).kind  # doctest: +SKIP
+    'row'
+    """
+    there = labeling.find(ws, task)
+    if there is not None:
+        return there
+    served = serving.get(ws, endpoint)
+    picked = pick(ws, served.name, how, count, window)
+    inputs = [name for name in picked.columns if name.startswith(INPUT)]
+    rows = picked.select(_KEY, *(pl.col(name).alias(name.removeprefix(INPUT)) for name in inputs))
+    chosen = classes or _classes(ws, served)
+    return labeling.create(
+        ws,
+        task,
+        data.resolve(ws, rows),
+        "row",
+        chosen,
+        answer="class" if chosen else "text",
+        settings={
+            "guideline": f"What came true, or what should `{served.name}` have answered?",
+            **(settings or {}),
+        },
+        column=",".join(name.removeprefix(INPUT) for name in inputs),
+        key=_KEY,
+    )
+
+
+def take_answers(ws: Workspace, endpoint: str, labels: str) -> Feedback:
+    """Take the labels of such a task as what came true.
+
+    Parameters
+    ----------
+    ws : Workspace
+    endpoint : str
+    labels : str
+        A task, or a version of its labels: ``odd@2``.
+
+    Raises
+    ------
+    Invalid
+        ``E-MONITORING-076``: the labels are of other rows; ``E-MONITORING-077``: one isn't what
+        the endpoint could have answered.
+    """
+    served = serving.get(ws, endpoint)
+    made = labeling.label_set(ws, labels)
+    frame = data.resolve(ws, made.ref).scan().select("key", "label").collect()
+    log = serving.traffic.read(ws, served.name)
+    known = log.select(_KEY).filter(pl.col(_KEY).is_in(frame["key"].drop_nulls().to_list()))
+    if known.collect().is_empty():
+        raise Invalid(
+            f"the labels {labels!r} are of no rows that {served.name} answered",
+            fix=f"`%mlops label TASK --from endpoint:{served.name}` makes a task of such rows",
+            code="E-MONITORING-076",
+        )
+    kind = log.collect_schema()["prediction"]
+    truth = _read(frame["label"], kind)
+    wrong = frame.filter(truth.is_null() & frame["label"].is_not_null())
+    if wrong.height:
+        raise Invalid(
+            f"{wrong['label'][0]!r} is nothing that {served.name} could have answered",
+            f"it is the label of {wrong['key'][0]}, and answers are {_words(kind)}",
+            "label it again, or leave it out",
+            code="E-MONITORING-077",
+        )
+    told = frame.select(pl.col("key").alias(_KEY), truth.alias("label"))
+    return serving.feedback.add(ws, served.name, data.resolve(ws, told), "label")
+
+
+def _classes(ws: Workspace, served: Endpoint) -> list[str] | None:
+    version = models.get(ws, served.model_ref)
+    if version.task == "regression":
+        return None
+    told = experiments.find_run(ws, version.run_id).model.get("classes") if version.run_id else None
+    if told:
+        return [str(one) for one in told]
+    log = serving.traffic.read(ws, served.name).select("prediction").unique().collect()
+    seen = sorted(str(one) for one in log["prediction"].drop_nulls())
+    if len(seen) > 1:
+        return seen
+    raise Invalid(
+        f"nobody knows between which classes {version.label} chooses",
+        "it was trained elsewhere",
+        "name them: --classes a,b",
+        code="E-MONITORING-075",
+    )
+
+
+def _read(labels: pl.Series, kind: pl.DataType) -> pl.Series:
+    """Labels, which are texts, as the endpoint's answers; null where one can't be."""
+    if kind.is_numeric():
+        return labels.str.strip_chars().cast(kind, strict=False)
+    if kind == pl.Boolean:
+        texts = labels.str.to_lowercase()
+        return texts.replace_strict({"true": True, "false": False}, default=None)
+    return labels
+
+
+def _words(kind: pl.DataType) -> str:
+    return "numbers" if kind.is_numeric() else "true or false" if kind == pl.Boolean else "texts"

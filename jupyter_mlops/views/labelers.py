@@ -1,0 +1,345 @@
+"""How those who label look: how well they agree, who decides, and what comes next and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jupyter_mlops.labeling.adjudication import Dispute, Disputes
+from jupyter_mlops.labeling.coefficients import Estimate
+from jupyter_mlops.labeling.functions import Votes
+from jupyter_mlops.labeling.membership import Roles
+from jupyter_mlops.labeling.quality import People, Quality
+from jupyter_mlops.labeling.ranking import Ranking
+from jupyter_mlops.labeling.reliability import Agreement, Measure
+from jupyter_mlops.labeling.suspicion import Suspects
+from jupyter_mlops.labeling.tasks import Task
+from jupyter_mlops.views.blocks import Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views.registry import look
+
+__all__ = [
+    "agreement_view",
+    "disputes_view",
+    "people_view",
+    "ranking_view",
+    "roles_view",
+    "suspects_view",
+    "votes_view",
+]
+
+ROWS = 200
+WIDE = 80
+
+
+@look(Agreement)
+def agreement_view(result: Agreement) -> View:
+    """How well people agree: the measures, each two people, each class."""
+    blocks: list[Any] = [_measures("Measures", "Measure", result.measures)]
+    if not result.items:
+        blocks = [
+            Notice(
+                level="info",
+                text="No item has two opinions yet, so nobody can agree or not.",
+                fix=f"Let two people answer each: %mlops label set {result.task.name} --overlap 2",
+            )
+        ]
+    if result.disputed:
+        blocks.append(_waiting(result.task, result.disputed))
+    if result.classes:
+        blocks.append(_measures("Each class against the rest", "Class", result.classes))
+    if result.pairs:
+        blocks.append(
+            Table(
+                title="Each two people",
+                columns=[
+                    Column(key="first", label="Person"),
+                    Column(key="second", label="and"),
+                    *_estimate_columns("items"),
+                ],
+                rows=[
+                    {"first": one.first, "second": one.second, **_figures(one.estimate)}
+                    for one in result.pairs[:ROWS]
+                ],
+                total=len(result.pairs),
+            )
+        )
+    return _view(
+        result.task,
+        "agreement",
+        f"{result.items:,} items with two opinions or more · {result.people} people",
+        blocks,
+    )
+
+
+@look(People)
+def people_view(result: People) -> View:
+    """What each person has done, and how well."""
+    facts = [
+        Fact(label="People", value=f"{len(result.people):,}"),
+        Fact(label="Known answers", value=f"{result.gold:,}", hint="gold items"),
+        Fact(label="Who may label", value="anybody" if result.open else "those with a role"),
+    ]
+    table = Table(
+        columns=[
+            Column(key="name", label="Person"),
+            Column(key="role", label="Role"),
+            Column(key="labels", label="Labels", kind="number"),
+            Column(key="seconds", label="Seconds an item", kind="number"),
+            Column(key="gold", label="Right on known"),
+            Column(key="adjudicated", label="Right on decided"),
+            Column(key="others", label="Agrees with others"),
+            Column(key="skill", label="Skill", kind="number"),
+        ],
+        rows=[_person(one) for one in result.people[:ROWS]],
+        total=len(result.people),
+    )
+    return _view(result.task, "people", _count(len(result.people), "people"), [
+        Facts(items=facts),
+        table,
+    ])  # fmt: skip
+
+
+@look(Roles)
+def roles_view(result: Roles) -> View:
+    """Everybody's role."""
+    text = "Anybody may label." if result.open else "Only people with a role may label."
+    table = Table(
+        columns=[
+            Column(key="person", label="Person"),
+            Column(key="role", label="Role"),
+            Column(key="actor", label="Given by"),
+            Column(key="at", label="When", kind="time"),
+        ],
+        rows=[
+            {"person": one.person, "role": one.role, "actor": one.actor, "at": one.at.isoformat()}
+            for one in result.held[:ROWS]
+        ],
+        total=len(result.held),
+    )
+    blocks = [Notice(level="info", text=text), table]
+    return _view(result.task, "roles", _count(len(result.held), "roles"), blocks, verb="people")
+
+
+@look(Disputes)
+def disputes_view(result: Disputes) -> View:
+    """What waits for a reviewer, everybody's answers side by side."""
+    people = sorted({person for one in result.items for person, _, _ in one.opinions})[:12]
+    table = Table(
+        columns=[
+            Column(key="item", label="Item", kind="number"),
+            Column(key="shown", label="Content"),
+            Column(key="agreement", label="Agreement", kind="number"),
+            *[Column(key=f"by-{number}", label=one) for number, one in enumerate(people)],
+        ],
+        rows=[_dispute(one, people) for one in result.items[:ROWS]],
+        total=result.total,
+        empty="Nothing waits for a reviewer.",
+    )
+    blocks: list[Any] = [table]
+    if result.items:
+        blocks.insert(
+            0,
+            Notice(
+                level="warn",
+                text=f"{result.total:,} items wait for a reviewer.",
+                fix=f"Decide one: %mlops label adjudicate {result.task.name} "
+                f"{result.items[0].item} ANSWER",
+            ),
+        )
+    return _view(result.task, "disputes", _count(result.total, "items"), blocks)
+
+
+@look(Ranking)
+def ranking_view(result: Ranking) -> View:
+    """How the queue was put in order, and how good the model is."""
+    found = result.accuracy
+    if found.value is None:
+        accuracy = "not known yet"
+    else:
+        accuracy = f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
+    facts = [
+        Fact(
+            label="Accuracy",
+            value=accuracy,
+            hint=f"of {found.n:,} items drawn at random that the model hasn't learnt from",
+        ),
+        Fact(label="Strategy", value=result.strategy),
+        Fact(label="Model", value=result.model or "logistic regression on the labels so far"),
+        Fact(label="Labels", value=f"{result.labeled:,}"),
+        Fact(label="Looked at", value=f"{result.scored:,}", hint="open items"),
+        Fact(label="Put in order", value=f"{result.ranked:,}"),
+        Fact(label="Order", value=f"{result.epoch:,}", hint="how often it was put in order"),
+        Fact(label="Seconds", value=f"{result.seconds:.2f}"),
+    ]
+    return _view(
+        result.task, "pick", f"ordered by {result.strategy}", [Facts(items=facts)], verb="next"
+    )
+
+
+@look(Suspects)
+def suspects_view(result: Suspects) -> View:
+    """Labels that most likely are wrong."""
+    table = Table(
+        columns=[
+            Column(key="item", label="Item", kind="number"),
+            Column(key="shown", label="Content"),
+            Column(key="label", label="Label"),
+            Column(key="likely", label="More likely"),
+            Column(key="score", label="Suspicion", kind="bar"),
+        ],
+        rows=[
+            {
+                "item": one.item,
+                "shown": one.shown[:WIDE],
+                "label": one.label,
+                "likely": one.likely,
+                "score": one.score,
+            }
+            for one in result.items[:ROWS]
+        ],
+        total=result.total,
+        empty="No label looks wrong.",
+    )
+    blocks: list[Any] = [table]
+    if result.queued:
+        blocks.insert(0, _waiting(result.task, result.queued))
+    return _view(
+        result.task,
+        "suspects",
+        f"{result.total:,} of {result.looked:,} labels look wrong",
+        blocks,
+    )
+
+
+@look(Votes)
+def votes_view(result: Votes) -> View:
+    """How labeling functions do, each and together."""
+    task, total = result.task, max(1, result.task.counts.total)
+    facts = [
+        Fact(label="Covered", value=f"{result.covered:,} of {task.counts.total:,}"),
+        Fact(label="Combined by", value=result.combine),
+        Fact(
+            label="Accuracy",
+            value=_short(result.accuracy) or "not known",
+            hint="against people's labels",
+        ),
+        Fact(label="Suggested", value=f"{result.suggested:,}"),
+    ]
+    table = Table(
+        title="Labeling functions",
+        columns=[
+            Column(key="name", label="Function"),
+            Column(key="classes", label="Says"),
+            Column(key="coverage", label="Coverage", kind="bar"),
+            Column(key="overlaps", label="Overlaps", kind="number"),
+            Column(key="conflicts", label="Conflicts", kind="number"),
+            Column(key="accuracy", label="Accuracy"),
+            Column(key="skill", label="Skill", kind="number"),
+            Column(key="failed", label="Failed", kind="number"),
+        ],
+        rows=[
+            {
+                "name": one.name,
+                "classes": ", ".join(one.classes)[:WIDE],
+                "coverage": one.coverage,
+                "overlaps": one.overlaps,
+                "conflicts": one.conflicts,
+                "accuracy": _short(one.accuracy),
+                "skill": one.skill,
+                "failed": one.failed,
+            }
+            for one in result.rules[:ROWS]
+        ],
+        total=len(result.rules),
+    )
+    blocks: list[Any] = [Facts(items=facts), table]
+    if result.problem:
+        blocks.insert(1, Notice(level="warn", text=f"A function failed: {result.problem}"))
+    return _view(
+        task, "functions", f"{result.covered / total:.0%} of the items covered", blocks, verb="next"
+    )
+
+
+def _view(task: Task, what: str, subtitle: str, blocks: list[Any], *, verb: str = "") -> View:
+    return View(
+        kind="label-task",
+        title=f"label {task.name}: {what}",
+        subtitle=subtitle,
+        ref=task.ref,
+        line=f"%mlops label {verb or what} {task.name}",
+        blocks=blocks,
+    )
+
+
+def _waiting(task: Task, count: int) -> Notice:
+    return Notice(
+        level="warn",
+        text=f"{count:,} items wait for a reviewer.",
+        fix=f"See them side by side: %mlops label disputes {task.name}",
+    )
+
+
+def _measures(title: str, label: str, measures: tuple[Measure, ...]) -> Table:
+    return Table(
+        title=title,
+        columns=[Column(key="name", label=label), *_estimate_columns("items")],
+        rows=[{"name": one.name, **_figures(one.estimate)} for one in measures[:ROWS]],
+        total=len(measures),
+    )
+
+
+def _estimate_columns(cases: str) -> list[Column]:
+    return [
+        Column(key="value", label="Value", kind="number"),
+        Column(key="low", label="from", kind="number"),
+        Column(key="high", label="to (95 %)", kind="number"),
+        Column(key="n", label=cases.capitalize(), kind="number"),
+    ]
+
+
+def _figures(found: Estimate) -> dict[str, float | int | None]:
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+
+
+def _person(one: Quality) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "role": one.role,
+        "labels": one.done.labels if one.done else 0,
+        "seconds": one.done.seconds if one.done else None,
+        "gold": _short(one.gold),
+        "adjudicated": _short(one.adjudicated),
+        "others": _short(one.others),
+        "skill": one.skill,
+    }
+
+
+def _dispute(one: Dispute, people: list[str]) -> dict[str, Any]:
+    said = {
+        person: f"skipped: {reason}" if value is None else _text(value)
+        for person, value, reason in one.opinions
+    }
+    return {
+        "item": one.item,
+        "shown": one.shown[:WIDE],
+        "agreement": one.agreement,
+        **{f"by-{number}": said.get(person) for number, person in enumerate(people)},
+    }
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= WIDE else text[: WIDE - 1] + "…"
+
+
+def _short(found: Estimate) -> str | None:
+    """A share with its interval and how many cases it rests on."""
+    if found.value is None:
+        return None
+    if found.low is None or found.high is None:
+        return f"{found.value:.0%} of {found.n:,}"
+    return f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%}) of {found.n:,}"
+
+
+def _count(number: int, things: str) -> str:
+    return f"{number:,} {things}"

@@ -1,0 +1,81 @@
+"""A model's process that is forked badly holds nobody up: another one takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from jupyter_mlops.serving import workers, zygote
+from jupyter_mlops.serving.model_process import Task
+from jupyter_mlops.serving.modelfile import directory_digest
+
+pytestmark = pytest.mark.skipif(not zygote.available(), reason="nothing is forked here")
+
+
+@pytest.fixture
+def task(model: Path) -> Task:
+    return Task(str(model), directory_digest(model))
+
+
+def predicts(worker: workers.Worker) -> bool:
+    """Whether it answers one row."""
+    columns = {"hour": np.array([7]), "distance": np.array([300.0]), "carrier": np.array(["UA"])}
+
+    async def ask() -> dict[str, Any]:
+        asked = {"columns": columns, "counts": [1], "requests": ["r"]}
+        return await worker.ask(asked, 20)
+
+    try:
+        return len(asyncio.run(ask())["prediction"]) == 1
+    finally:
+        worker.kill()
+
+
+def test_a_fork_that_hangs_is_ended_and_a_process_is_started(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging: list[subprocess.Popen[bytes]] = []
+
+    def ask(_role: str, _task: Any, _log: int, _cwd: Path, pair: tuple[int], python: str) -> int:
+        assert not python
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        hanging.append(subprocess.Popen(command, pass_fds=pair))
+        return hanging[0].pid
+
+    monkeypatch.setattr(zygote, "ask", ask)
+    began = time.monotonic()
+    worker = workers.start(task)
+    assert time.monotonic() - began < 60
+    assert hanging[0].wait(10) == -9
+    assert worker.pid != hanging[0].pid
+    assert predicts(worker)
+
+
+def test_two_processes_never_have_the_same_end_of_a_pair(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forked: list[int] = []
+    real = zygote.ask
+
+    def ask(*given: Any, **named: Any) -> int:
+        forked.append(real(*given, **named))
+        if len(forked) == 1:
+            # As when the zygote is killed after it has forked and before it says so.
+            raise InterruptedError
+        return forked[-1]
+
+    monkeypatch.setattr(zygote, "ask", ask)
+    worker = workers.start(task)
+    assert worker.pid == forked[1]
+    # Nobody has its other end any more: it ends by itself.
+    if psutil.pid_exists(forked[0]):
+        psutil.Process(forked[0]).wait(20)
+    assert predicts(worker)
