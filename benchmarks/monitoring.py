@@ -7,6 +7,9 @@ Both judge the same frames in the same run. Tables are drawn twice from one dist
 (15 columns: heavy tails, ties, gaps, rare and many categories), so every flag is a
 false alarm; then with seven planted changes. CPU time and peak memory are taken in a
 process of its own for each, imports left out; Evidently's with and without the page.
+
+Beside it: ``drift_million.py`` (long tables from Parquet, and reports of them), ``drift_power.py``
+(null streams, planted changes) and ``drift_real.py`` (real streams with known changes).
 """
 
 from __future__ import annotations

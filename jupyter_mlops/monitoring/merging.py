@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["merged"]
 
 Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.signedinteger[Any]]
 
 
 def merged(
@@ -47,13 +49,18 @@ def merged(
     order = np.argsort(both, kind="stable")
     of_reference = order < reference.size
     if reference_counts is None and current_counts is None:
-        upto: Counts = np.cumsum(of_reference, dtype=np.int64)
-        return both[order], upto, np.arange(1, both.size + 1, dtype=np.int64) - upto
+        # Half the memory, which is half the time.
+        small = np.int32 if both.size < np.iinfo(np.int32).max else np.int64
+        counted: Counts = np.cumsum(of_reference, dtype=small)
+        rank: Counts = np.arange(1, both.size + 1, dtype=small)
+        rank -= counted
+        return both[order], counted, rank
     rows = np.concatenate(
         [
             np.ones(side.size, np.int64) if counts is None else counts
             for side, counts in ((reference, reference_counts), (current, current_counts))
         ]
     )[order]
-    upto = np.cumsum(np.where(of_reference, rows, 0), dtype=np.int64)
-    return both[order], upto, np.cumsum(rows, dtype=np.int64) - upto
+    before: Counts = np.cumsum(np.where(of_reference, rows, 0))
+    now: Counts = np.cumsum(np.where(of_reference, 0, rows))
+    return both[order], before, now
