@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from jupyter_mlops.monitoring.dependence import repeats, repeats_of_labels
 from jupyter_mlops.profiling.values import runs
 from jupyter_mlops.workspace.errors import Invalid
 
@@ -33,11 +34,18 @@ class NumberColumn:
     missing : int
     counts : array of int of shape (n,), optional
         The rows that each value stands for; one each when left out.
+    repeats : float
+        How many rows say as much as one independent row, as `dependence.repeats`; 1 where the
+        order of the rows isn't known.
+    gaps : float
+        The same for whether a value is missing.
     """
 
     values: npt.NDArray[np.float64]
     missing: int
     counts: Rows | None = None
+    repeats: float = 1.0
+    gaps: float = 1.0
 
     @cached_property
     def present(self) -> int:
@@ -78,11 +86,12 @@ class NumberColumn:
         if kept.all():
             return self
         counts = None if self.counts is None else self.counts[kept]
-        return NumberColumn(self.values[kept], self.missing, counts)
+        return NumberColumn(self.values[kept], self.missing, counts, self.repeats, self.gaps)
 
     def within(self, low: float, high: float) -> NumberColumn:
         """The column with the values outside ``[low, high]`` moved to the nearer end."""
-        return NumberColumn(np.clip(self.values, low, high), self.missing, self.counts)
+        values = np.clip(self.values, low, high)
+        return NumberColumn(values, self.missing, self.counts, self.repeats, self.gaps)
 
 
 @dataclass(frozen=True)
@@ -98,12 +107,16 @@ class CategoryColumn:
         ones are, and at most a little too low.
     buckets : array of int of shape (16,), optional
         All rows by the hash bucket of their value, where not all values are counted.
+    repeats, gaps : float
+        As of numbers.
     """
 
     counts: dict[str, int]
     missing: int
     known: int = ALL
     buckets: Rows | None = None
+    repeats: float = 1.0
+    gaps: float = 1.0
 
     @cached_property
     def present(self) -> int:
@@ -138,8 +151,14 @@ def as_numbers(series: pl.Series) -> pl.Series:
 
 def read_numbers(series: pl.Series) -> NumberColumn:
     """Read a column as numbers; NaN and text that holds no number count as missing."""
-    values = as_numbers(series).drop_nulls().drop_nans().rechunk().sort().to_numpy()
-    return NumberColumn(values=values, missing=len(series) - values.size)
+    numbers = as_numbers(series).fill_nan(None).rechunk()
+    present = numbers.drop_nulls()
+    return NumberColumn(
+        values=present.sort().to_numpy(),
+        missing=numbers.null_count(),
+        repeats=repeats(present.to_numpy()),
+        gaps=_gaps(numbers),
+    )
 
 
 def read_categories(series: pl.Series) -> CategoryColumn:
@@ -161,7 +180,17 @@ def read_categories(series: pl.Series) -> CategoryColumn:
         else:
             text = as_text(value)
             counts[text] = counts.get(text, 0) + count
-    return CategoryColumn(counts=counts, missing=missing)
+    codes = series.rank("dense") if not series.dtype.is_nested() else None
+    return CategoryColumn(
+        counts=counts,
+        missing=missing,
+        repeats=1.0 if codes is None else repeats_of_labels(codes.drop_nulls().to_numpy()),
+        gaps=_gaps(series),
+    )
+
+
+def _gaps(series: pl.Series) -> float:
+    return repeats_of_labels(series.is_null().to_numpy()) if series.null_count() else 1.0
 
 
 def as_text(value: object) -> str:

@@ -63,11 +63,11 @@ def compare_texts(reference: pl.Series, current: pl.Series) -> Content:
     if min(len(before), len(now)) < FEWEST:
         return Content(None, 1.0, [], missing, sizes)
     lengths = [np.sort(side.str.len_chars().to_numpy().astype(float)) for side in (before, now)]
-    length_p = statistics.kolmogorov_smirnov(*lengths)[1]
+    length_p = statistics.kolmogorov_smirnov(lengths[0], lengths[1])[1]
     words = [[_WORD.findall(one.lower()) for one in side.to_list()] for side in (before, now)]
     known = {word for text in words[0][::2] for word in text}
     unknown = [np.sort(_unknown(side, known)) for side in (words[0][1::2], words[1])]
-    words_p = statistics.kolmogorov_smirnov(*unknown)[1]
+    words_p = statistics.kolmogorov_smirnov(unknown[0], unknown[1])[1]
     found = separate(
         _grams([*before.to_list(), *now.to_list()]),
         np.arange(len(before) + len(now)) >= len(before),

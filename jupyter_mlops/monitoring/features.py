@@ -228,10 +228,11 @@ def _measure_numbers(
 ) -> _Measured:
     bins = NumberBins.of(reference)
     counts = bins.count(reference), bins.count(current)
-    p_values = [statistics.chi2_two_samples(*counts)]
+    alike = max(reference.repeats, current.repeats)
+    p_values = [statistics.chi2_two_samples(*(one / alike for one in counts))]
     distance: float | None = None
     if reference.present and current.present:
-        p_values.append(statistics.kolmogorov_smirnov(reference, current)[1])
+        p_values.append(statistics.kolmogorov_smirnov(reference, current, alike)[1])
     finite = reference.finite()
     scale = statistics.robust_scale(finite)
     if current.present and scale > 0:
@@ -251,9 +252,12 @@ def _measure_categories(
 ) -> _Measured:
     bins = CategoryBins.of(reference)
     counts = bins.count(reference), bins.count(current)
-    p_values = [statistics.chi2_two_samples(*counts)]
+    alike = max(reference.repeats, current.repeats)
+    p_values = [statistics.chi2_two_samples(*(one / alike for one in counts))]
     share, unseen_p = unseen(reference, current)
     vanished, vanished_p = unseen(current, reference)
+    # They are powers of a chance, to the number of rows.
+    unseen_p, vanished_p = unseen_p ** (1 / alike), vanished_p ** (1 / alike)
     p_values += [unseen_p, vanished_p]
     found = _measured(
         name, "category", reference, current, counts, p_values, limits,
@@ -283,9 +287,9 @@ def _measured(
     unseen: float | None = None,
     unseen_p: float = 1.0,
 ) -> _Measured:
-    missing_p = statistics.two_shares(
-        reference.missing, reference.rows, current.missing, current.rows
-    )
+    gaps = max(reference.gaps, current.gaps)
+    sizes = (reference.missing, reference.rows, current.missing, current.rows)
+    missing_p = statistics.two_shares(*(round(one / gaps) for one in sizes))
     p_values = [*p_values, missing_p] if reference.missing or current.missing else p_values
     used = int(np.count_nonzero(counts[0] + counts[1]))
     effect, psi, floor = 0.0, None, statistics.psi_floor(used, reference.rows, current.rows)

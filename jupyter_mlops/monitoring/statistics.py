@@ -126,11 +126,12 @@ def chi2_two_samples(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
 
 
 def kolmogorov_smirnov(
-    reference: Floats | NumberColumn, current: Floats | NumberColumn
+    reference: Floats | NumberColumn, current: Floats | NumberColumn, alike: float = 1.0
 ) -> tuple[float, float]:
     """Kolmogorov-Smirnov distance of two *sorted* samples and its asymptotic p-value.
 
-    With ties the p-value is too large, never too small.
+    With ties the p-value is too large, never too small. Where `alike` rows say as much as one,
+    as `dependence.repeats` tells, there are so many times fewer.
     """
     reference, current = _column(reference), _column(current)
     n, m = reference.present, current.present
@@ -142,7 +143,7 @@ def kolmogorov_smirnov(
     np.abs(gaps, out=gaps)
     # Within a run of equal values the distribution functions don't stand still.
     distance = float(np.max(gaps[:-1], where=points[1:] > points[:-1], initial=0.0))
-    return distance, float(stats.kstwobign.sf(distance * math.sqrt(n * m / (n + m))))
+    return distance, float(stats.kstwobign.sf(distance * math.sqrt(n * m / (n + m) / alike)))
 
 
 def wasserstein(
