@@ -98,6 +98,8 @@ def test_supervision_sees_the_same_boxes(tmp_path: Path, format: str) -> None:
 @pytest.mark.parametrize(("kind", "answer"), ANSWERS)
 def test_label_studio_finds_nothing_wrong(kind: str, answer: str) -> None:
     sdk = pytest.importorskip("label_studio_sdk.label_interface")
+    if answer == "segments" and "TimelineLabels" not in Path(sdk.control_tags.__file__).read_text():
+        pytest.skip("this release of the validator doesn't know segments of films")
     written = find("label-studio").write(label_set(kind, answer, EXAMPLES[answer], TEXTS))
     interface = sdk.LabelInterface(written.files["config.xml"].decode())
     interface.validate()
