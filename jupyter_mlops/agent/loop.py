@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 
@@ -57,14 +59,30 @@ def run(ws: Workspace) -> bool:
     lease = Lease(ws)
     if not lease.acquire():
         return False
+    with _told_to_stop() as stopping:
+        return _live(ws, lease, stopping)
+
+
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Set by SIGTERM and by an interrupt."""
     stopping = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
 
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _live(ws: Workspace, lease: Lease, stopping: threading.Event) -> bool:
     while True:
         _say(f"agent of {ws.root} starts")
         bell = Bell()

@@ -128,7 +128,7 @@ def health(
     Raises
     ------
     Invalid
-        ``E-MONITORING-062``: that makes too many periods.
+        ``E-MONITORING-072``: that makes too many periods.
     """
     served, window = serving.get(ws, endpoint), window or Window()
     rows = _answered(serving.traffic.read(ws, served.name), window)
@@ -140,7 +140,7 @@ def health(
             f"that makes {(last - first) / span:,.0f} periods",  # type: ignore[operator]
             f"at most {MOST:,} are shown",
             "give a longer --every, or a window with --since and --until",
-            code="E-MONITORING-062",
+            code="E-MONITORING-072",
         )
     counted = (
         rows.with_columns(pl.col("at").dt.truncate(period_of(span)))

@@ -79,9 +79,9 @@ def earlier_traffic(
     Raises
     ------
     Invalid
-        ``E-MONITORING-060``: it can't be read, or says the time twice.
+        ``E-MONITORING-080``: it can't be read, or says the time twice.
     NotFound
-        ``E-MONITORING-061``: there is no such traffic.
+        ``E-MONITORING-081``: there is no such traffic.
     """
     assert window.since is not None
     assert window.until is not None
@@ -90,7 +90,7 @@ def earlier_traffic(
         raise Invalid(
             f"--against {text} and --season {season} both say what to compare with",
             fix="leave one of them out",
-            code="E-MONITORING-060",
+            code="E-MONITORING-080",
         )
     if said:
         return _told(said, window, count)
@@ -111,7 +111,7 @@ def earlier_traffic(
             raise NotFound(
                 f"there is no traffic of {why}",
                 fix="say another time with --against traffic:2013-03",
-                code="E-MONITORING-061",
+                code="E-MONITORING-081",
             )
     before = Window(window.since - length, window.since)
     if not count(before):
@@ -158,7 +158,7 @@ def _nothing(window: Window) -> NotFound:
     return NotFound(
         f"there is no traffic from {window} to compare with",
         fix="say another time with --against traffic:2013-03, or data",
-        code="E-MONITORING-061",
+        code="E-MONITORING-081",
     )
 
 

@@ -47,7 +47,12 @@ def test_workers_tell_how_busy_they_are_and_where_trials_run(ws, scheduler, monk
     addresses = {one.worker for one in ended.trials}
     last = next(one for one in reversed(told) if one.running == 2 and one.workers[0].get("cpu"))
     assert {one["name"] for one in last.workers} == addresses
-    assert all(one["cpu"] > 0.05 for one in last.workers)
+    busiest: dict[str, float] = {}
+    for step in told:
+        for one in step.workers:
+            busiest[one["name"]] = max(busiest.get(one["name"], 0.0), one.get("cpu") or 0.0)
+    # Others may keep the machine busy at any one look.
+    assert all(busiest[name] > 0.05 for name in addresses)
     assert all(1e7 < one["memory"] < one["limit"] == 1 << 30 for one in last.workers)
     assert last.cluster["name"] == scheduler
     # Others saw the same while it ran, and which worker a trial had begun on.

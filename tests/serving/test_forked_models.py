@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(not zygote.available(), reason="nothing is forke
 
 
 @pytest.fixture
-def task(model: Path) -> Task:
+def task(model: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
+    # A bundle that ran in this process has switched it off.
+    monkeypatch.delenv("JUPYTER_MLOPS_FORK", raising=False)
     return Task(str(model), directory_digest(model))
 
 
