@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -94,12 +95,14 @@ def test_it_ends_whatever_is_killed_and_no_part_is_done_twice(
 
     kill(agent.state(ws).pid)
     before = len(parts(to))
-    until(lambda: len(parts(to)) > before)
-    kill(first)
+    # A quick machine may be through with it by now.
+    until(lambda: len(parts(to)) > before or look().state == "finished")
+    with contextlib.suppress(ProcessLookupError):
+        kill(first)
     done = receipted(to)
     assert len(done) >= before - 1
     # Its twin goes on for the agent that was killed, and begins what was killed again.
-    until(lambda: look().state == "finished")
+    until(lambda: look().state == "finished", 200)
     ended = look()
     assert (ended.done, ended.total, ended.rejected) == (17_040, 17_040, 0)
     assert done.items() <= parts(to).items()
