@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
-from jupyter_mlops.labeling.kinds import fit
+from jupyter_mlops.labeling.kinds import ANSWERS, FREE, Answer, Kind, fit
 from jupyter_mlops.labeling.records import ItemRecord, RoleRecord, TaskRecord
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.workspace.errors import Conflict, Invalid, NotFound, closest
@@ -17,28 +17,11 @@ from jupyter_mlops.workspace.records import new_id, utcnow
 from jupyter_mlops.workspace.references import check_name
 
 if TYPE_CHECKING:
-    from jupyter_mlops.labeling.items import Item, Kind, Source
+    from jupyter_mlops.labeling.items import Item, Source
     from jupyter_mlops.workspace import Workspace
     from jupyter_mlops.workspace.store import Transaction
 
 __all__ = ["Answer", "Counts", "Task", "create", "find", "get", "locked", "pack_key"]
-
-Answer = Literal[
-    "class",
-    "classes",
-    "rating",
-    "text",
-    "pairwise",
-    "boxes",
-    "polygons",
-    "keypoints",
-    "spans",
-    "regions",
-    "segments",
-    "tracks",
-]
-# These are given without naming a class.
-CLASSLESS = ("rating", "text", "pairwise")
 
 MOST_CLASSES = 500
 CHUNK = 5000
@@ -155,7 +138,7 @@ def create(
     if found is not None:
         _same_answer(found, answer)
         return _resume(ws, found, source, kind or found.kind, classes or list(found.classes))
-    if kind is None or (classes is None and fitting not in CLASSLESS):
+    if kind is None or (classes is None and fitting not in FREE):
         raise Invalid(
             f"the new task {name!r} needs {'a kind' if kind is None else 'classes'}",
             fix=f"`%mlops label {name} DATA --kind text --classes a,b` makes it",
@@ -339,10 +322,10 @@ def _same_answer(task: Task, answer: str | None) -> None:
 
 
 def _check_answer(answer: str) -> None:
-    if answer not in get_args(Answer):
+    if answer not in ANSWERS:
         raise Invalid(
             f"nobody can answer with {answer!r}",
-            f"an answer is one of {', '.join(get_args(Answer))}",
+            f"an answer is one of {', '.join(ANSWERS)}",
             code="E-LABEL-101",
         )
 

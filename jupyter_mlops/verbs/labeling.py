@@ -4,22 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from jupyter_mlops.labeling.kinds import Answer, Kind
 from jupyter_mlops.verbs.table import Data, verb
-
-Answer = Literal[
-    "class",
-    "classes",
-    "rating",
-    "text",
-    "pairwise",
-    "boxes",
-    "polygons",
-    "keypoints",
-    "spans",
-    "regions",
-    "segments",
-    "tracks",
-]
 
 if TYPE_CHECKING:
     from jupyter_mlops.labeling import Export, Import, Queue, Tasks, TaskState
@@ -32,7 +18,7 @@ def label(
     task: str,
     data: Data | None = None,
     *,
-    kind: Literal["image", "text", "audio", "video", "row", "pair"] | None = None,
+    kind: Kind | None = None,
     answer: Answer | None = None,
     classes: list[str] | None = None,
     fps: float | None = None,

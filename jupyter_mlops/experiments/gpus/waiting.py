@@ -136,8 +136,10 @@ def _look(waiters: Sequence[Waiter], store: _Store) -> int:
         _attend(ws, still, store)
     except Exception as error:
         for one in waiters:
-            one.error = error
-            one.told.set()
+            # Who has been served already has what it waited for.
+            if not one.told.is_set():
+                one.error = error
+                one.told.set()
         return 0
     return min((one.before for one in still), default=0)
 
