@@ -233,6 +233,8 @@ def _measure_numbers(
     distance: float | None = None
     if reference.present and current.present:
         p_values.append(statistics.kolmogorov_smirnov(reference, current, alike)[1])
+        p_values += statistics.normal_scores(reference, current, alike)
+        p_values = [statistics.together(p_values)]
     finite = reference.finite()
     scale = statistics.robust_scale(finite)
     if current.present and scale > 0:

@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from jupyter_mlops.monitoring import statistics
+from jupyter_mlops.monitoring.columns import NumberColumn
 
 
 @pytest.fixture
@@ -128,3 +129,35 @@ def test_two_shares_is_fisher_for_few_hits_and_z_for_many():
 def test_benjamini_hochberg_keeps_order_and_takes_nothing():
     assert statistics.benjamini_hochberg([]) == []
     assert statistics.benjamini_hochberg([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.04, 0.04])
+
+
+def test_normal_scores_find_shifts_and_scales_and_hold_their_level():
+    def p_values(seed, **changed):
+        rng = np.random.default_rng(seed)
+        before = NumberColumn(np.sort(rng.standard_t(3, 4000)), 0)
+        now = rng.standard_t(3, 800) * changed.get("scale", 1) + changed.get("shift", 0)
+        return statistics.normal_scores(before, NumberColumn(np.sort(now), 0))
+
+    null = np.array([p_values(seed) for seed in range(400)])
+    # Of 400 at 5 %, 32 are met with in 1 % of all runs.
+    assert ((null <= 0.05).sum(axis=0) <= 32).all()
+    assert p_values(1, shift=0.3)[0] < 1e-4 < p_values(1, shift=0.3)[1]
+    assert p_values(1, scale=1.5)[1] < 1e-4 < p_values(1, scale=1.5)[0]
+    few = NumberColumn(np.repeat([0.0, 1.0], [900, 100]), 0)
+    more = NumberColumn(np.repeat([0.0, 1.0], [800, 200]), 0)
+    assert statistics.normal_scores(few, more)[0] < 1e-6
+    assert statistics.normal_scores(few, few)[0] == 1.0
+    assert statistics.normal_scores(few, more, alike=50.0)[0] > 0.05
+    empty = NumberColumn(np.array([]), 5)
+    assert statistics.normal_scores(few, empty) == (1.0, 1.0)
+
+
+def test_one_p_value_from_several_is_as_small_as_the_surest_allows():
+    assert statistics.together([0.03]) == pytest.approx(0.03)
+    assert statistics.together([1e-200, 1.0]) == pytest.approx(2e-200, rel=1e-3)
+    assert statistics.together([1.0, 1.0, 1.0]) > 0.9
+    rng = np.random.default_rng(3)
+    shared = rng.normal(size=20_000)
+    tests = [2 * stats.norm.sf(abs(shared * 0.8 + rng.normal(size=20_000) * 0.6)) for _ in range(4)]
+    found = np.array([statistics.together(row) for row in np.transpose(tests)])
+    assert np.mean(found <= 0.01) <= 0.013
