@@ -55,7 +55,7 @@ def end_all(root: Path) -> None:
                 process.kill()
 
 
-def until(what: Callable[[], object], seconds: float = 60.0) -> None:
+def until(what: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait until something is true."""
     deadline = time.monotonic() + seconds
     while not what():

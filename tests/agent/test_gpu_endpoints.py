@@ -115,7 +115,7 @@ def test_an_endpoint_that_stops_waiting_leaves_the_line(ws: Workspace, version: 
         agent.bring_down(ws, "delay")
         until(lambda: all(one.status == "held" for one in gpus(ws).claims))
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert held(ws) == []
 
 

@@ -57,17 +57,17 @@ def test_a_killed_agent_or_zygote_has_a_twin_and_a_killed_endpoint_is_never_give
             if found.pid in (None, killed):
                 return False
             try:
-                return httpx.get(f"{first.url}/ping").is_success
-            except httpx.ConnectError:
+                return httpx.get(f"{first.url}/ping", timeout=60).is_success
+            except httpx.TransportError:
                 return False
 
-        until(answers, 20)
+        until(answers)
 
     # Nobody but its twin sees to it that there is an agent: no verb is run, no server is up.
     for _ in range(2):
         before = agent.state(workspace).pid
         kill(before)
-        until(lambda before=before: agent.state(workspace).pid != before, 5)
+        until(lambda before=before: agent.state(workspace).pid != before, 30)
     # A killed endpoint comes back as often as it is killed.
     for _ in range(6):
         pid = serving.get(workspace, "delay").pid
@@ -81,7 +81,7 @@ def test_a_killed_agent_or_zygote_has_a_twin_and_a_killed_endpoint_is_never_give
     pid = serving.get(workspace, "delay").pid
     kill(pid)
     back(pid)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert set(parents) & {one.pid for one in zygotes(own_zygote)} == set(parents) - {working.pid}
     assert serving.get(workspace, "delay").url == first.url
 

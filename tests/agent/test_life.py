@@ -53,7 +53,7 @@ def test_an_endpoint_survives_kills_of_everybody_and_stops_from_elsewhere(
     before = agent.state(ws)
     assert before.running
     kill(before.pid)
-    assert httpx.get(f"{first.url}/ping").status_code == 200
+    assert httpx.get(f"{first.url}/ping", timeout=60).status_code == 200
     until(lambda: agent.state(ws).running and agent.state(ws).pid != before.pid)
     time.sleep(1)
     assert serving.get(ws, "delay").pid == first.pid
@@ -78,7 +78,7 @@ agent.bring_down(ws, serving.retire(ws, "endpoint:delay"))
     subprocess.run([sys.executable, "-c", code], check=True)
     assert serving.get(ws, "delay").state == "stopped"
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{first.url}/ping")
+        httpx.get(f"{first.url}/ping", timeout=60)
     with pytest.raises(Unavailable, match="is stopped"):
         serving.call(ws, "delay", data.resolve(ws, table))
     assert kinds(ws) == [
@@ -101,7 +101,7 @@ def test_another_version_takes_over_without_a_refused_request(
     auth = {"authorization": f"Bearer {token(ws, 'delay')}"}
 
     def ask() -> str:
-        said = httpx.post(f"{first.url}/invocations", json=body, headers=auth).json()
+        said = httpx.post(f"{first.url}/invocations", json=body, headers=auth, timeout=60).json()
         answered.update(dict.fromkeys(said["prediction_ids"], said["model"]["version"]))
         return str(said["model"]["version"])
 
@@ -169,7 +169,7 @@ def test_two_agents_never_both_work(workspace: Workspace, version: Version) -> N
     until(lambda: agent.state(ws).pid == winner.pid)
     assert [one.wait() for one in agents if one is not winner] == [0, 0]
     winner.terminate()
-    assert winner.wait(20) == 0
+    assert winner.wait(60) == 0
     assert not agent.state(ws).running
 
 

@@ -117,7 +117,7 @@ class Lab:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(20)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -229,7 +229,7 @@ def stop_agents(folder: Path) -> None:
     ]
     for process in agents:
         process.terminate()
-    psutil.wait_procs(agents, timeout=20)
+    psutil.wait_procs(agents, timeout=60)
 
 
 def _free_port() -> int:

@@ -92,7 +92,7 @@ class S3:
                 break
         self.port = int(words[0])
         self.user = (words[1], words[2])
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30):
             pass
 
     def put(self, name: str, content: bytes | None) -> None:

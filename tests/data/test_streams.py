@@ -339,7 +339,7 @@ def test_an_interrupt_ends_the_connections(request: pytest.FixtureRequest, syste
             during(broker.open("all", options="&timeout=60"), 0, hang).scan()
     finally:
         program.resume()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert not [t for t in threading.enumerate() if t not in threads and t.is_alive()]
     assert not established(broker.server.port)
 
@@ -364,7 +364,7 @@ def test_a_server_that_cannot_be_reached_is_told_in_time(uri: str) -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable, match=f"{where} doesn't answer") as caught:
         open_source(uri.format(where) + "?timeout=1").scan()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30
     assert "onnect" in caught.value.why
 
 

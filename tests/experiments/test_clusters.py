@@ -49,14 +49,14 @@ def _host(ws, name):
     return psutil.Process(int(clusters.held(ws, name).process.split(":")[1]))
 
 
-def _until(true, seconds=20.0):
+def _until(true, seconds=60.0):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
-def _gone(processes, seconds=3.0):
+def _gone(processes, seconds=30.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not any(one.is_running() and one.status() != "zombie" for one in processes):
@@ -92,7 +92,7 @@ def test_it_computes_outside_of_this_process_and_is_found_again(ws, cluster):
         clusters.scale(ws, cluster.name, 0)
     clusters.scale(ws, cluster.name, 2)
     with cluster.client() as client:
-        client.wait_for_workers(2, timeout=20)
+        client.wait_for_workers(2, timeout=60)
 
 
 def test_it_is_stopped_by_name_and_nothing_of_it_is_left(ws, cluster):
@@ -210,7 +210,7 @@ def test_it_ends_when_nobody_uses_it_though_results_are_kept(ws):
         kept = client.submit(int)
         kept.result()
         assert found.alive()
-        assert _gone([_host(ws, found.name)], 10)
+        assert _gone([_host(ws, found.name)], 60)
     told = clusters.clusters(ws)[0]
     assert told.status == "stopped"
     assert "nobody used it" in told.reason
@@ -230,7 +230,7 @@ def test_what_cannot_be_had_is_one_sentence_at_once(ws, asked, error, sentence):
     with pytest.raises(error) as refused:
         clusters.obtain(ws, asked)
     assert sentence in refused.value.what
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
 
 
 def test_a_cluster_that_needs_a_library_says_which(ws):

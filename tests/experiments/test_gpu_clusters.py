@@ -70,7 +70,7 @@ def test_each_worker_has_its_own_gpu_and_the_leases_end_with_the_cluster(two):
         mine = client.submit(lambda: _visible()).result()
         # What replaces a worker has the same GPU.
         psutil.Process(worker).kill()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while len(pids := _pids(client)) < 2 or worker in pids:
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -104,7 +104,7 @@ def test_a_killed_clusters_gpus_come_back(two):
     with found.client() as client:
         assert set(client.run(_visible).values()) == {"GPU-a,GPU-b"}
     psutil.Process(_host(two, found.name)).kill()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not expire(two):
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -127,9 +127,9 @@ def test_a_cluster_waits_for_its_turn_and_gives_up_in_time(two, monkeypatch):
 
 def test_a_cluster_that_nobody_uses_makes_room_for_who_waits(two):
     found = clusters.obtain(two, gpus=1)
-    with ask(two, gpus=2, holder="bo", purpose="test", timeout=30):
+    with ask(two, gpus=2, holder="bo", purpose="test", timeout=60):
         pass
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while clusters.held(two, found.name).status == "running":
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -141,7 +141,7 @@ def test_a_cluster_ends_when_its_lease_was_taken_away(two):
 
     found = clusters.obtain(two, gpus=1, workers=1)
     give_back(two, gpus(two).claims[0].short)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while clusters.held(two, found.name).status == "running":
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -214,7 +214,7 @@ def _work():
     time.sleep(60)
 
 
-def _until(condition, seconds=30.0):
+def _until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -19,7 +19,7 @@ from jupyter_mlops.workspace import Workspace
 ws = Workspace.open(sys.argv[1])
 def want(n):
     who = {"gpus": n % 3} if n % 3 else {"memory": 30}
-    with ask(ws, holder=f"p{n}", purpose="test", timeout=30, **who):
+    with ask(ws, holder=f"p{n}", purpose="test", timeout=90, **who):
         if sys.argv[2] == "die" and n == 4:
             os.kill(os.getpid(), signal.SIGKILL)
 threads = [threading.Thread(target=want, args=(n,)) for n in range(10)]

@@ -66,7 +66,7 @@ def test_somebody_elses_lease_takes_force_and_serves_who_waits(two):
     got = threading.Event()
 
     def want():
-        with ask(two, gpus=1, holder="ana", purpose="test", timeout=20):
+        with ask(two, gpus=1, holder="ana", purpose="test", timeout=60):
             got.set()
 
     thread = threading.Thread(target=want)
@@ -77,7 +77,7 @@ def test_somebody_elses_lease_takes_force_and_serves_who_waits(two):
         release(two, "12")
     assert not got.is_set()
     release(two, f"gpu:{lease.id[-6:]}", force=True)
-    assert got.wait(10)
+    assert got.wait(60)
     thread.join()
 
 
@@ -86,7 +86,7 @@ def test_a_wait_is_ended_and_its_waiter_told(two):
 
     def want():
         with pytest.raises(Unavailable) as refused:
-            acquire(two, gpus=2, holder=two.user, purpose="test", timeout=20)
+            acquire(two, gpus=2, holder=two.user, purpose="test", timeout=60)
         told.append(refused.value.code)
 
     with ask(two, gpus=1, holder="bo", purpose="test", timeout=0):
@@ -96,7 +96,7 @@ def test_a_wait_is_ended_and_its_waiter_told(two):
             pass
         waiting = next(one for one in gpus(two).claims if one.status == "waiting")
         release(two, waiting.short)
-        thread.join(10)
+        thread.join(60)
     assert told == ["E-GPU-005"]
 
 

@@ -114,7 +114,7 @@ def test_when_the_stranger_is_gone_who_waits_is_served(
     got: list[str] = []
 
     def want() -> None:
-        with ask(place, gpus=1, **WHO | {"timeout": 20}) as lease:
+        with ask(place, gpus=1, **WHO | {"timeout": 60}) as lease:
             got.extend(lease.devices)
 
     thread = threading.Thread(target=want)
@@ -123,6 +123,6 @@ def test_when_the_stranger_is_gone_who_waits_is_served(
     assert not got
     _tell(tmp_path, {}, {stranger: 70 * GB})
     started = time.monotonic()
-    thread.join(20)
+    thread.join(60)
     assert got == ["GPU-a"]
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 20

@@ -49,7 +49,7 @@ class Queue:
         """Ask in a thread of its own; return once it holds or waits."""
 
         def want() -> None:
-            who = {"holder": name, "team": name, "purpose": "test", "timeout": 20, **wish}
+            who = {"holder": name, "team": name, "purpose": "test", "timeout": 60, **wish}
             with ask(self.ws, **who):
                 self.served.append(name)
                 time.sleep(hold)
@@ -57,7 +57,7 @@ class Queue:
         before = self._open()
         self._threads.append(threading.Thread(target=want))
         self._threads[-1].start()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while self._open() == before:
             assert time.monotonic() < end
             time.sleep(0.01)
@@ -68,7 +68,7 @@ class Queue:
 
     def done(self) -> list[str]:
         for one in self._threads:
-            one.join(30)
+            one.join(90)
             assert not one.is_alive()
         return self.served
 

@@ -215,7 +215,7 @@ def test_of_two_that_look_at_once_one_stops(
     assert _kinds(place).count("gpu.stopped") == 1
 
 
-def _until(true: Callable[[], object], seconds: float = 10.0) -> None:
+def _until(true: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

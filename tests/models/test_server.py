@@ -56,7 +56,7 @@ def server(tmp_path: Path, mlflow_database: Path) -> Iterator[str]:
         deadline = time.monotonic() + 120
         while True:
             try:
-                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+                if httpx.get(f"{url}/health", timeout=10).status_code == 200:
                     break
             except httpx.HTTPError:
                 pass
@@ -69,7 +69,7 @@ def server(tmp_path: Path, mlflow_database: Path) -> Iterator[str]:
         # uvicorn runs below the command; they share a session of their own.
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            process.wait(60)
 
 
 def test_train_register_and_load_over_a_tracking_server(

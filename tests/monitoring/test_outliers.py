@@ -180,7 +180,7 @@ def metrics_of(desk):
     request = urllib.request.Request(
         f"{endpoint.url}/metrics", headers={"Authorization": f"Bearer {token}"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         text = answer.read().decode()
     return {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()} | {
         line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")
@@ -243,7 +243,7 @@ def test_a_real_prometheus_scrapes_the_endpoint_and_understands_the_dashboard(de
 
     def asked(expr):
         query = urllib.parse.urlencode({"query": expr})
-        with urllib.request.urlopen(f"http://{address}/api/v1/query?{query}", timeout=10) as it:
+        with urllib.request.urlopen(f"http://{address}/api/v1/query?{query}", timeout=60) as it:
             told = json.load(it)
         assert told["status"] == "success", expr
         return told["data"]["result"]
@@ -269,7 +269,7 @@ def test_a_real_prometheus_scrapes_the_endpoint_and_understands_the_dashboard(de
         assert asked("mlops_version_ready")[0]["metric"]["endpoint"] == "delay"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def test_strange_rows_are_asked_of_people_whose_labels_come_back_as_truth(desk):

@@ -52,7 +52,7 @@ def test_mlflows_scoring_client(
     netrc.write_text(f'machine 127.0.0.1 login token password "{served.TOKEN}"\n')
     monkeypatch.setenv("NETRC", str(netrc))
     client = ScoringServerClient("127.0.0.1", port)
-    client.wait_server_ready(timeout=10)
+    client.wait_server_ready(timeout=60)
     assert client.get_version() == "3"
     table = served.flights(40, seed=3)
     expected = mlflow.pyfunc.load_model(endpoint.config.path).predict(table)

@@ -237,5 +237,5 @@ def ask(endpoint: served.Running, request: Any) -> tuple[Any, Any]:
     with grpc.insecure_channel(endpoint.state["grpc_url"]) as channel:
         method = channel.unary_unary(f"/{messages.SERVICE}/ModelInfer")
         metadata = tuple(TOKEN.items())
-        answer, call = method.with_call(content, metadata=metadata, timeout=30)
+        answer, call = method.with_call(content, metadata=metadata, timeout=60)
     return messages.message("ModelInferResponse").FromString(answer), call

@@ -70,7 +70,7 @@ async def _told(manager: AsyncKernelManager, expression: str) -> str:
     try:
         await client.wait_for_ready(timeout=60)
         reply = await client.execute_interactive(
-            "", user_expressions={"told": expression}, timeout=30, store_history=False
+            "", user_expressions={"told": expression}, timeout=60, store_history=False
         )
         return str(reply["content"]["user_expressions"]["told"]["data"]["text/plain"])
     finally:
@@ -83,7 +83,7 @@ def _holder(ws: Workspace) -> tuple[int, str]:
         return int(row.process.rsplit(":", 2)[1]), row.id
 
 
-def _until(true: Callable[[], object], seconds: float = 10.0) -> None:
+def _until(true: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

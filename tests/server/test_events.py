@@ -36,7 +36,7 @@ async def heard(socket: WebSocketClientConnection, count: int) -> list[dict[str,
     """The next messages of ours on the socket that Lab holds open."""
     found: list[dict[str, Any]] = []
     while len(found) < count:
-        text = await asyncio.wait_for(asyncio.ensure_future(_read(socket)), 15)
+        text = await asyncio.wait_for(asyncio.ensure_future(_read(socket)), 60)
         message = json.loads(text)
         if message["schema_id"] == SCHEMA_ID:
             found.append(message)

@@ -51,7 +51,7 @@ class _Cloud:
         return f"{self.kind}://{path}{self.options if options is None else options}"
 
     def _answers(self) -> None:
-        socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", self.port), timeout=10).close()
 
 
 class FakeGCS(_Cloud):

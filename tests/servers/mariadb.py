@@ -75,7 +75,7 @@ class MariaDB:
                 start_new_session=True,
                 **self._as,
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             try:
                 self.run("SELECT 1")
@@ -91,7 +91,7 @@ class MariaDB:
         """End the server as a power cut does."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait(30)
+            self._process.wait(60)
             self._process = None
 
     def run(self, *statements: str, database: str | None = None) -> list[tuple[Any, ...]]:

@@ -81,7 +81,7 @@ class Program:
     def wait(self) -> None:
         """Wait until the server answers."""
         assert self._process is not None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             try:
                 self.answers()
@@ -105,7 +105,7 @@ class Program:
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(30)
+            self._process.wait(60)
             self._process = None
 
     def pause(self) -> None:

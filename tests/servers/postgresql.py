@@ -65,4 +65,4 @@ class PostgreSQL:
         return f"postgresql://mlops@/{name}?host={self.folder}&port={self.port}"
 
     def _ask(self) -> None:
-        psycopg.connect(self.address("postgres"), connect_timeout=5).close()
+        psycopg.connect(self.address("postgres"), connect_timeout=20).close()

@@ -48,7 +48,7 @@ def client(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[se
     with served.Client(f"http://127.0.0.1:{port}", endpoint) as client:
         yield client
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
     endpoint.board.close()
 
 

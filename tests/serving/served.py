@@ -152,4 +152,4 @@ def running(settings: EndpointConfig, folder: Path) -> Iterator[Running]:
         yield Running(process, settings, read_state(folder))
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)

@@ -15,7 +15,7 @@ CLOSED = ["/version", "/v2", "/v2/models/delay", "/v2/models/delay/ready", "/met
 
 @pytest.fixture
 def stranger(client: served.Client) -> httpx.Client:
-    return httpx.Client(base_url=client.url)
+    return httpx.Client(base_url=client.url, timeout=60)
 
 
 @pytest.mark.parametrize("path", CLOSED)

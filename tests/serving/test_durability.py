@@ -111,7 +111,7 @@ def test_every_answered_prediction_is_logged_when_the_process_is_killed(
         def ask(seed: int) -> None:
             table = served.flights(1 + seed * 3, seed)
             body = {"inputs": table.to_dict(orient="list")}
-            with httpx.Client(base_url=endpoint.url, headers=served.AUTH) as caller:
+            with httpx.Client(base_url=endpoint.url, headers=served.AUTH, timeout=60) as caller:
                 try:
                     while True:
                         answer = caller.post("/invocations", json=body)
@@ -170,7 +170,7 @@ def test_a_sigterm_finishes_and_lets_go(model: Path, tmp_path: Path) -> None:
         body = {"inputs": table.to_dict(orient="list")}
         assert endpoint.post("/invocations", json=body).status_code == 200
         endpoint.process.send_signal(signal.SIGTERM)
-        assert endpoint.process.wait(20) == 0
+        assert endpoint.process.wait(60) == 0
     assert served.read_state(tmp_path)["stopped"]
     assert len(logged_ids(tmp_path)) == 5
     assert all(abandoned(path) for path in (tmp_path / "traffic" / "hot").iterdir())

@@ -88,19 +88,19 @@ def serving(folder: Path, scratch: Path, **environment: str) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 90
         while True:
             assert process.poll() is None, (scratch / "log").read_text()
             assert time.monotonic() < deadline, (scratch / "log").read_text()
             try:
-                if httpx.get(f"{url}/v2/health/ready").status_code == 200:
+                if httpx.get(f"{url}/v2/health/ready", timeout=60).status_code == 200:
                     break
             except httpx.HTTPError:
                 time.sleep(0.05)
         yield url
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_the_bundles_own_code_answers_as_the_endpoint_does(
@@ -112,7 +112,7 @@ def test_the_bundles_own_code_answers_as_the_endpoint_does(
     secret.write_text(TOKEN + "\n")
     before = directory_digest(bundle.to)
     with serving(bundle.to, tmp_path, MLOPS_TOKEN_FILE=str(secret)) as url:
-        said = httpx.post(f"{url}/invocations", json=body, headers=AUTH).json()
+        said = httpx.post(f"{url}/invocations", json=body, headers=AUTH, timeout=60).json()
         mine = client.post("/invocations", json=body).json()
         assert said["predictions"] == mine["predictions"]
         assert said["probabilities"] == mine["probabilities"]
@@ -125,17 +125,23 @@ def test_the_bundles_own_code_answers_as_the_endpoint_does(
             ]
         }
         path = "/v2/models/delay/infer"
-        theirs = httpx.post(url + path, json=v2, headers=AUTH).json()
+        theirs = httpx.post(url + path, json=v2, headers=AUTH, timeout=60).json()
         assert (
             theirs["outputs"][0]["data"] == client.post(path, json=v2).json()["outputs"][0]["data"]
         )
         # A cluster's names and a kubelet's addresses are nobody's business; the token is.
         asked = {"host": "delay.models.svc.cluster.local"}
-        assert httpx.get(f"{url}/v2/health/live", headers=asked).status_code == 200
-        assert httpx.get(f"{url}/v2/models/delay", headers=asked).status_code == 401
-        assert httpx.get(f"{url}/v2/models/delay", headers={**asked, **AUTH}).status_code == 200
+        assert httpx.get(f"{url}/v2/health/live", headers=asked, timeout=60).status_code == 200
+        assert httpx.get(f"{url}/v2/models/delay", headers=asked, timeout=60).status_code == 401
+        assert (
+            httpx.get(f"{url}/v2/models/delay", headers={**asked, **AUTH}, timeout=60).status_code
+            == 200
+        )
         foreign = {**AUTH, "origin": "http://evil.example"}
-        assert httpx.post(f"{url}/invocations", json=body, headers=foreign).status_code == 403
+        assert (
+            httpx.post(f"{url}/invocations", json=body, headers=foreign, timeout=60).status_code
+            == 403
+        )
     # Its root may be read-only: it wrote to the traffic folder alone.
     assert directory_digest(bundle.to) == before
     assert list((tmp_path / "traffic").rglob("*"))
@@ -151,7 +157,9 @@ def test_hosts_may_be_named(bundle: Export, tmp_path: Path) -> None:
     with serving(bundle.to, tmp_path, MLOPS_TOKEN=TOKEN, MLOPS_HOSTS="delay.example.org") as url:
         for host, status in (("delay.example.org", 200), ("other.example.org", 403)):
             asked = {**AUTH, "host": host}
-            assert httpx.get(f"{url}/v2/models/delay", headers=asked).status_code == status
+            assert (
+                httpx.get(f"{url}/v2/models/delay", headers=asked, timeout=60).status_code == status
+            )
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_the_policy_changes_under_load_and_no_request_is_lost(model: Path, tmp_p
         pids = state(endpoint)["versions"][0]["processes"]
 
         def call(number: int) -> None:
-            with httpx.Client(base_url=endpoint.url, headers=served.AUTH, timeout=30) as caller:
+            with httpx.Client(base_url=endpoint.url, headers=served.AUTH, timeout=60) as caller:
                 turn = 0
                 while not stopping.is_set():
                     turn += 1

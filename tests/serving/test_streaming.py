@@ -205,7 +205,7 @@ def test_a_followed_file_gives_lines_as_they_are_ended(
     until(lambda: sink.count() == 21)
     assert streaming.get(ws, "followed").state == "running"
     streaming.stop(ws, "followed")
-    thread.join(20)
+    thread.join(60)
     assert ended[0].state == "stopped"
     assert dead_letters(ws, "followed") == []
 
@@ -355,7 +355,7 @@ def test_a_streamer_killed_again_and_again_loses_nothing(
             time.sleep(moments.uniform(0, 0.3))
             kills += child.poll() is None
             child.kill()
-            told, _ = child.communicate(timeout=10)
+            told, _ = child.communicate(timeout=60)
     assert kills >= 2
     assert streaming.get(ws, name).state in ("interrupted", "finished"), told.decode()
     streaming.resume(ws, name)
@@ -383,7 +383,7 @@ def test_sigterm_ends_after_what_is_in_flight(ws: Workspace, place: Callable[[st
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         until(lambda: sink.count() > 50)
         child.send_signal(signal.SIGTERM)
-        said, _ = child.communicate(timeout=30)
+        said, _ = child.communicate(timeout=60)
     assert child.returncode == 0
     answered = sink.count()
     assert said == f"graceful: stopped, {answered:,} answered, 0 refused\n"
@@ -410,7 +410,7 @@ def test_nothing_is_read_beyond_what_may_be_in_flight(
     answer, held = asking.answer, threading.Event()
 
     def slow(*given: Any) -> Any:
-        assert held.wait(30)
+        assert held.wait(60)
         return answer(*given)
 
     asking.answer = slow  # type: ignore[method-assign]
@@ -423,7 +423,7 @@ def test_nothing_is_read_beyond_what_may_be_in_flight(
     time.sleep(0.3)  # in which it would read on
     assert pump.tally.read == 30
     held.set()
-    thread.join(30)
+    thread.join(60)
     assert (pump.tally.read, pump.tally.answered) == (200, 200)
 
 
@@ -470,7 +470,7 @@ def test_a_missing_stream_a_foreign_file_and_a_second_process_are_told(
     with pytest.raises(Conflict, match="the stream 'twice' runs"):
         streaming.declare(ws, "delay", source.uri, found.sink, name="twice")
     streaming.stop(ws, "twice")
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -58,7 +58,7 @@ def declare(endpoint: served.Running, config: EndpointConfig) -> None:
     endpoint.process.send_signal(signal.SIGHUP)
 
 
-def until(what: Any, seconds: float = 30.0) -> Any:
+def until(what: Any, seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, "it did not come true in time"
@@ -123,7 +123,7 @@ def test_a_row_that_ends_or_hangs_the_model_harms_no_neighbour(
         begun = time.monotonic()
         (after,) = await answers(4.0)
         assert after.answer.prediction.tolist() == [4.0]
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 30
         assert nasty.failed is None
 
     asyncio.run(all_of_it())
@@ -139,7 +139,7 @@ def test_a_killed_model_is_replaced_and_what_was_answered_is_logged(
         stopping = threading.Event()
 
         def call() -> None:
-            with httpx.Client(base_url=endpoint.url, headers=served.AUTH, timeout=30) as caller:
+            with httpx.Client(base_url=endpoint.url, headers=served.AUTH, timeout=60) as caller:
                 while not stopping.is_set():
                     answer = caller.post("/invocations", json={"dataframe_records": [ROW]})
                     statuses.add(answer.status_code)
@@ -158,7 +158,7 @@ def test_a_killed_model_is_replaced_and_what_was_answered_is_logged(
             os.kill(victim, signal.SIGKILL)
             begun = time.monotonic()
             assert until(lambda: ask(endpoint).status_code == 200)
-            assert time.monotonic() - begun < 10
+            assert time.monotonic() - begun < 30
         stopping.set()
         for one in callers:
             one.join()
@@ -180,7 +180,7 @@ def test_versions_take_turns_under_load_and_nobody_is_refused(
         stopping = threading.Event()
 
         def call() -> None:
-            with httpx.Client(base_url=endpoint.url, headers=served.AUTH, timeout=30) as caller:
+            with httpx.Client(base_url=endpoint.url, headers=served.AUTH, timeout=60) as caller:
                 while not stopping.is_set():
                     answer = caller.post("/invocations", json={"dataframe_records": [ROW]})
                     if answer.status_code != 200:

@@ -157,7 +157,7 @@ def test_a_database_that_does_not_answer_is_named(tmp_path: Path, url: str) -> N
     start = time.monotonic()
     with pytest.raises(Unavailable, match=r"the store doesn't answer .*E-STORE-002") as raised:
         Workspace.open(tmp_path, database_url=url)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
     assert "hunter2" not in str(raised.value)
     assert "JUPYTER_MLOPS_DATABASE_URL" in str(raised.value)
     assert "\n" not in str(raised.value)
