@@ -59,8 +59,7 @@ lab: setup ## JupyterLab on the notebooks
 
 .PHONY: test
 test: setup $(MADE)/debian ## All checks and all tests
-	@.ci/timed lint $(MAKE) --no-print-directory lint
-	@.ci/timed front-end .ci/quiet jlpm test
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint front-end
 	@$(MAKE) --no-print-directory -j3 --output-sync=target rooms services programs
 
 .PHONY: rooms
@@ -75,12 +74,22 @@ services: setup $(MADE)/debian ## Tests of servers, streams, the agent and what 
 programs: setup $(MADE)/debian ## Tests that drive whole programs: browser, hub, notebooks, …
 	@.ci/timed programs $(BIN)/pytest $(PYTEST_ARGS) $(PROGRAMS:%=tests/%)
 
+.PHONY: front-end
+front-end: setup lint-front ## The front end's own tests
+	@.ci/timed front-end .ci/quiet jlpm test
+
 .PHONY: lint
-lint: setup ## Style, types and floors, without changing anything
+lint: lint-python lint-front ## Style, types and floors, without changing anything
+
+.PHONY: lint-python
+lint-python: setup
 	@.ci/timed lock $(UV) lock --check --quiet
 	@.ci/timed ruff bash -c 'ruff check --quiet . && ruff format --quiet --check .'
 	@.ci/timed mypy $(BIN)/mypy --no-error-summary
 	@.ci/timed floors .ci/quiet $(BIN)/lint-imports
+
+.PHONY: lint-front
+lint-front: setup
 	@.ci/timed eslint .ci/quiet jlpm lint:check
 
 .PHONY: fix

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from faults.kill import Kills, kill_at_random
+from jupyter_mlops.workspace import workspace
 from servers.postgresql import PostgreSQL
+from servers.tables import Tables
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
@@ -34,6 +36,15 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # A run that was started in a shell's background ignores interrupts, and so would what it tests.
 if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """New workspaces in this process get copies of tables that were made once."""
+    tables = Tables(tmp_path_factory.mktemp("tables"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workspace, "bring_up_to_date", tables.bring_up_to_date)
+        yield
 
 
 @pytest.fixture(scope="session")
