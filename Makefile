@@ -33,9 +33,10 @@ DEBIAN := chromium postgresql mariadb-server redis-server nats-server prometheus
 
 # Tests that drive whole programs. A browser's driver keeps this process's signals, which the tests
 # of interrupts need, so these run in a process of their own, beside the others.
-PROGRAMS := browser hub notebooks outsiders packaging
-# Tests of servers, brokers and the agent, which wait for processes most of the time.
-SERVICES := agent alerts retraining server serving
+PROGRAMS := packaging notebooks outsiders retraining hub browser
+# Tests of servers, brokers and the agent, which wait for processes most of the time. The three
+# groups take about as long as one another: what grows is moved.
+SERVICES := agent alerts server serving
 
 FRONT := package.json yarn.lock labextension/tsconfig.json \
 	$(shell find labextension/src labextension/schema labextension/style \

@@ -99,7 +99,7 @@ class Lab:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while True:
             try:
                 self.get("api/status")
@@ -181,7 +181,7 @@ class Lab:
         context = self.browser.new_context(viewport={"width": width, "height": height})
         self._contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(90_000)
         if app == "lab":
             address = f"lab/tree/{quote(path)}" if path else "lab"
             address += f"?token={self.token}&reset"
@@ -189,7 +189,7 @@ class Lab:
             address = f"notebooks/{quote(path)}" if path else "tree"
             address += f"?token={self.token}"
         page.goto(self.url + address, wait_until="domcontentloaded")
-        page.wait_for_function("() => window.jupyterapp !== undefined", timeout=60_000)
+        page.wait_for_function("() => window.jupyterapp !== undefined", timeout=120_000)
         page.evaluate(RESTORED)
         if path.endswith(".ipynb"):
             self.kernel_ready(page)
@@ -204,12 +204,12 @@ class Lab:
             name,
         )
         page.wait_for_function(
-            "name => document.body.dataset.jpThemeName === name", arg=name, timeout=20_000
+            "name => document.body.dataset.jpThemeName === name", arg=name, timeout=120_000
         )
 
     def kernel_ready(self, page: Page) -> None:
         """Wait until the open notebook's kernel answers: cells run earlier are dropped."""
-        page.wait_for_function(NOTEBOOK_SHOWN, timeout=60_000)
+        page.wait_for_function(NOTEBOOK_SHOWN, timeout=120_000)
         page.evaluate(KERNEL_READY)
 
     def run_all(self, page: Page, timeout: float = 120) -> None:

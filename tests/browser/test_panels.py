@@ -175,7 +175,7 @@ def test_drift_and_its_report_are_a_click_away(page, axe, shots):
     endpoint = page.locator(f"{PANEL} .jp-mlops-View[data-kind=endpoint]")
     endpoint.get_by_role("button", name="Check drift").click()
     drift = page.locator(f"{PANEL} .jp-mlops-View[data-kind=drift]")
-    drift.wait_for(timeout=60_000)
+    drift.wait_for(timeout=120_000)
     page.wait_for_timeout(1000)
     assert axe(page, PANEL) == []
     shots(page, "drift")
@@ -183,7 +183,7 @@ def test_drift_and_its_report_are_a_click_away(page, axe, shots):
     frame = page.locator(".jp-MainAreaWidget:not(.lm-mod-hidden) .jp-mlops-Report iframe")
     frame.wait_for(timeout=120_000)
     assert frame.get_attribute("sandbox") == "allow-scripts"
-    frame.content_frame.get_by_text("distance").first.wait_for(timeout=60_000)
+    frame.content_frame.get_by_text("distance").first.wait_for(timeout=120_000)
     shots(page, "report")
 
 

@@ -199,7 +199,7 @@ def test_the_canary_is_moved_after_saying_what_changes(page, lab, axe, shots):
     assert versions.get_by_text("canary").count() == 0
     canary.get_by_role("button", name="Apply").click()
     confirm(page, sentence, "Move requests")
-    versions.get_by_text("30.0 %").wait_for(timeout=60_000)
+    versions.get_by_text("30.0 %").wait_for(timeout=120_000)
     lab.post("mlops/api/verbs/call", {"endpoint": "delay", "data": "february", "chunk": 10})
     evidence = section(page, "Version 2 against version 1")
     evidence.get_by_text(re.compile(r"^0 % to \d")).first.wait_for()
@@ -211,7 +211,7 @@ def test_it_is_withdrawn_after_asking(page):
     canary = section(page, "Canary")
     canary.get_by_role("button", name="Withdraw").click()
     confirm(page, "Version 2 will be withdrawn", "Withdraw")
-    canary.get_by_text("Version 1 answers all requests.").wait_for(timeout=60_000)
+    canary.get_by_text("Version 1 answers all requests.").wait_for(timeout=120_000)
     assert section(page, "Versions").get_by_text("canary").count() == 0
 
 

@@ -20,7 +20,7 @@ from jupyter_mlops.experiments.clusters import Cluster
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.views import mimebundle
-from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Unavailable
+from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Unavailable, Workspace
 
 # Workers can't import the tests.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -43,6 +43,15 @@ def cluster(ws):
     for one in clusters.clusters(ws):
         if one.status in {"running", "starting"}:
             clusters.stop(ws, one.name)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory):
+    """A workspace and its cluster, which tests look at and leave as it is."""
+    ws = Workspace.open(tmp_path_factory.mktemp("standing"))
+    found = clusters.obtain(ws, workers=1)
+    yield ws, found
+    clusters.stop(ws, found.name)
 
 
 def _host(ws, name):
@@ -78,7 +87,8 @@ def _child():
     return subprocess.Popen([sys.executable, "-c", code], start_new_session=True).pid
 
 
-def test_it_computes_outside_of_this_process_and_is_found_again(ws, cluster):
+def test_it_computes_outside_of_this_process_and_is_found_again(standing):
+    ws, cluster = standing
     with cluster.client() as client:
         assert client.submit(os.getpid).result() != os.getpid()
         assert client.submit(lambda: os.environ["MKL_NUM_THREADS"]).result()
@@ -188,7 +198,8 @@ def test_stopping_one_that_starts_harms_nobody_who_waits_for_it(ws, others):
     assert not may_live(found.process)
 
 
-def test_no_process_is_ended_for_a_record_of_another_machine(ws, cluster):
+def test_no_process_is_ended_for_a_record_of_another_machine(standing):
+    ws, cluster = standing
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     with ws.write() as tx:
         row = tx.session.get_one(ClusterRecord, cluster.name)
@@ -246,9 +257,10 @@ def test_gpus_that_are_not_there_are_refused(ws):
         clusters.obtain(ws, gpus=True)
 
 
-def test_a_scheduler_of_another_version_is_refused(ws, cluster, monkeypatch):
+def test_a_scheduler_of_another_version_is_refused(standing, monkeypatch):
     from jupyter_mlops.experiments.clusters import cluster as module
 
+    _, cluster = standing
     with cluster.client() as client:
         told = client.get_versions(check=False)
         told["scheduler"]["packages"]["distributed"] = "2020.1.0"
@@ -275,7 +287,8 @@ def test_trials_run_in_an_environment_of_their_own(ws):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker is started anew")
-def test_workers_are_forked_from_one_process_that_imported_what_trials_need(ws, cluster):
+def test_workers_are_forked_from_one_process_that_imported_what_trials_need(standing):
+    ws, cluster = standing
     host = _host(ws, cluster.name)
     with cluster.client() as client:
         clusters.scale(ws, cluster.name, 2)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 TOUR = Path(__file__).parents[2] / "notebooks" / "flights.ipynb"
 # A share of the year's days on which every step still has something to say.
@@ -29,7 +28,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _sampled(folder: Path) -> Path:
-    """The tour with the parameter set, for programs that take none."""
+    """The tour with the parameter set, for a program that takes none."""
     document = nbformat.read(TOUR, as_version=4)
     (cell,) = [one for one in document.cells if "parameters" in one.metadata.get("tags", [])]
     cell.source, changed = re.subn(r"sample = [\d.]+", f"sample = {SAMPLE}", cell.source)
@@ -53,18 +52,6 @@ def _by_jupyter_execute(folder: Path) -> nbformat.NotebookNode:
     return nbformat.read(notebook, as_version=4)
 
 
-def _by_nbclient(folder: Path) -> nbformat.NotebookNode:
-    document = nbformat.read(_sampled(folder), as_version=4)
-    client = NotebookClient(
-        document,
-        timeout=LIMIT,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-    )
-    client.execute(env=_environment(folder / "project"))
-    return document
-
-
 def _run(command: list[str], folder: Path) -> None:
     done = subprocess.run(
         command,
@@ -81,7 +68,7 @@ def _run(command: list[str], folder: Path) -> None:
 
 RUNNERS = {
     "papermill": _by_papermill,
-    "nbclient": _by_nbclient,
+    # nbclient's own program.
     "jupyter execute": _by_jupyter_execute,
 }
 

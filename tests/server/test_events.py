@@ -53,13 +53,22 @@ def running(jp_serverapp: Any, jp_asyncio_loop: asyncio.AbstractEventLoop) -> No
     jp_asyncio_loop.run_until_complete(jp_serverapp.extension_manager.start_all_extensions())
 
 
+async def begin(serverapp: Any) -> None:
+    """Start the server as `running` does, on a workspace that it has looked at once."""
+    await serverapp.extension_manager.start_all_extensions()
+    watcher = serverapp.web_app.settings["jupyter_mlops"].watcher
+    # What is there before its first look is no news.
+    while watcher._traffic._seen is None:
+        await asyncio.sleep(0.01)
+
+
 async def test_another_process_is_heard(
-    jp_ws_fetch: Connect, jp_root_dir: Path, workspace: Workspace, running: None
+    jp_ws_fetch: Connect, jp_root_dir: Path, workspace: Workspace, jp_serverapp: Any
 ) -> None:
     with workspace.write() as tx:
         tx.emit("dataset.added", "data:before@1")
+    await begin(jp_serverapp)
     socket = await jp_ws_fetch("api", "events", "subscribe")
-    await asyncio.sleep(0.5)  # what was there before is no news
     await asyncio.to_thread(write, jp_root_dir, "data:flights@1", "data:weather@1")
     first, second = await heard(socket, 2)
     assert (first["kind"], first["subject"], first["actor"]) == (
@@ -82,22 +91,22 @@ async def test_a_workspace_made_later_is_heard_from_its_first_event(
 
 
 async def test_idle_cullers_see_no_activity_where_nothing_runs(
-    jp_web_app: Any, workspace: Workspace, running: None
+    jp_web_app: Any, workspace: Workspace, jp_serverapp: Any
 ) -> None:
-    await asyncio.sleep(0.5)
+    await begin(jp_serverapp)
     assert ACTIVITY not in jp_web_app.settings
 
 
 async def test_browsers_hear_when_an_endpoint_answers(
-    jp_ws_fetch: Connect, jp_root_dir: Path, workspace: Workspace, running: None
+    jp_ws_fetch: Connect, jp_root_dir: Path, workspace: Workspace, jp_serverapp: Any
 ) -> None:
     with workspace.write() as tx:
         tx.emit("endpoint.ready", "endpoint:delay")
     fresh = Path(workspace.traffic.root) / "delay" / "hot"
     fresh.mkdir(parents=True)
     (fresh / "a.frames").write_bytes(b"before")
+    await begin(jp_serverapp)
     socket = await jp_ws_fetch("api", "events", "subscribe")
-    await asyncio.sleep(0.5)  # the first look learns what is there
     with (fresh / "a.frames").open("ab") as segment:
         segment.write(b" and after")
     # Twice: an endpoint counts what it answered a moment after it wrote it.
@@ -151,8 +160,8 @@ async def test_where_an_endpoint_is_wanted_the_agent_runs_and_cullers_stay_away(
     watcher = jp_web_app.settings["jupyter_mlops"].watcher
     watcher.start_agent = True
     await jp_serverapp.extension_manager.start_all_extensions()
-    for _ in range(100):
-        if started:
+    for _ in range(600):
+        if started and ACTIVITY in jp_web_app.settings:
             break
         await asyncio.sleep(0.1)
     assert started == [workspace.root]

@@ -346,7 +346,7 @@ def test_a_streamer_killed_again_and_again_loses_nothing(
     command += ["--workspace", str(ws.root), name]
     moments = random.Random(17)
     kills = 0
-    for _ in range(4):
+    for _ in range(3):
         before = sink.count()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
             until(
