@@ -214,10 +214,10 @@ def test_no_process_is_ended_for_a_record_of_another_machine(standing):
 
 
 def test_it_ends_when_nobody_uses_it_though_results_are_kept(ws):
-    ws.settings.clusters = {"brief": {"kind": "local", "workers": 1, "idle_timeout": 1.0}}
+    ws.settings.clusters = {"brief": {"kind": "local", "workers": 1, "idle_timeout": 2.0}}
     found = clusters.obtain(ws, "brief")
     with found.client() as client:
-        client.submit(time.sleep, 2.0).result()
+        client.submit(time.sleep, 3.0).result()
         kept = client.submit(int)
         kept.result()
         assert found.alive()

@@ -20,6 +20,8 @@ from jupyter_mlops.verbs.table import Verb, all_verbs
 from jupyter_mlops.workspace import Invalid, NotFound, Workspace
 
 VERBS = all_verbs()
+HANDLERS = dict(routes.handlers())
+DOCUMENT = document()
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
@@ -46,8 +48,8 @@ class TestEveryVerb:
         assert {argument.option for argument in one.arguments if argument.flag} <= set(flags)
 
     def test_is_a_route_and_described(self, one: Verb) -> None:
-        found = dict(routes.handlers())[f"/mlops/api/verbs/{one.slug}"]
-        described = document()["paths"][f"/verbs/{one.slug}"]
+        found = HANDLERS[f"/mlops/api/verbs/{one.slug}"]
+        described = DOCUMENT["paths"][f"/verbs/{one.slug}"]
         assert {method.upper() for method in described} == set(found.SUPPORTED_METHODS)
         assert ("get" in described) == (not one.writes and not one.isolated)
         body = described["post"]["requestBody"]["content"]["application/json"]["schema"]

@@ -10,14 +10,16 @@ from faults.crowd import crowd
 from faults.writers import lost, make_notes, open_workspace, write_mixed
 from jupyter_mlops.workspace import Workspace
 
-PROCESSES, WRITES = 8, 500
+PROCESSES = 8
+# On PostgreSQL it is the server that lets them take turns: fewer writes tell as much.
+WRITES = {"sqlite": 500, "postgresql": 150}
 
 
-def test_eight_processes_write_500_times_each(database: str, tmp_path: Path) -> None:
+def test_eight_processes_write_hundreds_of_times_each(database: str, tmp_path: Path) -> None:
     ws = Workspace.open(tmp_path)
     make_notes(ws)
-    lines = crowd(PROCESSES, write_mixed, tmp_path, 11, WRITES)
-    assert len(lines) == PROCESSES * WRITES
+    lines = crowd(PROCESSES, write_mixed, tmp_path, 11, WRITES[database])
+    assert len(lines) == PROCESSES * WRITES[database]
     assert lost(ws, lines) == []
     kinds = [line.split()[0] for line in lines]
     audit = ws.audit()
