@@ -39,8 +39,8 @@ def test_nothing_is_held_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         subprocess.Popen([sys.executable, "-c", ASK, str(ws.root), how])
         for how in ("live", "live", "die")
     ]
-    assert [child.wait(40) for child in children] == [0, 0, -9]
-    with ask(ws, gpus=3, holder="ana", purpose="all", timeout=5) as lease:
+    assert [child.wait(120) for child in children] == [0, 0, -9]
+    with ask(ws, gpus=3, holder="ana", purpose="all", timeout=60) as lease:
         assert len(lease.devices) == 3
     events = [one for one in ws.events(limit=1000) if one.kind.startswith("gpu.")]
     taken: dict[str, list[str]] = {}

@@ -13,13 +13,14 @@ import pytest
 
 from jupyter_mlops.agent.loop import _keep_house
 from jupyter_mlops.experiments.gpus.leases import ask, expire, set_quota
+from jupyter_mlops.experiments.records import GpuLeaseRecord
 from jupyter_mlops.workspace import Invalid, Unavailable, Workspace
 
 HOLD = """
 import sys, time
 from jupyter_mlops.experiments.gpus.leases import ask
 from jupyter_mlops.workspace import Workspace
-with ask(Workspace.open(sys.argv[1]), gpus=1, holder="dead", purpose="test", timeout=9):
+with ask(Workspace.open(sys.argv[1]), gpus=1, holder="dead", purpose="test", timeout=60):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -66,9 +67,14 @@ def test_what_a_killed_process_held_comes_back(place: Workspace) -> None:
     finally:
         child.kill()
         child.communicate()
-    with ask(place, gpus=2, holder="ana", purpose="test", timeout=2) as lease:
+    with ask(place, gpus=2, holder="ana", purpose="test", timeout=60) as lease:
         assert len(lease.devices) == 2
     assert "gpu.reclaimed" in [event.kind for event in place.events()]
+
+
+def _asked(ws: Workspace) -> int:
+    with ws.read() as session:
+        return session.query(GpuLeaseRecord).count()
 
 
 def test_a_team_beyond_its_quota_waits_for_one_within(place: Workspace) -> None:
@@ -76,16 +82,20 @@ def test_a_team_beyond_its_quota_waits_for_one_within(place: Workspace) -> None:
     order: list[str] = []
 
     def want(team: str) -> None:
-        with ask(place, gpus=1, holder=team, team=team, purpose="test", timeout=9):
+        with ask(place, gpus=1, holder=team, team=team, purpose="test", timeout=60):
             order.append(team)
 
     who = {"gpus": 1, "purpose": "test", "timeout": 0}
     with ask(place, holder="red", **who), ask(place, holder="blue", **who) as second:
         threads = []
         for team in ("blue", "red", "green"):
+            before = _asked(place)
             threads.append(threading.Thread(target=want, args=(team,)))
             threads[-1].start()
-            time.sleep(0.1)
+            end = time.monotonic() + 60
+            while _asked(place) == before:
+                assert time.monotonic() < end
+                time.sleep(0.01)
         # Green has used nothing so far, and blue has; red, who holds its share, comes last.
         second.release()
         for one in threads:

@@ -31,7 +31,7 @@ from jupyter_mlops.experiments.gpus.leases import ask
 from jupyter_mlops.workspace import Workspace
 granting.BEAT_SECONDS = float(sys.argv[2])
 sleep = [sys.executable, "-c", "import time; time.sleep(90)"]
-with ask(Workspace.open(sys.argv[1]), memory="8GB", holder="greedy", purpose="test", timeout=9):
+with ask(Workspace.open(sys.argv[1]), memory="8GB", holder="greedy", purpose="test", timeout=60):
     child = subprocess.Popen(sleep, stdout=subprocess.DEVNULL)
     print(child.pid, flush=True)
     child.wait()
@@ -113,7 +113,7 @@ def test_a_holder_beyond_its_lease_is_told_once_then_stopped(
     with place.read() as session:
         assert session.query(GpuLeaseRecord).one().status == "stopped"
     tell({})
-    with ask(place, gpus=1, holder="bo", purpose="test", timeout=5):
+    with ask(place, gpus=1, holder="bo", purpose="test", timeout=60):
         pass
 
 
