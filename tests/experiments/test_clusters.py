@@ -198,8 +198,7 @@ def test_stopping_one_that_starts_harms_nobody_who_waits_for_it(ws, others):
     assert not may_live(found.process)
 
 
-def test_no_process_is_ended_for_a_record_of_another_machine(standing):
-    ws, cluster = standing
+def test_no_process_is_ended_for_a_record_of_another_machine(ws, cluster):
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     with ws.write() as tx:
         row = tx.session.get_one(ClusterRecord, cluster.name)
