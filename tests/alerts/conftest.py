@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socketserver
 import sys
 import threading
@@ -17,17 +18,24 @@ sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("agent", "se
 
 from living import end_all
 
+from experiments.workbench import mlflow_database
 from jupyter_mlops.workspace import Workspace
+
+__all__ = ["mlflow_database"]
 
 
 @pytest.fixture
-def ws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+def ws(
+    tmp_path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workspace]:
     """A workspace whose URLs may reach this machine, and whose agent is ended after the test."""
     monkeypatch.setenv("JUPYTER_MLOPS_WORKSPACE", str(tmp_path))
     monkeypatch.setenv("JUPYTER_MLOPS_ALLOW_PRIVATE_URLS", "true")
     monkeypatch.setenv("JUPYTER_MLOPS_AGENT_IDLE", "20")
     monkeypatch.setenv("JUPYTER_MLOPS_USER", "ada")
-    yield Workspace.open(tmp_path)
+    workspace = Workspace.open(tmp_path)
+    shutil.copy(mlflow_database, workspace.home)
+    yield workspace
     end_all(tmp_path)
 
 
