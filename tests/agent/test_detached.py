@@ -28,7 +28,7 @@ def test_a_detached_experiment_ends_though_its_process_is_killed(workspace):
 
         process = session.get_one(ExperimentRecord, begun).process
     kill(int(process.split(":")[1]))
-    until(lambda: find_experiment(workspace, begun).status == "finished", 90)
+    until(lambda: find_experiment(workspace, begun).status == "finished")
     found = find_experiment(workspace, begun)
     assert [one.number for one in found.trials] == list(range(12))
     assert {one.status for one in found.trials} == {"finished"}

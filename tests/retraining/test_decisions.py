@@ -105,7 +105,7 @@ def test_a_person_approves_what_waits_and_the_agent_promotes_it(place: Place) ->
     assert f"`%mlops approve {place.name}@2` promotes it" in found.reason
     assert place.champion == 1
     mlops.approve(f"{place.name}@2")
-    until(lambda: place.champion == 2, 60)
+    until(lambda: place.champion == 2)
     until(lambda: place.decisions[0].state == "promoted")
 
 
@@ -119,7 +119,7 @@ def test_a_killed_decision_goes_on_and_promotes_once(place: Place) -> None:
                 return int(process.split(":")[1])
         return None
 
-    until(working, 90)
+    until(working)
     pid = working()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -134,7 +134,7 @@ def test_a_killed_decision_goes_on_and_promotes_once(place: Place) -> None:
 def test_a_policy_that_was_changed_while_it_decided_promotes_nothing(place: Place) -> None:
     place.turn()
     place.retrain(approve="auto", window="90d")
-    until(lambda: any(one.state == "training" for one in place.decisions), 90)
+    until(lambda: any(one.state == "training" for one in place.decisions))
     first = place.decisions[-1]
     with pytest.raises(Conflict, match="is deciding already"):
         retraining.begin(place.ws, retraining.policy(place.ws, place.name))
@@ -149,9 +149,9 @@ def test_stopping_a_policy_ends_what_it_runs(place: Place) -> None:
     place.turn()
     world.notebook(place.ws.root / "sleeps.ipynb", "import time\ntime.sleep(600)")
     place.retrain(notebook="sleeps.ipynb")
-    until(lambda: any(one.found.get("progress") for one in place.decisions), 90)
+    until(lambda: any(one.found.get("progress") for one in place.decisions))
     mlops.retrain.stop(place.name)
-    until(lambda: place.decisions[0].state == "stopped", 30)
+    until(lambda: place.decisions[0].state == "stopped")
     assert "its policy was stopped" in place.decisions[0].reason
 
 
@@ -164,10 +164,10 @@ def test_a_notebook_that_hangs_is_ended_with_its_kernel(place: Place) -> None:
         "time.sleep(600)",
     )
     begun = time.monotonic()
-    found = place.decide(notebook="hangs.ipynb", timeout="20s", retries=0)
-    assert time.monotonic() - begun < 60
+    found = place.decide(notebook="hangs.ipynb", timeout="30s", retries=0)
+    assert time.monotonic() - begun < 150
     assert found.state == "stopped"
-    assert "it took longer than 20 s" in found.reason
+    assert "it took longer than 30 s" in found.reason
     assert not Path(f"/proc/{sign.read_text()}").exists()
 
 

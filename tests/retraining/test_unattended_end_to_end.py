@@ -153,9 +153,9 @@ def test_drift_onset_to_challenger_serving_unattended(load: Load, place: Place) 
         approve="auto",
     )
     # While the world stays as it was, it looks and trains nothing.
-    until(lambda: place.decisions and len(load.days) >= 10, 60)
+    until(lambda: place.decisions and len(load.days) >= 10)
     looked = place.decisions[-1]
-    until(lambda: not retraining.decision(place.ws, looked.ref).active, 60)
+    until(lambda: not retraining.decision(place.ws, looked.ref).active)
     assert retraining.decision(place.ws, looked.ref).state == "unneeded"
     calm = len(load.days)
 
@@ -166,7 +166,7 @@ def test_drift_onset_to_challenger_serving_unattended(load: Load, place: Place) 
     mlops.retrain.stop(place.name)  # one challenger is enough
     challenger = str(place.champion)
     before = load.answers[challenger]
-    until(lambda: place.serves == challenger and load.answers[challenger] > before + 200, 60)
+    until(lambda: place.serves == challenger and load.answers[challenger] > before + 200)
     assert load.onset is not None
     took = time.monotonic() - load.onset
 
