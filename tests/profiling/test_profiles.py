@@ -144,7 +144,7 @@ def test_a_year_of_flights_takes_seconds(nyc: dict[str, Path], tmp_path: Path) -
     frame.sink_parquet(tmp_path / "f.parquet")
     made = profiling.profile(pl.scan_parquet(tmp_path / "f.parquet"), target="arr_delay")
     assert made.rows == 336_776
-    assert made.seconds < 10  # about 1 s on two quiet cores
+    assert made.seconds < 30  # about 1 s on two quiet cores
     expected = frame.select(pl.all().null_count()).collect().row(0, named=True)
     assert {name: column.missing for name, column in made.columns.items()} == expected
     truth = frame.select(pl.all().n_unique()).collect().row(0, named=True)
