@@ -333,7 +333,8 @@ def test_two_functions_are_two_cells(ws):
     asked = {"metric": ["loss"]}
     cells = []
     for code in ("lambda suggest: 1", "lambda suggest: 2", "lambda suggest: 1"):
-        names: dict = {"__name__": "__main__"}
+        # Not of the module that runs: `python -m pytest` is an installed one.
+        names: dict = {"__name__": "cells"}
         call = eval(code, names)
         begun = driver.launch(ws, "f", "", driver.Asked(**asked, call=call, seed=1), names)
         cells.append(find_experiment(ws, begun).cell)
