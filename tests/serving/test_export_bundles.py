@@ -62,6 +62,9 @@ def bundle(version: Registered, tmp_path_factory: pytest.TempPathFactory) -> Exp
 def _bundles_stay_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs from a bundle here leaves no compiled files in it."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    # A bundle forks nothing; that it says so in this process must not last.
+    monkeypatch.setenv("JUPYTER_MLOPS_FORK", "on")
+    monkeypatch.delenv("JUPYTER_MLOPS_FORK")
 
 
 @contextmanager

@@ -150,7 +150,7 @@ def test_a_killed_model_is_replaced_and_what_was_answered_is_logged(
         for one in callers:
             one.start()
         killed = set()
-        for _ in range(6):
+        for _ in range(4):
             time.sleep(0.2 + 0.3 * chance.random())
             pids = until(lambda: set(state(endpoint)["versions"][0]["processes"]) - killed)
             victim = chance.choice(sorted(pids))
