@@ -37,6 +37,8 @@ class Limits:
         Area under the curve of a classifier that tells the window from the reference, for
         features taken together, texts and embeddings: 0.6 and 0.65 are a normal shifted by 0.36
         and by 0.54 of its standard deviation.
+    correlation_watch, correlation_act : float
+        Change of the rank correlation of two numbers.
     loss_margin : float
         Relative change of the loss that matters: 0.02 is 2 % of the loss at validation.
     confidence : float
@@ -59,6 +61,8 @@ class Limits:
     unseen_act: float = 0.05
     auc_watch: float = 0.60
     auc_act: float = 0.65
+    correlation_watch: float = 0.1
+    correlation_act: float = 0.3
     loss_margin: float = 0.02
     confidence: float = 0.95
     fewest_truths: int = 100
