@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -115,3 +116,16 @@ class Limits:
         """The limits back from what was kept."""
         own = {name: (watch, act) for name, (watch, act) in stored.get("columns", {}).items()}
         return cls(**{**stored, "columns": own})
+
+
+def level(confidence: float) -> str:
+    """A level of confidence in as many digits as tell it from certainty.
+
+    Examples
+    --------
+    >>> level(0.95), level(0.991239), level(0.99995)
+    ('95%', '99.1%', '99.995%')
+    """
+    left = 100 * (1 - confidence)
+    decimals = max(0, math.ceil(-math.log10(left))) if 0 < left < 100 else 0
+    return f"{100 * confidence:.{decimals}f}%"

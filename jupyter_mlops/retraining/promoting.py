@@ -18,6 +18,7 @@ from jupyter_mlops.models import ModelVersion
 from jupyter_mlops.models.aliases import pointed_to
 from jupyter_mlops.models.approvals import approvals_of
 from jupyter_mlops.monitoring.estimates import FEWEST_BLOCKS
+from jupyter_mlops.monitoring.limits import level
 from jupyter_mlops.retraining.decisions import Decision, close, note
 from jupyter_mlops.retraining.evidence import HeldOut, score
 from jupyter_mlops.retraining.labelled import TIME, labelled
@@ -130,7 +131,7 @@ def _look(ws: Workspace, found: Decision, version: ModelVersion, earlier: ModelV
     said = (
         f"its {metric} on {rows.height:,} rows with truth is {float(mine.mean()):.4g} against "
         f"{float(theirs.mean()):.4g} of {earlier.label} on the same rows; as a loss the "
-        f"difference is {worse:+.4g} ({100 * confidence:.4g}%: {low:+.4g} to {high:+.4g})"
+        f"difference is {worse:+.4g} ({level(confidence)}: {low:+.4g} to {high:+.4g})"
     )
     told = {"looks": looks, "rows": rows.height, "low": low, "high": high, "said": said}
     if low <= 0:
