@@ -8,6 +8,8 @@ categories stay the frequent ones, all rows by hash bucket, and the values with 
 with exact counts: which values those are doesn't depend on how often they occur, so what is new
 among them is as it is among all.
 
+The order of the rows is gone, and how many of them say as much as one is kept in its place.
+
 Nothing here is drawn at random: the same rows give the same bytes on every machine.
 
 Sources
@@ -19,12 +21,14 @@ Coordinated samples: Cohen and Kaplan, "Summarizing data using bottom-k sketches
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from jupyter_mlops.data.hashing import hash_column
+from jupyter_mlops.monitoring.alike import BLOCKS, CATEGORIES, together
 from jupyter_mlops.monitoring.bins import TAIL_BUCKETS, bucket_of
 from jupyter_mlops.monitoring.columns import (
     ALL,
@@ -47,7 +51,7 @@ __all__ = [
 ]
 
 #: Raised when what is kept by an older version can't be taken for new.
-ENGINE: Final = 1
+ENGINE: Final = 2
 POINTS: Final = 1024
 
 #: One row a column.
@@ -60,6 +64,8 @@ SCHEMA: Final[dict[str, Any]] = {
     "counts": pl.List(pl.Int64),
     "known": pl.UInt64,
     "buckets": pl.List(pl.Int64),
+    "repeats": pl.Float64,
+    "gaps": pl.Float64,
 }
 
 
@@ -71,26 +77,31 @@ def condense(column: Column, points: int = POINTS) -> Column:
 
 
 def merge(columns: Sequence[Column]) -> Column:
-    """The column of the rows of several columns of one kind."""
+    """The column of the rows of several columns of one kind, in the order of time."""
     if len(columns) == 1:
         return columns[0]
-    missing = sum(one.missing for one in columns)
-    if all(isinstance(one, NumberColumn) for one in columns):
-        parts = [one.distinct() for one in columns if isinstance(one, NumberColumn)]
+    missing = np.array([one.missing for one in columns])
+    numbers = [one for one in columns if isinstance(one, NumberColumn)]
+    if len(numbers) == len(columns):
+        parts = [one.distinct() for one in numbers]
         values, counts = (np.concatenate(side) for side in zip(*parts, strict=True))
-        return NumberColumn(*_collected(values, counts, missing))
+        sizes = np.array([one.size for one, _ in parts])
+        return _merged_numbers(values, counts, sizes, missing, _resembling(columns))
     counted: dict[str, int] = {}
     known = ALL
-    for one in columns:
-        assert isinstance(one, CategoryColumn)
+    categories = [one for one in columns if isinstance(one, CategoryColumn)]
+    for one in categories:
         known = min(known, one.known)
         for value, count in one.counts.items():
             counted[value] = counted.get(value, 0) + count
+    frequent = sorted(counted, key=lambda value: (-counted[value], value))[:CATEGORIES]
+    found = np.array([[one.counts.get(value, 0) for value in frequent] for one in categories])
+    present = np.array([one.present for one in categories])
+    alike = _alike_categories(found, present, missing, _resembling(columns))
     if known == ALL:
-        return CategoryColumn(counted, missing)
-    kept = [_buckets(one) for one in columns if isinstance(one, CategoryColumn)]
-    buckets = np.asarray(np.sum(kept, axis=0), np.int64)
-    return CategoryColumn(counted, missing, known, buckets)
+        return CategoryColumn(counted, int(missing.sum()), repeats=alike[0], gaps=alike[1])
+    buckets = np.asarray(np.sum([_buckets(one) for one in categories], axis=0), np.int64)
+    return CategoryColumn(counted, int(missing.sum()), known, buckets, *alike)
 
 
 def as_categories(column: Column) -> CategoryColumn | None:
@@ -104,7 +115,7 @@ def as_categories(column: Column) -> CategoryColumn | None:
     for value, count in zip(values.tolist(), counts.tolist(), strict=True):
         text = as_text(value)
         counted[text] = counted.get(text, 0) + count
-    return CategoryColumn(counted, column.missing)
+    return CategoryColumn(counted, column.missing, repeats=column.repeats, gaps=column.gaps)
 
 
 def as_numeric(column: Column) -> NumberColumn | None:
@@ -119,7 +130,9 @@ def as_numeric(column: Column) -> NumberColumn | None:
     held = read.is_not_null().to_numpy()
     lost = int(counts[~held].sum())
     return NumberColumn(
-        *_collected(read.drop_nulls().to_numpy(), counts[held], column.missing + lost)
+        *_collected(read.drop_nulls().to_numpy(), counts[held], column.missing + lost),
+        repeats=column.repeats,
+        gaps=column.gaps,
     )
 
 
@@ -127,7 +140,10 @@ def stored(columns: Mapping[str, Column]) -> pl.DataFrame:
     """Columns as a table of one row each; `restored` reads it."""
     rows = []
     for name, column in columns.items():
-        row: dict[str, Any] = {"column": name, "missing": column.missing, "known": ALL}
+        row: dict[str, Any] = {
+            "column": name, "missing": column.missing, "known": ALL,
+            "repeats": column.repeats, "gaps": column.gaps,
+        }  # fmt: skip
         if isinstance(column, NumberColumn):
             values, counts = column.distinct()
             row |= {"kind": "number", "values": values.tolist(), "counts": counts.tolist()}
@@ -153,13 +169,16 @@ def restored(rows: pl.DataFrame) -> dict[str, Column]:
     for (name,), part in rows.partition_by("column", as_dict=True, maintain_order=True).items():
         kinds = set(part["kind"].to_list())
         if kinds == {"number"}:
-            missing = int(part["missing"].sum())
             values, counts = _flat(part["values"]), _flat(part["counts"])
+            missing = part["missing"].to_numpy()
+            resembling = part["repeats"].to_numpy(), part["gaps"].to_numpy()
             if part.height > 1:
-                merged = NumberColumn(*_collected(values, counts, missing))
+                sizes = part["values"].list.len().to_numpy().astype(np.int64)
+                merged = _merged_numbers(values, counts, sizes, missing, resembling)
                 found[str(name)] = _fewer_numbers(merged, 2 * POINTS)
             else:
-                found[str(name)] = NumberColumn(values, missing, counts)
+                own = (float(one[0]) for one in resembling)
+                found[str(name)] = NumberColumn(values, int(missing[0]), counts, *own)
             continue
         if kinds == {"category"} and part.height > 1:
             found[str(name)] = _merged_categories(part)
@@ -175,14 +194,17 @@ def restored(rows: pl.DataFrame) -> dict[str, Column]:
 def _one(row: dict[str, Any]) -> Column:
     counts = np.asarray(row["counts"] or [], np.int64)
     if row["kind"] == "number":
-        return NumberColumn(np.asarray(row["values"] or [], float), row["missing"], counts)
+        values = np.asarray(row["values"] or [], float)
+        return NumberColumn(values, row["missing"], counts, row["repeats"], row["gaps"])
     return _category(row)
 
 
 def _category(row: dict[str, Any]) -> CategoryColumn:
     buckets = None if row["buckets"] is None else np.asarray(row["buckets"], np.int64)
     counted = dict(zip(row["texts"] or [], row["counts"] or [], strict=True))
-    return CategoryColumn(counted, row["missing"], row["known"], buckets)
+    return CategoryColumn(
+        counted, row["missing"], row["known"], buckets, row["repeats"], row["gaps"]
+    )
 
 
 def _flat(lists: pl.Series) -> Any:
@@ -192,7 +214,7 @@ def _flat(lists: pl.Series) -> Any:
 def _fewer_numbers(column: NumberColumn, most: int) -> NumberColumn:
     values, counts = column.distinct()
     if values.size <= most:
-        return NumberColumn(values, column.missing, counts)
+        return NumberColumn(values, column.missing, counts, column.repeats, column.gaps)
     heavy = counts >= column.present / most
     rest = NumberColumn(values[~heavy], 0, counts[~heavy])
     ends = np.linspace(0, rest.present, most - int(heavy.sum()) + 1).round().astype(np.int64)
@@ -204,7 +226,9 @@ def _fewer_numbers(column: NumberColumn, most: int) -> NumberColumn:
             np.concatenate([values[heavy], points]),
             np.concatenate([counts[heavy], np.diff(ends)]),
             column.missing,
-        )
+        ),
+        repeats=column.repeats,
+        gaps=column.gaps,
     )
 
 
@@ -222,11 +246,11 @@ def _fewer_categories(column: CategoryColumn, most: int) -> CategoryColumn:
     if len(column.counts) <= most:
         # In an order that has nothing to do with that of the rows.
         ordered = dict(sorted(column.counts.items()))
-        return CategoryColumn(ordered, column.missing, column.known, column.buckets)
+        return replace(column, counts=ordered)
     names = pl.Series(list(column.counts), dtype=pl.String)
     counts = np.fromiter(column.counts.values(), np.int64, len(names))
     kept, known = _kept(names, counts, column.known, most)
-    return CategoryColumn(kept, column.missing, known, _buckets(column))
+    return replace(column, counts=kept, known=known, buckets=_buckets(column))
 
 
 def _kept(names: pl.Series, counts: Rows, known: int, most: int) -> tuple[dict[str, int], int]:
@@ -241,26 +265,79 @@ def _kept(names: pl.Series, counts: Rows, known: int, most: int) -> tuple[dict[s
     return dict(sorted(pairs)), known
 
 
+def _merged_numbers(
+    values: Any, counts: Any, sizes: Any, missing: Any, resembling: tuple[Any, Any]
+) -> NumberColumn:
+    """Columns of numbers, each of so many points, as one."""
+    merged, gone, rows = _collected(values, counts, int(missing.sum()))
+    held = np.flatnonzero(sizes)
+    present = np.zeros(sizes.size, np.int64)
+    if held.size:
+        firsts = (np.cumsum(sizes) - sizes)[held]
+        present[held] = np.add.reduceat(np.asarray(counts, np.int64), firsts)
+    means, variance = None, 0.0
+    if held.size >= BLOCKS:
+        middle = np.cumsum(rows) - rows / 2
+        ranks = middle[np.searchsorted(merged, values)]
+        means = np.zeros(sizes.size)
+        means[held] = np.add.reduceat(counts * ranks, firsts) / present[held]
+        variance = float(rows @ middle**2 / rows.sum() - (rows.sum() / 2) ** 2)
+    repeats = together(resembling[0], present, means, variance)
+    return NumberColumn(merged, gone, rows, repeats, _gaps(present, missing, resembling[1]))
+
+
 def _merged_categories(part: pl.DataFrame) -> CategoryColumn:
     """Many small columns of categories as one small one, without a loop over their values."""
-    missing = int(part["missing"].sum())
-    counted = (
+    missing = part["missing"].to_numpy()
+    every = (
         part.select(pl.col("texts").fill_null([]), pl.col("counts").fill_null([]))
+        .with_row_index("block")
         .filter(pl.col("texts").list.len() > 0)
         .explode("texts", "counts")
-        .group_by("texts")
-        .agg(pl.col("counts").sum())
     )
+    counted = every.group_by("texts").agg(pl.col("counts").sum())
     known = int(part["known"].min())  # type: ignore[arg-type]
+    whole = known == ALL and counted.height <= POINTS
+    buckets = None if whole else np.array([_buckets(_category(r)) for r in part.to_dicts()])
+    frequent = counted.sort("counts", "texts", descending=[True, False]).head(CATEGORIES)
+    place = {text: at for at, text in enumerate(frequent["texts"])}
+    shown = every.filter(pl.col("texts").is_in(frequent["texts"].implode()))
+    found = np.zeros((part.height, max(1, len(place))))
+    at = [place[text] for text in shown["texts"]]
+    np.add.at(found, (shown["block"].to_numpy(), at), shown["counts"].to_numpy())
+    held = part["counts"].list.sum().fill_null(0).to_numpy() if buckets is None else buckets.sum(1)
+    resembling = part["repeats"].to_numpy(), part["gaps"].to_numpy()
+    alike = _alike_categories(found, held, missing, resembling)
+    gone = int(missing.sum())
     names, counts = counted["texts"], counted["counts"].to_numpy().astype(np.int64)
-    pairs = sorted(zip(names.to_list(), counts.tolist(), strict=True))
-    if known == ALL and counted.height <= POINTS:
-        return CategoryColumn(dict(pairs), missing)
-    buckets = np.sum([_buckets(_category(row)) for row in part.iter_rows(named=True)], axis=0)
-    if counted.height <= POINTS:
-        return CategoryColumn(dict(pairs), missing, known, np.asarray(buckets, np.int64))
-    kept, known = _kept(names, counts, known, POINTS)
-    return CategoryColumn(kept, missing, known, np.asarray(buckets, np.int64))
+    pairs = dict(sorted(zip(names.to_list(), counts.tolist(), strict=True)))
+    if buckets is None:
+        return CategoryColumn(pairs, gone, repeats=alike[0], gaps=alike[1])
+    rows = np.asarray(buckets.sum(axis=0), np.int64)
+    if counted.height > POINTS:
+        pairs, known = _kept(names, counts, known, POINTS)
+    return CategoryColumn(pairs, gone, known, rows, *alike)
+
+
+def _resembling(columns: Sequence[Column]) -> tuple[Any, Any]:
+    """How far the rows of each column repeat each other, and so its gaps."""
+    return np.array([one.repeats for one in columns]), np.array([one.gaps for one in columns])
+
+
+def _alike_categories(
+    found: Any, present: Any, missing: Any, resembling: tuple[Any, Any]
+) -> tuple[float, float]:
+    """Of columns of which so many rows have each of some categories: repeats and gaps."""
+    shares = found / np.maximum(1, present)[:, None]
+    whole = found.sum(axis=0) / max(1, int(present.sum()))
+    repeats = together(resembling[0], present, shares, float((whole * (1 - whole)).sum()))
+    return repeats, _gaps(present, missing, resembling[1])
+
+
+def _gaps(present: Any, missing: Any, own: Any) -> float:
+    rows = present + missing
+    share = int(missing.sum()) / max(1, int(rows.sum()))
+    return together(own, rows, missing / np.maximum(1, rows), share * (1 - share))
 
 
 def _buckets(column: CategoryColumn) -> Rows:

@@ -9,11 +9,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy import stats
 
 from jupyter_mlops.monitoring import statistics
 from jupyter_mlops.monitoring.separating import FEWEST, Separation, separate
 
-__all__ = ["Content", "compare_embeddings", "compare_texts"]
+__all__ = ["Content", "compare_embeddings", "compare_texts", "psi_of", "vectors_of", "width_of"]
 
 _WORD: Final = re.compile(r"\w+")
 _COMPONENTS: Final = 32
@@ -89,8 +90,8 @@ def compare_embeddings(reference: pl.Series, current: pl.Series) -> Content:
 
     Vectors of another length than the reference's most frequent one count as missing.
     """
-    width = _width(reference)
-    before, now = (_vectors(side, width) for side in (reference, current))
+    width = width_of(reference)
+    before, now = (vectors_of(side, width) for side in (reference, current))
     sizes = len(reference), len(current)
     missing = sizes[0] - len(before), sizes[1] - len(now)
     if min(len(before), len(now)) < FEWEST or not width:
@@ -134,14 +135,23 @@ def _line() -> Any:
     return LogisticRegression(C=1.0, max_iter=200)
 
 
-def _width(column: pl.Series) -> int:
+def psi_of(auc: float) -> float:
+    """The PSI of two normals that are as hard to tell apart.
+
+    They lie d apart where the area is normal(d / sqrt 2), and their PSI is d squared.
+    """
+    return 2 * float(stats.norm.ppf(min(max(auc, 0.5), 0.9999))) ** 2
+
+
+def width_of(column: pl.Series) -> int:
+    """The most frequent length of a column's vectors, 0 where there are none."""
     if isinstance(column.dtype, pl.Array):
         return int(column.dtype.size)
     sizes = column.drop_nulls().list.len()
     return int(sizes.mode().min() or 0) if len(sizes) else 0  # type: ignore[arg-type]
 
 
-def _vectors(column: pl.Series, width: int) -> Floats:
+def vectors_of(column: pl.Series, width: int) -> Floats:
     """The vectors of this width whose numbers are all finite, shape (n, width)."""
     if isinstance(column.dtype, pl.Array):
         column = column.arr.to_list()

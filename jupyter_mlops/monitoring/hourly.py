@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -142,7 +143,7 @@ def parts_of(index: Index, since: int, until: int) -> list[tuple[str, str, list[
     -------
     list of (str, str, list of int)
         ``"span"`` or ``"day"`` with its name and no hours, or ``"hours"`` with the day's name
-        and the hours that are wanted of it.
+        and the hours that are wanted of it; in the order of time.
     """
     whole = {day for day in index.days if _hours(day)[0] >= since and _hours(day)[1] <= until}
     parts: list[tuple[str, str, list[int]]] = []
@@ -162,7 +163,7 @@ def parts_of(index: Index, since: int, until: int) -> list[tuple[str, str, list[
             parts.append(("day", day, []))
         else:
             parts.append(("hours", day, list(range(max(first, since), min(end, until)))))
-    return parts
+    return sorted(parts, key=lambda one: min(held[one[1]]) if one[0] == "span" else one[1])
 
 
 def load(ws: Workspace, endpoint: str, index: Index, kind: str, name: str) -> pl.DataFrame:
@@ -259,6 +260,7 @@ def _make_spans(ws: Workspace, endpoint: str, index: Index, spans: set[str]) -> 
     index.spans = dict(sorted(index.spans.items()))
 
 
+@lru_cache(4096)
 def _spans_of(day: str) -> tuple[str, str]:
     """The month and the week of a day."""
     year, week, _ = datetime.fromisoformat(day).isocalendar()
@@ -348,6 +350,7 @@ def _day_of(hour: int) -> str:
     return f"{_EPOCH + timedelta(hours=hour):%Y-%m-%d}"
 
 
+@lru_cache(4096)
 def _hours(day: str) -> tuple[int, int]:
     """The first hour of a day, and that after its last."""
     start = datetime.fromisoformat(day).replace(tzinfo=UTC)
