@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -29,8 +30,12 @@ __all__ = [
     "list_tasks",
     "shown",
     "status",
+    "told",
     "upcoming",
 ]
+
+# Labelled items with lists for answers that are read to count their classes.
+MOST_COUNTED = 20_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Recent:
-    """One of the last items that were decided."""
+    """One of the last items that were decided; a label of None is a skip."""
 
     item: int
     shown: str
@@ -61,7 +66,8 @@ class TaskState(Result):
 
     `agreement` is the mean over `shared` items with two opinions or more, of how alike each
     two are; `disputed` counts those that wait for a reviewer. `accuracy` is that of the
-    model which chooses, by items drawn at random.
+    model which chooses, by items drawn at random. `classes` counts the labelled items that
+    have each class; it is empty where that would take long.
     """
 
     task: Task
@@ -112,17 +118,10 @@ def status(ws: Workspace, name: str, *, recent: int = 8) -> TaskState:
             .select_from(LeaseRecord)
             .where(LeaseRecord.task == task.id, LeaseRecord.until > utcnow())
         )
-        counted = session.execute(
-            select(ItemRecord.label, func.count())
-            .where(ItemRecord.task == task.id, ItemRecord.state == "labeled")
-            .group_by(ItemRecord.label)
-        )
-        found = {str(label): int(count) for label, count in counted}
-        classes = {one: found.get(one, 0) for one in task.classes}
         return TaskState(
             task,
             held or 0,
-            classes,
+            _classes(session, task),
             _people(session, task.id),
             _recent(session, task.id, recent),
             *_agreed(session, task),
@@ -153,6 +152,24 @@ def upcoming(ws: Workspace, name: str, count: int) -> Queue:
             .limit(count)
         )
         return Queue(task, tuple((row.item, row.key or "", shown(row)) for row in rows))
+
+
+def _classes(session: Session, task: Task) -> dict[str, int]:
+    """How many labelled items have each class."""
+    found: Counter[str] = Counter()
+    mine = (ItemRecord.task == task.id) & (ItemRecord.state == "labeled")
+    if task.answer == "class":
+        query = select(ItemRecord.label, func.count()).where(mine).group_by(ItemRecord.label)
+        found.update({str(label): int(count) for label, count in session.execute(query)})
+    elif task.counts.labeled > MOST_COUNTED:
+        return {}
+    elif task.classes:
+        values = select(AnnotationRecord.value).join(
+            ItemRecord, AnnotationRecord.ev == ItemRecord.ev
+        )
+        for value in session.scalars(values.where(mine)):
+            found.update(set(_names(value)))
+    return {one: found[one] for one in task.classes}
 
 
 def _agreed(session: Session, task: Task) -> tuple[float | None, int, int]:
@@ -228,14 +245,43 @@ def _median_seconds(session: Session, task: str, person: str) -> float | None:
 
 
 def _recent(session: Session, task: str, count: int) -> tuple[Recent, ...]:
-    rows = session.scalars(
-        select(ItemRecord)
+    rows = session.execute(
+        select(ItemRecord, AnnotationRecord)
         .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
         .where(ItemRecord.task == task)
         .order_by(AnnotationRecord.number.desc())
         .limit(count)
     )
-    return tuple(Recent(row.item, shown(row), row.label, row.person or "") for row in rows)
+    return tuple(
+        Recent(
+            row.item,
+            shown(row),
+            None if event.kind == "skip" else told(event.value),
+            row.person or "",
+        )
+        for row, event in rows
+    )
+
+
+def _names(value: Any) -> list[str]:
+    """The classes in an answer that is a list of classes or of what is marked with them."""
+    return [one if isinstance(one, str) else str(one["label"]) for one in value]
+
+
+def told(value: Any) -> str:
+    """An answer in a few words.
+
+    Examples
+    --------
+    >>> told([{"label": "cat", "x": 1}, {"label": "dog", "x": 2}, {"label": "cat", "x": 3}])
+    '2 × cat, dog'
+    """
+    text = " ".join(str(value).split())
+    if isinstance(value, list):
+        counts = Counter(_names(value))
+        words = [f"{count} × {name}" if count > 1 else name for name, count in counts.items()]
+        text = ", ".join(words) or "nothing"
+    return text if len(text) <= 80 else text[:79] + "…"
 
 
 def shown(row: ItemRecord) -> str:

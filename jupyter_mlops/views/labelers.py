@@ -206,7 +206,8 @@ def suspects_view(result: Suspects) -> View:
     return _view(
         result.task,
         "suspects",
-        f"{result.total:,} of {result.looked:,} labels look wrong",
+        f"{result.total:,} of {result.looked:,} labels look wrong, by "
+        f"{result.by.replace('-', ' ')}",
         blocks,
     )
 
