@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         status,
         upcoming,
     )
+    from jupyter_mlops.labeling.provenance import Stats, stats
     from jupyter_mlops.labeling.quality import People, people
     from jupyter_mlops.labeling.ranking import Ranking, last_ranking, pick, rank
     from jupyter_mlops.labeling.reliability import Agreement, agreement
@@ -80,6 +81,7 @@ _HOMES = {
         "known_answers",
         "set_gold",
     ),
+    "provenance": ("Stats", "stats"),
     "quality": (
         "People",
         "people",
@@ -135,6 +137,7 @@ __all__ = [
     "Refusal",
     "Roles",
     "Rules",
+    "Stats",
     "Strategy",
     "Suspects",
     "Task",
@@ -175,6 +178,7 @@ __all__ = [
     "require",
     "roles",
     "set_gold",
+    "stats",
     "status",
     "suggest",
     "suspects",

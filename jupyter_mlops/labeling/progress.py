@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from jupyter_mlops.labeling.blindness import answered_by, sees_all
 from jupyter_mlops.labeling.coefficients import Estimate
 from jupyter_mlops.labeling.desk import OPEN
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
@@ -124,7 +125,7 @@ def status(ws: Workspace, name: str, *, recent: int = 8) -> TaskState:
             held or 0,
             classes,
             _people(session, task.id),
-            _recent(session, task.id, recent),
+            _recent(session, task.id, recent, ws.user),
             *_agreed(session, task),
             _accuracy(session, task.id),
         )
@@ -227,14 +228,15 @@ def _median_seconds(session: Session, task: str, person: str) -> float | None:
     return times[len(times) // 2] / 1000 if times else None
 
 
-def _recent(session: Session, task: str, count: int) -> tuple[Recent, ...]:
-    rows = session.scalars(
+def _recent(session: Session, task: str, count: int, person: str) -> tuple[Recent, ...]:
+    query = (
         select(ItemRecord)
         .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
-        .where(ItemRecord.task == task)
-        .order_by(AnnotationRecord.number.desc())
-        .limit(count)
+        .where(ItemRecord.task == task, ItemRecord.state != OPEN)
     )
+    if not sees_all(session, task, person):
+        query = query.where(answered_by(person))
+    rows = session.scalars(query.order_by(AnnotationRecord.number.desc()).limit(count))
     return tuple(Recent(row.item, shown(row), row.label, row.person or "") for row in rows)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
+from jupyter_mlops.labeling import guidelines
 from jupyter_mlops.labeling.kinds import ANSWERS, FREE, Answer, Kind, fit
 from jupyter_mlops.labeling.records import ItemRecord, RoleRecord, TaskRecord
 from jupyter_mlops.labeling.rules import Rules
@@ -243,6 +244,7 @@ def _insert(tx: Transaction, task: TaskRecord, rows: list[dict[str, object]]) ->
             task=task.id, person=task.actor, role="owner", actor=task.actor, given_at=utcnow()
         )
     )
+    guidelines.keep(tx.session, task, Rules.of(task.settings).guideline, task.actor)
     for start in range(0, len(rows), CHUNK):
         tx.session.execute(insert(ItemRecord), rows[start : start + CHUNK])
     tx.emit(
