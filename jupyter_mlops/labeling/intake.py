@@ -163,7 +163,7 @@ def _read(ws: Workspace, task: Task, files: Files, format: Format) -> Reading:
     labels = {one: content for one, content in files.items() if Path(one).name != "manifest.json"}
     known = take(ws, task, whole=True, measure=format.measures)
     reading = format.read(labels, known) if labels else Reading(())
-    if not reading.given and not reading.waiting:
+    if not reading.given and reading.head is None:
         raise Invalid(
             f"there are no labels in {next(iter(files), 'the folder')}",
             f"it was read as {format.title}",

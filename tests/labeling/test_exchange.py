@@ -223,6 +223,7 @@ async def test_what_a_labeler_sends_is_kept_whole_by_every_road(
     with served.read() as session:
         query = select(AnnotationRecord).order_by(AnnotationRecord.number)
         label, skip, undo = session.scalars(query).all()
+        session.expunge_all()
     assert label.suggestion == {"value": "b", "by": "m", "changed": True}
     assert (label.guideline, undo.guideline, skip.guideline) == (version, "", version)
     assert (skip.reason, skip.requeue, undo.undoes) == ("not mine", "others", "e1")
