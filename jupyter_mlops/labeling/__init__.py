@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_mlops.labeling.additions import add_items, known_keys
     from jupyter_mlops.labeling.adjudication import Disputes, adjudicate, disputes
     from jupyter_mlops.labeling.annotations import Receipt, Refusal, commit
     from jupyter_mlops.labeling.changes import change_rules
@@ -65,6 +66,7 @@ _HOMES = {
         "Strategy",
     ),
     "coefficients": ("Estimate",),
+    "additions": ("add_items", "known_keys"),
     "adjudication": (
         "Disputes",
         "adjudicate",
@@ -144,6 +146,7 @@ __all__ = [
     "TaskState",
     "Tasks",
     "Votes",
+    "add_items",
     "adjudicate",
     "agreement",
     "answer",
@@ -161,6 +164,7 @@ __all__ = [
     "import_file",
     "import_labels",
     "known_answers",
+    "known_keys",
     "label_set",
     "labeling_function",
     "labels",
