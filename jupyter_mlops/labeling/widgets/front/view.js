@@ -86,7 +86,9 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
       seenBy({ ...task.settings, ...queue.task?.settings }.requeue ?? "never");
       say("Why skip it? 1 unclear, 2 broken, 3 not mine, Escape: don't. Who sees it again? l I do, o somebody else, n nobody.");
     }
-    if (!part.root.contains(document.activeElement) || on) part.root.focus();
+    // A reason that was clicked is gone from the screen, and the keyboard must not go with it.
+    const at = document.activeElement;
+    if (on || !part.root.contains(at) || part.reasons.contains(at)) part.root.focus();
   };
 
   const seenBy = (value) => {
