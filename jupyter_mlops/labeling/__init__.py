@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_mlops.labeling.additions import add_items, known_keys
     from jupyter_mlops.labeling.adjudication import Disputes, adjudicate, disputes
     from jupyter_mlops.labeling.annotations import Receipt, Refusal, commit
     from jupyter_mlops.labeling.changes import change_rules
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         status,
         upcoming,
     )
+    from jupyter_mlops.labeling.provenance import Stats, stats
     from jupyter_mlops.labeling.quality import People, people
     from jupyter_mlops.labeling.ranking import Ranking, last_ranking, pick, rank
     from jupyter_mlops.labeling.reliability import Agreement, agreement
@@ -64,6 +66,7 @@ _HOMES = {
         "Strategy",
     ),
     "coefficients": ("Estimate",),
+    "additions": ("add_items", "known_keys"),
     "adjudication": (
         "Disputes",
         "adjudicate",
@@ -80,6 +83,7 @@ _HOMES = {
         "known_answers",
         "set_gold",
     ),
+    "provenance": ("Stats", "stats"),
     "quality": (
         "People",
         "people",
@@ -135,12 +139,14 @@ __all__ = [
     "Refusal",
     "Roles",
     "Rules",
+    "Stats",
     "Strategy",
     "Suspects",
     "Task",
     "TaskState",
     "Tasks",
     "Votes",
+    "add_items",
     "adjudicate",
     "agreement",
     "answer",
@@ -158,6 +164,7 @@ __all__ = [
     "import_file",
     "import_labels",
     "known_answers",
+    "known_keys",
     "label_set",
     "labeling_function",
     "labels",
@@ -175,6 +182,7 @@ __all__ = [
     "require",
     "roles",
     "set_gold",
+    "stats",
     "status",
     "suggest",
     "suspects",

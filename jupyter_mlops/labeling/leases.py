@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -99,7 +99,7 @@ def claim(
         desk = Desk(tx.session, row, person, now)
         rows = desk.returned(session, count, holding)
         rows += desk.fresh(count - len(rows), [*holding, *(one.item for one in rows)])
-        lease(tx.session, row.id, [one.item for one in rows], person, session, now)
+        lease(tx.session, row.id, {one.item: one.strategy for one in rows}, person, session, now)
         counts = Counts(row.items, row.labeled, row.skipped)
         return Claim(tuple(rows), counts, row.epoch)
 
@@ -140,16 +140,15 @@ def release(ws: Workspace, task: str, person: str, session: str) -> None:
 def lease(
     session: Session,
     task: str,
-    items: Iterable[int],
+    items: Mapping[int, str],
     person: str,
     holder: str,
     now: datetime,
 ) -> None:
-    """Put items into a person's hand."""
-    wanted = list(items)
-    if not wanted:
+    """Put items, each with how it came to be chosen, into a person's hand."""
+    if not items:
         return
-    given = {"of": task, "items": wanted, "who": person, "now": now}
+    given = {"of": task, "items": list(items), "who": person, "now": now}
     session.execute(_FREED, given, execution_options={"synchronize_session": False})
     session.execute(
         insert(LeaseRecord),
@@ -159,9 +158,10 @@ def lease(
                 "item": item,
                 "person": person,
                 "session": holder,
+                "strategy": strategy,
                 "renewed_at": now,
                 "until": now + LIFETIME,
             }
-            for item in wanted
+            for item, strategy in items.items()
         ],
     )

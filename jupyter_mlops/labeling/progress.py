@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from jupyter_mlops.labeling.blindness import answered_by, sees_all
 from jupyter_mlops.labeling.coefficients import Estimate
 from jupyter_mlops.labeling.desk import OPEN
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
@@ -123,7 +124,7 @@ def status(ws: Workspace, name: str, *, recent: int = 8) -> TaskState:
             held or 0,
             _classes(session, task),
             _people(session, task.id),
-            _recent(session, task.id, recent),
+            _recent(session, task.id, recent, ws.user),
             *_agreed(session, task),
             _accuracy(session, task.id),
         )
@@ -244,14 +245,15 @@ def _median_seconds(session: Session, task: str, person: str) -> float | None:
     return times[len(times) // 2] / 1000 if times else None
 
 
-def _recent(session: Session, task: str, count: int) -> tuple[Recent, ...]:
-    rows = session.execute(
+def _recent(session: Session, task: str, count: int, person: str) -> tuple[Recent, ...]:
+    query = (
         select(ItemRecord, AnnotationRecord)
         .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
-        .where(ItemRecord.task == task)
-        .order_by(AnnotationRecord.number.desc())
-        .limit(count)
+        .where(ItemRecord.task == task, ItemRecord.state != OPEN)
     )
+    if not sees_all(session, task, person):
+        query = query.where(answered_by(person))
+    rows = session.execute(query.order_by(AnnotationRecord.number.desc()).limit(count))
     return tuple(
         Recent(
             row.item,

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, get_args
 from jupyter_mlops.labeling.kinds.choices import WIDEST
 from jupyter_mlops.workspace.errors import Invalid, closest
 
-__all__ = ["Again", "Rules"]
+__all__ = ["Again", "Rules", "version_of"]
 
 Again = Literal["me", "others", "never"]
 MOST_OPINIONS = 20
@@ -99,10 +99,8 @@ class Rules:
 
     @property
     def guideline_version(self) -> str:
-        """Sixteen digits that change with the guideline's text; empty without one."""
-        if not self.guideline:
-            return ""
-        return hashlib.sha256(self.guideline.encode()).hexdigest()[:16]
+        """The version of the guideline that holds; empty without one."""
+        return version_of(self.guideline)
 
     def _check(self) -> None:
         wrong = ""
@@ -122,6 +120,11 @@ class Rules:
             wrong = f"fps is frames a second, above 0 and up to {MOST_FPS:,}"
         if wrong:
             raise Invalid("a labeling task can't have this rule", wrong, code="E-LABEL-104")
+
+
+def version_of(guideline: str) -> str:
+    """Sixteen digits that change with a guideline's text; empty without one."""
+    return hashlib.sha256(guideline.encode()).hexdigest()[:16] if guideline else ""
 
 
 def _scale(value: Any) -> tuple[int, int]:

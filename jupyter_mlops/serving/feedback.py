@@ -22,7 +22,7 @@ from jupyter_mlops.serving.records import FeedbackRecord
 from jupyter_mlops.workspace import Invalid, Result, Workspace, closest
 from jupyter_mlops.workspace.records import new_id, utcnow
 
-__all__ = ["Feedback", "add", "read"]
+__all__ = ["Feedback", "add", "read", "standing"]
 
 BATCHES = "feedback"
 
@@ -139,6 +139,31 @@ def add(ws: Workspace, endpoint: str, data: Table, truth: str) -> Feedback:
         predictions=logged.height,
         digest=digest,
         at=now,
+        log=found.log.words(),
+    )
+
+
+def standing(ws: Workspace, endpoint: str) -> Feedback:
+    """How much truth is known when nothing new was told.
+
+    Parameters
+    ----------
+    ws : Workspace
+    endpoint : str
+    """
+    found = get(ws, endpoint)
+    count = pl.len()
+    return Feedback(
+        endpoint=found.name,
+        by="prediction_id",
+        rows=0,
+        matched=0,
+        empty=0,
+        known=True,
+        total=int(read(ws, found.name).select(count).collect().item()),
+        predictions=int(traffic.read(ws, found.name).select(count).collect().item()),
+        digest="",
+        at=utcnow(),
         log=found.log.words(),
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jupyter_mlops.verbs.table import Data, Rest, verb
 
 if TYPE_CHECKING:
-    from jupyter_mlops.labeling import Agreement, Disputes, People, Roles, TaskState
+    from jupyter_mlops.labeling import Agreement, Disputes, People, Roles, Stats, TaskState
     from jupyter_mlops.workspace import Workspace
 
 
@@ -44,7 +44,8 @@ def label_set(
     scale : str
         The lowest and the highest rating, such as 1-5.
     guideline : str
-        What the classes mean, in Markdown.
+        What the classes mean, in Markdown. Another text is a new version; each label says
+        under which it was made.
 
     Examples
     --------
@@ -111,6 +112,24 @@ def label_people(ws: Workspace, task: str) -> People:
     from jupyter_mlops import labeling
 
     return labeling.people(ws, task)
+
+
+@verb("label stats")
+def label_stats(ws: Workspace, task: str) -> Stats:
+    """Show how labels came to be: under which guideline, chosen and suggested by what.
+
+    Parameters
+    ----------
+    task : str
+        The task.
+
+    Examples
+    --------
+    >>> %mlops label stats digits
+    """
+    from jupyter_mlops import labeling
+
+    return labeling.stats(ws, task)
 
 
 @verb("label agreement")

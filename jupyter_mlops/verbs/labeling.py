@@ -73,8 +73,9 @@ def label(
     contract : str
         A contract that the rows must keep, or none of them is put in the queue.
     from_ : str
-        An endpoint (endpoint:NAME) whose served rows are labelled instead of data;
-        `feedback NAME --labels TASK` takes the labels back as truth.
+        An endpoint (endpoint:NAME) whose served rows are labelled instead of data; the same
+        line again adds rows that were served since. `feedback NAME --labels TASK` takes the
+        labels back as truth.
     pick : list of str
         Which of them: strange, uncertain or drifted; the first two when left out.
     count : int
