@@ -24,6 +24,7 @@ def label_set(
     threshold: float | None = None,
     scale: str | None = None,
     guideline: str | None = None,
+    due: str | None = None,
 ) -> TaskState:
     """Change a labeling task's rules; what stands of the labels so far follows from them.
 
@@ -45,6 +46,8 @@ def label_set(
         The lowest and the highest rating, such as 1-5.
     guideline : str
         What the classes mean, in Markdown.
+    due : str
+        The last day on which the labels are in time, such as 2026-12-31.
 
     Examples
     --------
@@ -60,6 +63,7 @@ def label_set(
         "threshold": threshold,
         "scale": scale,
         "guideline": guideline,
+        "due": due,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     return labeling.change_rules(ws, task, changes)
