@@ -34,20 +34,14 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.membership import Roles, give_role, roles
     from jupyter_mlops.labeling.peaks import Peaks, peaks_of
     from jupyter_mlops.labeling.pixels import pictures, png
-    from jupyter_mlops.labeling.progress import (
-        Queue,
-        Tasks,
-        TaskState,
-        list_tasks,
-        status,
-        upcoming,
-    )
+    from jupyter_mlops.labeling.progress import Queue, TaskState, status, upcoming
     from jupyter_mlops.labeling.provenance import Stats, stats
     from jupyter_mlops.labeling.quality import People, people
     from jupyter_mlops.labeling.ranking import Ranking, last_ranking, pick, rank
     from jupyter_mlops.labeling.reliability import Agreement, agreement
     from jupyter_mlops.labeling.requirements import require
     from jupyter_mlops.labeling.rules import Rules
+    from jupyter_mlops.labeling.standing import Standing, Tasks, list_tasks
     from jupyter_mlops.labeling.suspicion import Suspects, suspects
     from jupyter_mlops.labeling.tasks import Counts, Task, create, find, get
     from jupyter_mlops.labeling.timing import due
@@ -113,7 +107,8 @@ _HOMES = {
     "media": ("Media", "open_media"),
     "peaks": ("Peaks", "peaks_of"),
     "pixels": ("pictures", "png"),
-    "progress": ("Queue", "TaskState", "Tasks", "list_tasks", "status", "upcoming"),
+    "progress": ("Queue", "TaskState", "status", "upcoming"),
+    "standing": ("Standing", "Tasks", "list_tasks"),
     "tasks": ("Counts", "Task", "create", "find", "get"),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
@@ -139,6 +134,7 @@ __all__ = [
     "Refusal",
     "Roles",
     "Rules",
+    "Standing",
     "Stats",
     "Strategy",
     "Suspects",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from jupyter_mlops.labeling.blindness import answered_by, sees_all
 from jupyter_mlops.labeling.coefficients import Estimate
 from jupyter_mlops.labeling.desk import OPEN
+from jupyter_mlops.labeling.pace import Pace, pace_of
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Counts, Task, get
@@ -27,11 +28,8 @@ __all__ = [
     "Queue",
     "Recent",
     "TaskState",
-    "Tasks",
-    "list_tasks",
     "shown",
     "status",
-    "told",
     "upcoming",
 ]
 
@@ -41,19 +39,19 @@ MOST_COUNTED = 20_000
 
 @dataclass(frozen=True)
 class Person:
-    """What one person has done; `seconds` is the median time spent on a decision."""
+    """What one person has done, and how fast."""
 
     name: str
     labels: int
     skips: int
     undos: int
-    seconds: float | None
+    pace: Pace
     last: datetime
 
 
 @dataclass(frozen=True)
 class Recent:
-    """One of the last items that were decided; a label of None is a skip."""
+    """One of the last items that were decided; `label` is None where it was skipped."""
 
     item: int
     shown: str
@@ -67,8 +65,8 @@ class TaskState(Result):
 
     `agreement` is the mean over `shared` items with two opinions or more, of how alike each
     two are; `disputed` counts those that wait for a reviewer. `accuracy` is that of the
-    model which chooses, by items drawn at random. `classes` counts the labelled items that
-    have each class; it is empty where that would take long.
+    model which chooses, by items drawn at random; `pace` is how fast people label. `classes`
+    counts the labelled items that have each class; it is empty where that would take long.
     """
 
     task: Task
@@ -80,17 +78,11 @@ class TaskState(Result):
     shared: int = 0
     disputed: int = 0
     accuracy: Estimate | None = None
+    pace: Pace = Pace()
 
     @property
     def counts(self) -> Counts:
         return self.task.counts
-
-
-@dataclass(frozen=True)
-class Tasks(Result):
-    """All tasks of the workspace."""
-
-    tasks: tuple[Task, ...]
 
 
 @dataclass(frozen=True)
@@ -127,14 +119,8 @@ def status(ws: Workspace, name: str, *, recent: int = 8) -> TaskState:
             _recent(session, task.id, recent, ws.user),
             *_agreed(session, task),
             _accuracy(session, task.id),
+            pace_of(session, task.id),
         )
-
-
-def list_tasks(ws: Workspace) -> Tasks:
-    """All tasks, the newest first."""
-    with ws.read() as session:
-        rows = session.scalars(select(TaskRecord).order_by(TaskRecord.id.desc()))
-        return Tasks(tuple(Task.of(row) for row in rows))
 
 
 def upcoming(ws: Workspace, name: str, count: int) -> Queue:
@@ -215,39 +201,16 @@ def _people(session: Session, task: str) -> tuple[Person, ...]:
             found.get("label", 0),
             found.get("skip", 0),
             found.get("undo", 0),
-            _median_seconds(session, task, name),
+            pace_of(session, task, name),
             last[name],
         )
         for name, found in sorted(done.items(), key=lambda one: -sum(one[1].values()))
     )
 
 
-def _median_seconds(session: Session, task: str, person: str) -> float | None:
-    """The median of the last thousand decisions' active time."""
-    times = sorted(
-        cast(
-            "list[int]",
-            list(
-                session.scalars(
-                    select(AnnotationRecord.active_ms)
-                    .where(
-                        AnnotationRecord.task == task,
-                        AnnotationRecord.person == person,
-                        AnnotationRecord.kind != "undo",
-                        AnnotationRecord.active_ms.is_not(None),
-                    )
-                    .order_by(AnnotationRecord.number.desc())
-                    .limit(1000)
-                )
-            ),
-        )
-    )
-    return times[len(times) // 2] / 1000 if times else None
-
-
 def _recent(session: Session, task: str, count: int, person: str) -> tuple[Recent, ...]:
     query = (
-        select(ItemRecord, AnnotationRecord)
+        select(ItemRecord, AnnotationRecord.kind, AnnotationRecord.value)
         .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
         .where(ItemRecord.task == task, ItemRecord.state != OPEN)
     )
@@ -255,13 +218,8 @@ def _recent(session: Session, task: str, count: int, person: str) -> tuple[Recen
         query = query.where(answered_by(person))
     rows = session.execute(query.order_by(AnnotationRecord.number.desc()).limit(count))
     return tuple(
-        Recent(
-            row.item,
-            shown(row),
-            None if event.kind == "skip" else told(event.value),
-            row.person or "",
-        )
-        for row, event in rows
+        Recent(row.item, shown(row), None if kind == "skip" else in_words(value), row.person or "")
+        for row, kind, value in rows.tuples()
     )
 
 
@@ -270,25 +228,30 @@ def _names(value: Any) -> list[str]:
     return [one if isinstance(one, str) else str(one["label"]) for one in value]
 
 
-def told(value: Any) -> str:
+def in_words(value: Any) -> str:
     """An answer in a few words.
 
     Examples
     --------
-    >>> told([{"label": "cat", "x": 1}, {"label": "dog", "x": 2}, {"label": "cat", "x": 3}])
-    '2 × cat, dog'
+    >>> in_words("cat"), in_words(4), in_words(["cat", "dog"]), in_words([{"label": "cat"}])
+    ('cat', '4', 'cat, dog', '1 cat')
     """
-    text = " ".join(str(value).split())
-    if isinstance(value, list):
-        counts = Counter(_names(value))
-        words = [f"{count} × {name}" if count > 1 else name for name, count in counts.items()]
-        text = ", ".join(words) or "nothing"
-    return text if len(text) <= 80 else text[:79] + "…"
+    if not isinstance(value, list):
+        return _cut(str(value))
+    if not value:
+        return "nothing"
+    if not all(isinstance(one, dict) for one in value):
+        return _cut(", ".join(map(str, value)))
+    counts = Counter(str(one["label"]) for one in value)
+    return _cut(", ".join(f"{count:,} {label}" for label, count in counts.items()))
 
 
 def shown(row: ItemRecord) -> str:
     """An item in a few words."""
     if row.place == "text":
-        text = " ".join(row.content.split())
-        return text if len(text) <= 80 else text[:79] + "…"
-    return row.content or f"{row.media}, {row.size:,} bytes"
+        return _cut(" ".join(row.content.split()))
+    return row.content or f"{row.media}, {max(1, round(row.size / 1000)):,} kB"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -24,6 +24,7 @@ def label_set(
     threshold: float | None = None,
     scale: str | None = None,
     guideline: str | None = None,
+    due: str | None = None,
 ) -> TaskState:
     """Change a labeling task's rules; what stands of the labels so far follows from them.
 
@@ -46,6 +47,8 @@ def label_set(
     guideline : str
         What the classes mean, in Markdown. Another text is a new version; each label says
         under which it was made.
+    due : str
+        The last day on which the labels are in time, such as 2026-12-31.
 
     Examples
     --------
@@ -61,6 +64,7 @@ def label_set(
         "threshold": threshold,
         "scale": scale,
         "guideline": guideline,
+        "due": due,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     return labeling.change_rules(ws, task, changes)
