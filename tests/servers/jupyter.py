@@ -138,7 +138,7 @@ def _serve_again_and_again(log: str, *arguments: str) -> None:
     """Serve in a child for each line that comes; say its process id, then how it ended."""
     from jupyter_server.serverapp import ServerApp
 
-    import jupyter_mlops.labeling
+    import jupyter_mlops.labeling.exchange
     import jupyter_mlops.server.app
     import jupyter_mlops.server.routes
     import jupyter_mlops.serving.records
