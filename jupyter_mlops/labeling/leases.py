@@ -1,4 +1,8 @@
-"""Who labels what: items are leased in batches, and each to as many people as it needs."""
+"""Who labels what: items are leased in batches, and each to as many people as it needs.
+
+Leases don't wait for the disk. After a power cut somebody may be asked what another had in hand;
+what either of them answers is kept.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +97,7 @@ def claim(
             code="E-LABEL-014",
         )
     now = utcnow()
-    with ws.write(person) as tx:
+    with ws.write(person, lasting=False) as tx:
         row = locked(tx.session, task)
         demand(tx.session, row, person, "annotator")
         desk = Desk(tx.session, row, person, now)
@@ -107,7 +111,7 @@ def claim(
 def renew(ws: Workspace, task: str, person: str, session: str) -> int:
     """Keep a session's items for it; return how many there are."""
     now = utcnow()
-    with ws.write(person) as tx:
+    with ws.write(person, lasting=False) as tx:
         row = locked(tx.session, task)
         mine = tx.session.execute(
             update(LeaseRecord)
@@ -124,7 +128,7 @@ def renew(ws: Workspace, task: str, person: str, session: str) -> int:
 
 def release(ws: Workspace, task: str, person: str, session: str) -> None:
     """End a session: its items go back, first to the same person, soon to anybody."""
-    with ws.write(person) as tx:
+    with ws.write(person, lasting=False) as tx:
         row = locked(tx.session, task)
         tx.session.execute(
             update(LeaseRecord)
