@@ -186,8 +186,14 @@ def normal_scores(
     return found[0], found[1]
 
 
-def together(p_values: Sequence[float]) -> float:
+def together(p_values: Sequence[float], weights: Sequence[float] | None = None) -> float:
     """One p-value from several of the same rows, whatever they share (Cauchy combination).
+
+    Parameters
+    ----------
+    p_values : sequence of float
+    weights : sequence of float of the same length, optional
+        How much each counts; all alike when left out.
 
     Examples
     --------
@@ -203,7 +209,7 @@ def together(p_values: Sequence[float]) -> float:
     terms = np.where(
         small, 1 / (math.pi * kept), np.tan((0.5 - np.where(small, 0.5, kept)) * math.pi)
     )
-    return float(stats.cauchy.sf(terms.mean()))
+    return float(stats.cauchy.sf(np.average(terms, weights=weights)))
 
 
 def wasserstein(

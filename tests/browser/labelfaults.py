@@ -106,7 +106,11 @@ class Hands:
         if len(evs) != self.acts:
             found.append(f"{self.acts} decisions were taken, {len(evs)} are stored")
         if stand != self.expected:
-            wrong = {one for one in stand.keys() | self.expected if stand.get(one) != self.expected.get(one)}
+            wrong = {
+                one
+                for one in stand.keys() | self.expected
+                if stand.get(one) != self.expected.get(one)
+            }
             found.append(f"items {sorted(wrong)[:10]} have other labels than were given")
         if not ws.audit().intact:
             found.append("the chain of events is broken")
