@@ -49,6 +49,9 @@ class Rows:
 
 def learning(seeds: int) -> None:
     """Labels until the target, and whether the stated interval holds the truth."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)  # labels are counted here, not seconds
     from sklearn.datasets import load_digits
 
     pixels, truth = load_digits(return_X_y=True)
@@ -61,7 +64,8 @@ def learning(seeds: int) -> None:
         drawn.append(_at_random(pixels, truth, pool, test, seed))
         held += inside
         stated.append(said)
-        print(f"  seed {seed}: {labels} labels, {drawn[-1]} at random", flush=True)
+        told = "held" if inside else "missed"
+        print(f"  seed {seed}: {labels} labels, {drawn[-1]} at random, {told}", flush=True)
     print(f"labels to {TARGET:.0%}, median of {seeds} seeds:", end=" ")
     few, many = statistics.median(chosen), statistics.median(drawn)
     print(f"{few:.0f} (at random {many:.0f}, {many / few:.1f} times as many)")
