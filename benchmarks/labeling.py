@@ -49,10 +49,11 @@ class Rows:
 
 def learning(seeds: int) -> None:
     """Labels until the target, and whether the stated interval holds the truth."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)  # labels are counted here, not seconds
     from sklearn.datasets import load_digits
+
+    from jupyter_mlops.labeling.ranking import alone
+
+    alone()  # from here on: labels are counted, not seconds
 
     pixels, truth = load_digits(return_X_y=True)
     chosen, drawn, held, stated = [], [], 0, []

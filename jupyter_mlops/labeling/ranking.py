@@ -303,7 +303,9 @@ def alone() -> AbstractContextManager[Any]:
     """One thread for what is small: beside people who label, threads that wait for each other
     take ten times as long as the work itself, on a machine with more to do.
     """
-    # scikit-learn brings it.
+    # What isn't loaded yet can't be limited; both bring libraries with threads of their own.
+    import sklearn.cluster
+    import sklearn.linear_model  # noqa: F401
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     limits: AbstractContextManager[Any] = threadpool_limits(1)
