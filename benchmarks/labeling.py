@@ -51,6 +51,10 @@ def learning(seeds: int) -> None:
     """Labels until the target, and whether the stated interval holds the truth."""
     from sklearn.datasets import load_digits
 
+    from jupyter_mlops.labeling.ranking import alone
+
+    alone()  # from here on: labels are counted, not seconds
+
     pixels, truth = load_digits(return_X_y=True)
     chosen, drawn, held, stated = [], [], 0, []
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
@@ -61,7 +65,8 @@ def learning(seeds: int) -> None:
         drawn.append(_at_random(pixels, truth, pool, test, seed))
         held += inside
         stated.append(said)
-        print(f"  seed {seed}: {labels} labels, {drawn[-1]} at random", flush=True)
+        told = "held" if inside else "missed"
+        print(f"  seed {seed}: {labels} labels, {drawn[-1]} at random, {told}", flush=True)
     print(f"labels to {TARGET:.0%}, median of {seeds} seeds:", end=" ")
     few, many = statistics.median(chosen), statistics.median(drawn)
     print(f"{few:.0f} (at random {many:.0f}, {many / few:.1f} times as many)")

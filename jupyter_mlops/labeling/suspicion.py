@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from jupyter_mlops.labeling.choosing import suspicion
 from jupyter_mlops.labeling.membership import demand
 from jupyter_mlops.labeling.progress import shown
-from jupyter_mlops.labeling.ranking import Predict, learner
+from jupyter_mlops.labeling.ranking import Predict, alone, learner
 from jupyter_mlops.labeling.records import ItemRecord, TaskRecord
 from jupyter_mlops.labeling.tasks import Task, get, locked
 from jupyter_mlops.labeling.vectors import vectors as describe
@@ -124,7 +124,8 @@ def suspects(
     else:
         _enough(task, said)
         points = vectors(items) if vectors is not None else describe(ws, task, items)
-        probabilities = _out_of_sample(np.asarray(points, float), said, len(codes))
+        with alone():
+            probabilities = _out_of_sample(np.asarray(points, float), said, len(codes))
     score, wrong = (_cleanlab if by == "cleanlab" else suspicion)(probabilities, said)
     order = [int(one) for one in np.argsort(-score, kind="stable") if wrong[one]]
     found = tuple(
