@@ -88,6 +88,15 @@ def test_what_differs_is_named_with_its_rule_and_its_rows(ws, trained, name, cha
     assert name in found.sentence
 
 
+def test_whole_numbers_are_the_same_key_with_and_without_decimals(ws, trained):
+    """A gap in a column makes pandas read 5 as 5.0, here or there."""
+    numbered = trained.with_columns(flight=pl.int_range(pl.len()))
+    gappy = numbered.with_columns(flight=pl.col("flight").cast(pl.Float64))
+    for before, now in ((gappy, numbered), (numbered, gappy), (gappy, gappy)):
+        found = check(ws, before, now)
+        assert (found.key, found.rows, found.verdict) == ("flight", 500, "same")
+
+
 def test_one_row_in_a_thousand_is_to_watch(ws, trained):
     one = pl.when(pl.col("flight") == "f7").then(-1.0).otherwise("distance")
     found = check(ws, trained, trained.with_columns(one.alias("distance")))
@@ -175,5 +184,12 @@ def test_replayed_rows_are_held_against_the_models_own_answers():
     bad = replay(frame, shifted, own, rows=10_000)
     assert (bad.rows, bad.differing) == (300, 30)
     assert bad.largest == pytest.approx(0.9, abs=0.01)
+
+    def unsure(rows: pl.DataFrame) -> pl.DataFrame:
+        known = pl.when(pl.col("x") > 0.9).then(None).otherwise("probability")
+        return own(rows).with_columns(x=rows["x"]).with_columns(probability=known)
+
+    without = replay(frame, unsure, own, rows=10_000)
+    assert (without.differing, without.largest) == (30, 1.0)
     with pytest.raises(Invalid, match="can't be replayed"):
         replay(frame, own, own, rows=0)

@@ -243,6 +243,9 @@ def test_stopping_a_policy_ends_what_it_runs(place: Place) -> None:
     mlops.retrain.stop(place.name)
     until(lambda: place.decisions[0].state == "stopped", 30)
     assert "its policy was stopped" in place.decisions[0].reason
+    # Whoever changes it doesn't start it by the way.
+    assert place.retrain(every="20d").paused
+    assert not mlops.retrain.resume(place.name).paused
 
 
 def test_a_notebook_that_hangs_is_ended_with_its_kernel(place: Place) -> None:
