@@ -113,6 +113,33 @@ def test_missing_on_one_side_only_is_counted(trained):
     assert found.pairs[0][1:] == ("missing", "0.0")
 
 
+def test_lists_structures_and_lengths_of_time_are_compared_row_by_row(ws, trained):
+    odd = trained.with_columns(
+        vector=pl.concat_list("distance", "hour"),
+        place=pl.struct("carrier", "hour"),
+        took=pl.duration(minutes="hour"),
+        clock=pl.time("hour"),
+    )
+    single = odd.with_columns(pl.col("vector").cast(pl.List(pl.Float32)))
+    found = check(ws, odd, single)
+    assert (found.verdict, len(found.features)) == ("same", 9)
+    turned = single.with_columns(
+        pl.col("vector").list.reverse(), place=pl.struct("hour", "carrier"), took=pl.lit("long")
+    )
+    found = check(ws, odd, turned)
+    assert found.skewed == ["took", "vector"]
+    assert found.feature("vector").pairs[0][1].startswith("[")
+    # By distribution the lists are left out, and it is said.
+    other = single.with_columns(flight=pl.lit("z"))
+    found = check(ws, odd, other)
+    assert (found.key, found.verdict) == (None, "same")
+    assert "'vector' holds lists, which are compared row by row alone" in found.notices
+    with pytest.raises(Invalid, match="none of the features of 'delay' can be compared"):
+        check(ws, odd, other, features=["vector"])
+    with pytest.raises(Invalid, match="rows can't be found by 'vector': it holds lists"):
+        compare_sides(resolve(ws, odd), log(odd), endpoint="delay", key="vector")
+
+
 def test_keys_that_mean_several_rows_are_left_out_and_the_newest_request_counts(ws, trained):
     twice = pl.concat([trained, trained.head(30).with_columns(hour=pl.lit(99, pl.Int64))])
     found = check(ws, twice, trained)
