@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from jupyter_mlops import mlops, models, retraining
 from jupyter_mlops.retraining import decisions, promoting
 from jupyter_mlops.retraining.decisions import State
 from jupyter_mlops.retraining.labelled import _as_trained
+from jupyter_mlops.retraining.running import _failure, _last_line
 from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound
 
@@ -274,6 +276,18 @@ def test_a_notebook_that_fails_is_run_again_and_its_error_is_told(place: Place) 
     assert found.reason.startswith("The notebook failed 2 times: cell ")
     assert place.champion == 1
     assert b"ZeroDivisionError" in place.ws.artifacts.read_bytes(found.found["notebook"])
+
+
+def test_whatever_a_cell_wrote_its_error_is_one_line(tmp_path: Path) -> None:
+    error = {"output_type": "error", "ename": "ValueError", "evalue": "a\n\tb\x00\udcff" * 200}
+    cell = {"cell_type": "code", "execution_count": 3, "outputs": [error]}
+    said = _failure(json.dumps({"cells": [cell]}).encode())
+    assert said.startswith("cell 3 failed: ValueError: a b a b ")
+    assert said.isprintable()
+    assert len(said) == 500
+    log = tmp_path / "log"
+    log.write_text("Traceback\nnbformat.reader.NotJSONError: no JSON: 'x'\n\n")
+    assert _last_line(log) == "NotJSONError: no JSON: 'x'"
 
 
 def test_a_notebook_that_trains_nothing_is_no_challenger(place: Place) -> None:
