@@ -46,6 +46,10 @@ class Answers:
         """1.0 where the predicted class came true, else 0.0; shape (n,)."""
         return (self.frame["truth"] == self.frame["prediction"]).to_numpy().astype(float)
 
+    def foreign(self, labels: list[str]) -> npt.NDArray[np.bool_]:
+        """Whether what came true is none of the labels, shape (n,)."""
+        return (~self.frame["truth"].is_in(labels)).to_numpy().astype(bool)
+
     def positive(self, labels: list[str]) -> tuple[npt.NDArray[np.bool_], Floats] | None:
         """Whether the second of two labels came true, and its probability; None without one."""
         if "probability" not in self.frame.columns or len(labels) != 2:

@@ -68,10 +68,8 @@ def feedback_view(result: Feedback) -> View:
         text = f"{waiting:,} rows belong to no prediction yet; they wait for theirs."
         blocks.append(Notice(level="warn" if waiting == result.rows else "info", text=text))
     if result.conflicting:
-        text = (
-            f"{result.conflicting:,} of {result.by} have more than one truth here; the last row "
-            "of each counts."
-        )
+        which = "prediction has" if result.conflicting == 1 else "predictions have"
+        text = f"{result.conflicting:,} {which} several truths in these rows; the last one counts."
         blocks.append(Notice(level="warn", text=text))
     if result.empty:
         blocks.append(Notice(text=f"{result.empty:,} rows hold no truth and were left out."))

@@ -161,6 +161,26 @@ def test_awkward_windows_are_a_clear_state(rng, frame, verdicts):
     assert joint.verdict in (("not enough data",) if current.height < 100 else ("drifted",))
 
 
+def test_a_column_that_never_had_a_value_leaves_the_others_to_be_compared(rng):
+    def rows(shift: float) -> pl.DataFrame:
+        return pl.DataFrame(
+            {
+                "x": rng.normal(shift, size=1000),
+                "y": rng.normal(size=1000),
+                "never": pl.Series([None] * 1000, dtype=pl.Float64),
+                # So rare that half of the rows may have none.
+                "rarely": pl.Series([1.0] + [None] * 999, dtype=pl.Float64),
+            }
+        )
+
+    features, joint = battery(rows(0), rows(0))
+    assert {one.verdict for one in features} == {"stable"}
+    assert joint.verdict == "stable"
+    features, joint = battery(rows(0), rows(2))
+    assert [one.name for one in features if one.verdict == "drifted"] == ["x"]
+    assert (joint.verdict, joint.leans_on[0]) == ("drifted", "x")
+
+
 def test_the_promise_is_told_in_plain_words_by_how_often_is_checked():
     daily = promise(Limits(), dt.timedelta(days=1), scheduled=False)
     assert daily.startswith("If nothing changed, at most 1 check in 100 flags anything")

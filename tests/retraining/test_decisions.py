@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from jupyter_mlops import mlops, models, retraining
 from jupyter_mlops.retraining import decisions, promoting
 from jupyter_mlops.retraining.decisions import State
 from jupyter_mlops.retraining.labelled import _as_trained
+from jupyter_mlops.retraining.running import _failure, _last_line
 from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound
 
@@ -129,9 +131,10 @@ def test_a_person_approves_what_waits_and_the_agent_promotes_it(place: Place) ->
     mlops.approve(f"{place.name}@2")
     until(lambda: place.champion == 2, 60)
     until(lambda: retraining.decision(place.ws, found.ref).state == "promoted")
-    for one in (retraining.decision(place.ws, ref) for ref in gone):
-        assert one.state == "failed"
-        assert one.reason.startswith(f"{one.challenger} can't be promoted: no version ")
+    for ref in gone:
+        until(lambda: retraining.decision(place.ws, ref).state == "failed")  # noqa: B023
+        one = retraining.decision(place.ws, ref)
+        assert one.reason.startswith(f"{one.challenger} can't be promoted: the model ")
 
 
 def test_a_killed_decision_goes_on_and_promotes_once(place: Place) -> None:
@@ -243,6 +246,9 @@ def test_stopping_a_policy_ends_what_it_runs(place: Place) -> None:
     mlops.retrain.stop(place.name)
     until(lambda: place.decisions[0].state == "stopped", 30)
     assert "its policy was stopped" in place.decisions[0].reason
+    # Whoever changes it doesn't start it by the way.
+    assert place.retrain(every="20d").paused
+    assert not mlops.retrain.resume(place.name).paused
 
 
 def test_a_notebook_that_hangs_is_ended_with_its_kernel(place: Place) -> None:
@@ -270,6 +276,18 @@ def test_a_notebook_that_fails_is_run_again_and_its_error_is_told(place: Place) 
     assert found.reason.startswith("The notebook failed 2 times: cell ")
     assert place.champion == 1
     assert b"ZeroDivisionError" in place.ws.artifacts.read_bytes(found.found["notebook"])
+
+
+def test_whatever_a_cell_wrote_its_error_is_one_line(tmp_path: Path) -> None:
+    error = {"output_type": "error", "ename": "ValueError", "evalue": "a\n\tb\x00\udcff" * 200}
+    cell = {"cell_type": "code", "execution_count": 3, "outputs": [error]}
+    said = _failure(json.dumps({"cells": [cell]}).encode())
+    assert said.startswith("cell 3 failed: ValueError: a b a b ")
+    assert said.isprintable()
+    assert len(said) == 500
+    log = tmp_path / "log"
+    log.write_text("Traceback\nnbformat.reader.NotJSONError: no JSON: 'x'\n\n")
+    assert _last_line(log) == "NotJSONError: no JSON: 'x'"
 
 
 def test_a_notebook_that_trains_nothing_is_no_challenger(place: Place) -> None:
