@@ -133,6 +133,11 @@ def is_number(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype.is_temporal()
 
 
+def is_nested(dtype: pl.DataType) -> bool:
+    """Whether its values hold several, and so have no distribution of one."""
+    return isinstance(dtype, (pl.List, pl.Array, pl.Struct, pl.Object))
+
+
 def as_numbers(series: pl.Series) -> pl.Series:
     """A column as floating point; what holds no number becomes null.
 
@@ -166,7 +171,7 @@ def read_numbers(series: pl.Series) -> NumberColumn:
 
 def read_categories(series: pl.Series) -> CategoryColumn:
     """Read a column as categories, written so that 5, 5.0 and "5" are the same value."""
-    if isinstance(series.dtype, (pl.List, pl.Array, pl.Struct, pl.Object)):
+    if is_nested(series.dtype):
         raise Invalid(
             f"column {series.name!r} holds {series.dtype} values, which have no distribution here",
             fix="leave it out of the model's features, or derive numbers or categories from it",

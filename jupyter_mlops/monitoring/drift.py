@@ -33,6 +33,7 @@ from jupyter_mlops.workspace.records import new_id, utcnow
 
 #: Rows from which on a window is read from its kept profiles rather than row by row.
 FROM_PROFILES: Final = 50_000
+_AHEAD: Final = timedelta(days=366)
 
 
 def drift(
@@ -264,17 +265,23 @@ def fresh_window(traffic: pl.LazyFrame, last: Drift) -> Window | None:
 def newest(
     traffic: pl.LazyFrame, window: Window, length: str | None, log: KeptLog | None = None
 ) -> Window:
-    """The newest so much of the traffic, of whole hours where profiles are kept of these."""
+    """The newest so much of the traffic, of whole hours where profiles are kept of these.
+
+    What is dated more than a year ahead of now is a mistake, from which nothing is counted back.
+    """
     if length is None:
         return window
     span = parse_length(length)
     if window.until is not None or window.since is not None:
         return window
-    if log is not None and (kept := log.newest()) is not None and span >= timedelta(hours=1):
+    ahead = utcnow() + _AHEAD
+    kept = None if log is None or span < timedelta(hours=1) else log.newest()
+    if log is not None and kept is not None and kept < ahead:
         whole = replace(window, since=kept - span, until=kept)
         if log.rows(whole) >= FROM_PROFILES:
             return whole
-    last = traffic.select(pl.col("event_time").max()).collect().item()
+    times = traffic.select(pl.col("event_time").cast(pl.Datetime("us", "UTC")).alias("time"))
+    last = times.filter(pl.col("time") < ahead).max().collect().item()
     if last is None:
         return window
     # Until is exclusive, and the newest row belongs to the window.

@@ -181,6 +181,19 @@ def test_a_column_that_never_had_a_value_leaves_the_others_to_be_compared(rng):
     assert (joint.verdict, joint.leans_on[0]) == ("drifted", "x")
 
 
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_lists_where_single_values_are_expected_stop_no_other_column(rng, name):
+    before = pl.DataFrame({"x": rng.normal(size=1000), "y": rng.choice(["a", "b"], 1000)})
+    lists = pl.Series(name, rng.normal(size=(1000, 2)).tolist())
+    features, joint = battery(before, before.with_columns(lists))
+    (drifted,) = [one for one in features if one.verdict != "stable"]
+    assert drifted.name == name
+    assert drifted.reason.startswith("missing 0.0% → 100.0%")
+    assert joint.verdict == "drifted"
+    (told,) = schema_changes({name: str(before.schema[name])}, {name: str(lists.dtype)}, None)
+    assert told.startswith(f"'{name}' was ")
+
+
 def test_the_promise_is_told_in_plain_words_by_how_often_is_checked():
     daily = promise(Limits(), dt.timedelta(days=1), scheduled=False)
     assert daily.startswith("If nothing changed, at most 1 check in 100 flags anything")

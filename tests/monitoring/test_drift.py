@@ -147,6 +147,10 @@ def test_one_row_dated_years_ahead_hides_nothing_that_comes_after_it(ws, service
     assert then.drifted == ["x"]
     assert (then.first, then.rows) == (april["event_time"].min(), 1001)
 
+    newest = check(ws, service, pl.concat([march, april]), length="7d")
+    assert newest.last == april["event_time"].max()
+    assert newest.rows > 100
+
 
 def test_answers_of_other_versions_are_traffic_but_not_performance(ws, service):
     old, new = service.rows(1000, slope=-1), service.rows(1000)
