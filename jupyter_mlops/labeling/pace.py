@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, or_, select
 
 from jupyter_mlops.labeling.records import AnnotationRecord
 
@@ -26,7 +26,7 @@ _TIMED = (
     AnnotationRecord.ev,
     AnnotationRecord.kind,
     AnnotationRecord.undoes,
-    AnnotationRecord.active_ms,
+    func.coalesce(AnnotationRecord.active_ms, 0),
 )
 
 
@@ -97,7 +97,10 @@ def paces(session: Session) -> dict[str, Pace]:
 
 def _timed(*columns: object) -> Select[tuple[str, str, str | None, int]]:
     query = select(*columns)  # type: ignore[call-overload]
-    timed = query.where(AnnotationRecord.active_ms.is_not(None))
+    # What is taken back doesn't count, whether or not the time of taking it back is known.
+    timed = query.where(
+        or_(AnnotationRecord.active_ms.is_not(None), AnnotationRecord.kind == "undo")
+    )
     ordered: Select[tuple[str, str, str | None, int]] = timed.order_by(
         AnnotationRecord.number.desc()
     )

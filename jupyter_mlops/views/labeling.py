@@ -20,7 +20,7 @@ from jupyter_mlops.views.blocks import (
     Table,
     View,
 )
-from jupyter_mlops.views.labeltasks import asked, counted, hours_text, rate_of, undecided
+from jupyter_mlops.views.labeltasks import HOURLY, asked, counted, hours_text, rate_of, undecided
 from jupyter_mlops.views.registry import look
 
 __all__ = ["export_view", "import_view", "queue_view", "task_view"]
@@ -248,7 +248,7 @@ def _people(result: TaskState) -> Table:
             Column(key="labels", label="Labels", kind="number"),
             Column(key="skips", label="Skips", kind="number"),
             Column(key="undos", label="Taken back", kind="number"),
-            Column(key="rate", label="Labels an hour", kind="number"),
+            Column(key="rate", label=HOURLY, kind="number"),
             Column(key="seconds", label="Seconds a label", kind="number", digits=1),
             Column(key="last", label="Last", kind="time"),
         ],

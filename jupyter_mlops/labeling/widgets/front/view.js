@@ -64,7 +64,7 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     let event;
     if (act.action === "undo") event = queue.undo();
     else if (act.action === "skip" && queue.current) ask(true);
-    else if (act.action === "map") part.map.hidden = !part.map.hidden;
+    else if (act.action === "map") toggleMap();
     else if (act.action === "play") void (player?.paused ? player.play().catch(() => {}) : player?.pause());
     else if (act.action === "leave") pad.leave?.() || leave();
     else if (queue.current && !queue.full) {
@@ -72,6 +72,11 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
       if (done?.answer !== undefined) event = queue.decide("label", { value: done.answer });
     }
     if (event) after(event, began);
+  };
+
+  const toggleMap = () => {
+    part.map.hidden = !part.map.hidden;
+    if (!part.map.hidden) part.map.scrollIntoView({ block: "nearest" });
   };
 
   const ask = (on) => {
