@@ -204,10 +204,15 @@ def test_a_store_behind_the_kernel_alone_sends_the_scripts_and_peaks_too(ask, tm
     run_cell(page, "del os.environ['JUPYTER_MLOPS_WORKSPACE']")
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_every_labeler_keeps_its_keys_and_hands_on_those_of_others(ask, app):
-    for answer, asked in ASKED.items():
-        page, labeler = ask(f"{app}-keys-{answer}", asked, app)
+# Of Notebook 7 the front ends' own commands are the question, so a few kinds will do.
+@pytest.mark.parametrize(
+    ("app", "kinds"), [("lab", [*ASKED]), ("notebook", ["class", "text", "boxes", "tracks"])]
+)
+def test_every_labeler_keeps_its_keys_and_hands_on_those_of_others(ask, app, kinds):
+    for answer in kinds:
+        page, _ = ask(f"{app}-keys-{answer}", ASKED[answer], app)
+        # Some keys answer: nothing may be left to label.
+        labeler = page.locator(LABELER)
         page.evaluate(
             """answer => { const panel = window.jupyterapp.shell.currentWidget;
                 panel.content.widgets[2].model.sharedModel.setSource(`'${answer}'`); }""",
@@ -216,7 +221,7 @@ def test_every_labeler_keeps_its_keys_and_hands_on_those_of_others(ask, app):
         before = page.evaluate(CELLS)
         page.wait_for_function(LOADED)
         # What a notebook takes for its own commands, and what labelers know.
-        for key in [*"abcdfhjklmnoxyz", "Delete", "ArrowDown", "Shift+M", "PageDown", "Space"]:
+        for key in [*"abcdmnxyz", "Delete", "ArrowDown", "Shift+M", "PageDown", "Space"]:
             page.keyboard.press(key)
         if answer == "text":
             page.keyboard.press("e")
