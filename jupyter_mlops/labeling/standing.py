@@ -128,6 +128,4 @@ def _disputed(session: Session) -> dict[str, int]:
 def _agreement(session: Session, task: Task) -> float | None:
     if Rules.of(task.settings).overlap == 1:
         return None  # nobody is asked what somebody answered
-    return session.scalar(
-        select(func.avg(ItemRecord.agreement)).where(ItemRecord.task == task.id)
-    )
+    return session.scalar(select(func.avg(ItemRecord.agreement)).where(ItemRecord.task == task.id))

@@ -346,7 +346,8 @@ def _few(result: Disputes) -> bool:
 
 def _decisions(result: Disputes, one: Dispute) -> list[dict[str, Any]]:
     """A button for each answer that somebody gave."""
-    said = dict.fromkeys(str(value) for _, value, _ in one.opinions if value is not None)
+    answers = sorted((person, str(value)) for person, value, _ in one.opinions if value is not None)
+    said = dict.fromkeys(value for _, value in answers)
     args = {"task": result.task.name, "item": one.item}
     return [
         Action(

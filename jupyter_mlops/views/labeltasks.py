@@ -157,7 +157,7 @@ def _begin() -> Form:
                 label="Answer",
                 kind="choice",
                 choices=list(ANSWERS),
-                unset="a class, or the better of a pair",
+                unset="a class, or one of a pair",
             ),
             Field(
                 name="classes",
