@@ -110,7 +110,7 @@ def test_each_task_and_each_person_has_a_pace(ws):
     assert list_tasks(ws).standings[0].pace.per_hour == pytest.approx(11 / (36 / 3600))
     assert status(ws, "remarks").pace.seconds == 2.0
     paces = {one.name: one.done.pace for one in people(ws, "remarks").people}
-    assert (paces["jo"].per_hour, paces["jo"].seconds) == (1800.0, 2.0)
+    assert (paces["jo"].per_hour, paces["jo"].seconds) == (pytest.approx(1800), 2.0)
     assert (paces["maria"].per_hour, paces["maria"].labels) == (pytest.approx(750), 5)
     facts = {one.label: one.value for one in view(status(ws, "remarks")).blocks[0].items}
     assert facts["Seconds a label"] == "2.0"
