@@ -151,6 +151,7 @@ def test_the_labeler_fits_a_wide_and_a_narrow_window(lab, shots):
         shots(page, f"labeler-wide-{width}")
         assert page.locator(LABELER).evaluate("one => one.scrollWidth <= one.clientWidth")
         # What is drawn lies where it was drawn only if the picture keeps its shape.
+        page.set_viewport_size({"width": width, "height": height - 150})
         picture = page.locator(f"{LABELER} .mlops-board img").bounding_box()
         assert picture["width"] / picture["height"] == pytest.approx(4 / 3, rel=0.01)
         page.evaluate("() => window.jupyterapp.shell.currentWidget.dispose()")
