@@ -145,6 +145,22 @@ def test_a_text_is_written_and_no_key_of_it_is_an_action(lab, page, ask):
     assert answers(lab, "said") == {0: "us? 12 s\ntwo"}
 
 
+def test_a_picture_that_comes_late_leaves_what_was_written(lab, page, ask):
+    held = []
+    page.route("**/mlops/api/labels/*/media/0", held.append)
+    labeler = ask("tardy", line("tardy", "pictures[:1]", "--kind image --answer text"))
+    press(page, "Enter")
+    page.keyboard.type("early")
+    page.unroute("**/mlops/api/labels/*/media/0")
+    for route in held:
+        route.continue_()
+    labeler.locator(".mlops-item img").wait_for()
+    page.keyboard.type(" bird")
+    press(page, "Enter")
+    saved(page)
+    assert answers(lab, "tardy") == {0: "early bird"}
+
+
 def test_the_better_of_two_is_left_right_or_neither(lab, page, ask, shots):
     source = "both = pl.DataFrame({'left': ['<b>one</b>', 'a', 'c'], 'right': ['two', 'b', 'd']})\n"
     labeler = ask("better", source + line("better", "both", "--kind pair"))

@@ -28,6 +28,7 @@ export async function openPad(answer, road) {
 export function connect({ queue, part, task, handle, signal, makePad }) {
   part.root.dataset.road = queue.road.kind;
   let painted = null;
+  let begun = null; // the item, and the time it came round, that the pad has begun with
   let asking = false;
   let player = null;
   let classes = "";
@@ -46,7 +47,7 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     part.pad.replaceChildren(pad.element);
     rekey();
     showGuideline(part.guideline, now.settings?.guideline);
-    painted = null;
+    painted = begun = null;
   };
 
   const rekey = () => {
@@ -121,7 +122,10 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     // A pad that draws on the item shows it itself; what is broken is said the same way everywhere.
     if (item.broken || !pad.paint) player = showItem(part.item, item, shown);
     else player = pad.paint(part.item, item, { ...shown, draft }) ?? null;
-    if (!item.broken) pad.show(item, draft);
+    // A picture that comes late must not take away what was written meanwhile.
+    const turn = `${item.item}:${item.round ?? 0}`;
+    if (!item.broken && (pad.paint || turn !== begun)) pad.show(item, draft);
+    begun = turn;
     const by = item.suggestion;
     part.suggestion.hidden = !by || item.draft !== undefined;
     if (by) part.suggestion.textContent = suggested(by);
