@@ -147,14 +147,15 @@ def test_a_text_is_written_and_no_key_of_it_is_an_action(lab, page, ask):
 
 def test_a_picture_that_comes_late_leaves_what_was_written(lab, page, ask):
     held = []
-    page.route("**/mlops/api/labels/*/media/0", held.append)
+    page.route("**/mlops/api/labels/*/media/0", lambda route: held.append(route))
     labeler = ask("tardy", line("tardy", "pictures[:1]", "--kind image --answer text"))
     press(page, "Enter")
     page.keyboard.type("early")
-    page.unroute("**/mlops/api/labels/*/media/0")
+    assert labeler.locator(".mlops-item img").count() == 0
     for route in held:
         route.continue_()
     labeler.locator(".mlops-item img").wait_for()
+    page.unroute("**/mlops/api/labels/*/media/0")
     page.keyboard.type(" bird")
     press(page, "Enter")
     saved(page)
