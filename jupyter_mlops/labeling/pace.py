@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, or_, select
 
 from jupyter_mlops.labeling.records import AnnotationRecord
 
@@ -22,12 +22,6 @@ FEWEST = 5  # labels below which a pace would be chance
 
 # What a pace is told from: (ev, kind, undoes, active_ms).
 Timed = tuple[str, str, str | None, int]
-_TIMED = (
-    AnnotationRecord.ev,
-    AnnotationRecord.kind,
-    AnnotationRecord.undoes,
-    AnnotationRecord.active_ms,
-)
 
 
 @dataclass(frozen=True)
@@ -77,10 +71,11 @@ def measure(decisions: Iterable[Timed]) -> Pace:
 
 def pace_of(session: Session, task: str, person: str | None = None) -> Pace:
     """The pace of a task's last thousand decisions, or of one person's in it."""
-    query = _timed(*_TIMED).where(AnnotationRecord.task == task)
+    query = _timed().where(AnnotationRecord.task == task)
     if person is not None:
         query = query.where(AnnotationRecord.person == person)
-    return measure(session.execute(query.limit(LOOKED)).tuples())
+    rows = session.execute(query.limit(LOOKED))
+    return measure((ev, kind, undoes, ms) for _, ev, kind, undoes, ms in rows)
 
 
 def paces(session: Session) -> dict[str, Pace]:
@@ -89,16 +84,22 @@ def paces(session: Session) -> dict[str, Pace]:
     However many decisions there are, this reads no more than that.
     """
     found: dict[str, list[Timed]] = {}
-    query = _timed(AnnotationRecord.task, *_TIMED).limit(LOOKED_AT_ALL)
-    for task, *told in session.execute(query):
-        found.setdefault(task, []).append((told[0], told[1], told[2], told[3]))
+    for task, ev, kind, undoes, ms in session.execute(_timed().limit(LOOKED_AT_ALL)):
+        found.setdefault(task, []).append((ev, kind, undoes, ms))
     return {task: measure(told) for task, told in found.items()}
 
 
-def _timed(*columns: object) -> Select[tuple[str, str, str | None, int]]:
-    query = select(*columns)  # type: ignore[call-overload]
-    timed = query.where(AnnotationRecord.active_ms.is_not(None))
-    ordered: Select[tuple[str, str, str | None, int]] = timed.order_by(
-        AnnotationRecord.number.desc()
+def _timed() -> Select[str, str, str, str | None, int]:
+    """Decisions whose times are known, the last ones first."""
+    return (
+        select(
+            AnnotationRecord.task,
+            AnnotationRecord.ev,
+            AnnotationRecord.kind,
+            AnnotationRecord.undoes,
+            func.coalesce(AnnotationRecord.active_ms, 0),
+        )
+        # What is taken back doesn't count, whether or not the time of taking it back is known.
+        .where(or_(AnnotationRecord.active_ms.is_not(None), AnnotationRecord.kind == "undo"))
+        .order_by(AnnotationRecord.number.desc())
     )
-    return ordered

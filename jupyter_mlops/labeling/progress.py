@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,7 @@ class TaskState(Result):
     shared: int = 0
     disputed: int = 0
     accuracy: Estimate | None = None
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def counts(self) -> Counts:

@@ -151,7 +151,7 @@ def _day(value: Any) -> bool:
     if value == "":
         return True
     try:
-        return date.fromisoformat(value).isoformat() == value
+        return bool(date.fromisoformat(value).isoformat() == value)
     except (TypeError, ValueError):
         return False
 

@@ -263,7 +263,8 @@ class Field(_Model):
     of more than one.
 
     What is `required` is marked so; whether it may be left out, the verb decides. `emptied` is
-    what is sent where a person takes away what stood there; None leaves it out.
+    what is sent where a person takes away what stood there; None leaves it out. `unset` is what is
+    chosen while nothing is.
     """
 
     name: str
@@ -273,6 +274,7 @@ class Field(_Model):
     choices: list[str] = Pydantic(default_factory=list)
     hint: str = ""
     required: bool = False
+    unset: str = ""
     emptied: str | None = None
 
 

@@ -15,8 +15,8 @@ from jupyter_mlops.labeling.ranking import Ranking
 from jupyter_mlops.labeling.reliability import Agreement, Measure
 from jupyter_mlops.labeling.suspicion import Suspects
 from jupyter_mlops.labeling.tasks import Task
-from jupyter_mlops.views.blocks import Column, Fact, Facts, Notice, Table, View
-from jupyter_mlops.views.labeltasks import counted, rate_of, undecided
+from jupyter_mlops.views.blocks import Action, Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views.labeltasks import HOURLY, counted, rate_of, undecided
 from jupyter_mlops.views.registry import look
 
 __all__ = [
@@ -94,7 +94,7 @@ def people_view(result: People) -> View:
             Column(key="name", label="Person"),
             Column(key="role", label="Role"),
             Column(key="labels", label="Labels", kind="number"),
-            Column(key="rate", label="Labels an hour", kind="number"),
+            Column(key="rate", label=HOURLY, kind="number"),
             Column(key="seconds", label="Seconds a label", kind="number", digits=1),
             # What nothing is known of yet takes no room.
             *[one for one in measured if any(row[one.key] is not None for row in rows)],
@@ -226,8 +226,12 @@ def disputes_view(result: Disputes) -> View:
             Column(key="shown", label="Content"),
             Column(key="agreement", label="Agreement", kind="number", digits=2),
             *[Column(key=f"by-{number}", label=one) for number, one in enumerate(people)],
+            *([Column(key="do", label="Decide", kind="actions")] if _few(result) else []),
         ],
-        rows=[_dispute(one, people) for one in result.items[:ROWS]],
+        rows=[
+            _dispute(one, people) | ({"do": _decisions(result, one)} if _few(result) else {})
+            for one in result.items[:ROWS]
+        ],
         total=result.total,
         empty="Nothing waits for a reviewer.",
     )
@@ -238,8 +242,8 @@ def disputes_view(result: Disputes) -> View:
             Notice(
                 level="warn",
                 text=undecided(result.total),
-                fix=f"Decide one: %mlops label adjudicate {result.task.name} "
-                f"{result.items[0].item} ANSWER",
+                fix=f"`%mlops label adjudicate {result.task.name} "
+                f"{result.items[0].item} ANSWER` decides one.",
             ),
         )
     return _view(result.task, "disputes", counted(result.total, "item"), blocks)
@@ -423,6 +427,24 @@ def _dispute(one: Dispute, people: list[str]) -> dict[str, Any]:
         "agreement": one.agreement,
         **{f"by-{number}": said.get(person) for number, person in enumerate(people)},
     }
+
+
+def _few(result: Disputes) -> bool:
+    """Whether an answer is short enough for a button."""
+    return result.task.answer in ("class", "pairwise", "rating")
+
+
+def _decisions(result: Disputes, one: Dispute) -> list[dict[str, Any]]:
+    """A button for each answer that somebody gave."""
+    answers = sorted((person, str(value)) for person, value, _ in one.opinions if value is not None)
+    said = dict.fromkeys(value for _, value in answers)
+    args = {"task": result.task.name, "item": one.item}
+    return [
+        Action(
+            label=_text(value), verb="label adjudicate", args={**args, "value": value}
+        ).model_dump(exclude_defaults=True)
+        for value in said
+    ]
 
 
 def _text(value: Any) -> str:

@@ -20,7 +20,7 @@ from jupyter_mlops.views.blocks import (
     Table,
     View,
 )
-from jupyter_mlops.views.labeltasks import asked, counted, hours_text, rate_of, undecided
+from jupyter_mlops.views.labeltasks import HOURLY, asked, counted, hours_text, rate_of, undecided
 from jupyter_mlops.views.registry import look
 
 __all__ = ["export_view", "import_view", "queue_view", "task_view"]
@@ -213,6 +213,7 @@ def _actions(result: TaskState) -> list[Action]:
         ("Decide", "label disputes", result.disputed),
         ("Next items", "label next", counts.open),
         ("People", "label people", result.people),
+        ("Where from", "label stats", result.people),
         ("Agreement", "label agreement", several),
         ("Export labels", "label export", counts.labeled),
     ]
@@ -248,7 +249,7 @@ def _people(result: TaskState) -> Table:
             Column(key="labels", label="Labels", kind="number"),
             Column(key="skips", label="Skips", kind="number"),
             Column(key="undos", label="Taken back", kind="number"),
-            Column(key="rate", label="Labels an hour", kind="number"),
+            Column(key="rate", label=HOURLY, kind="number"),
             Column(key="seconds", label="Seconds a label", kind="number", digits=1),
             Column(key="last", label="Last", kind="time"),
         ],

@@ -11,9 +11,11 @@ from jupyter_mlops.labeling.tasks import Task
 from jupyter_mlops.views.blocks import Action, Column, Field, Form, Level, Table, View
 from jupyter_mlops.views.registry import look
 
-__all__ = ["asked", "counted", "hours_text", "rate_of", "tasks_view", "undecided"]
+__all__ = ["HOURLY", "asked", "counted", "hours_text", "rate_of", "tasks_view", "undecided"]
 
 ROWS = 200
+# In a narrow column on two lines, not on three.
+HOURLY = "Labels an\N{NO-BREAK SPACE}hour"
 
 
 @look(Tasks)
@@ -28,7 +30,7 @@ def tasks_view(result: Tasks) -> View:
             Column(key="state", label="State", kind="badge"),
             Column(key="people", label="People", kind="number"),
             Column(key="agreement", label="Agreement", kind="number", digits=2),
-            Column(key="rate", label="Labels an hour", kind="number"),
+            Column(key="rate", label=HOURLY, kind="number"),
             Column(key="seconds", label="Seconds a label", kind="number", digits=1),
             *([Column(key="do", label="", kind="actions")] if doing else []),
         ],
@@ -155,13 +157,13 @@ def _begin() -> Form:
                 label="Answer",
                 kind="choice",
                 choices=list(ANSWERS),
-                hint="a class, or the better of a pair, when left out",
+                unset="a class, or one of a pair",
             ),
             Field(
                 name="classes",
                 label="Classes",
                 kind="list",
-                hint="with commas, in the order of their keys",
+                hint="such as cat,dog,bird",
             ),
             Field(name="column", label="Column", hint="when more than one could be meant"),
             Field(name="key", label="Key column", hint="names a row, to join labels by"),

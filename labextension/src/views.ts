@@ -184,6 +184,8 @@ export interface IField {
   choices?: string[];
   hint?: string;
   required?: boolean;
+  /** What is chosen while nothing is. */
+  unset?: string;
   /** What is sent where what stood there is taken away; without it, nothing. */
   emptied?: string | null;
 }

@@ -165,7 +165,11 @@ function FieldInput(props: {
         }}
       >
         <option value="">
-          {field.required ? trans.__('choose…') : trans.__('none')}
+          {field.unset
+            ? field.unset
+            : field.required
+              ? trans.__('choose…')
+              : trans.__('none')}
         </option>
         {listed.map((choice, place) => (
           <option key={place} value={choice}>

@@ -28,6 +28,7 @@ export async function openPad(answer, road) {
 export function connect({ queue, part, task, handle, signal, makePad }) {
   part.root.dataset.road = queue.road.kind;
   let painted = null;
+  let begun = null; // the item, and the time it came round, that the pad has begun with
   let asking = false;
   let again = "never"; // who sees the item again that is about to be skipped
   let player = null;
@@ -50,7 +51,7 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     const version = now.settings?.guideline_version ?? "";
     if (queue.guideline !== undefined && queue.guideline !== version) say("The guideline has changed.");
     queue.guideline = version;
-    painted = null;
+    painted = begun = null;
   };
 
   const rekey = () => {
@@ -68,7 +69,7 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     let event;
     if (act.action === "undo") event = queue.undo();
     else if (act.action === "skip" && queue.current) ask(true);
-    else if (act.action === "map") part.map.hidden = !part.map.hidden;
+    else if (act.action === "map") toggleMap();
     else if (act.action === "play") void (player?.paused ? player.play().catch(() => {}) : player?.pause());
     else if (act.action === "leave") pad.leave?.() || leave();
     else if (queue.current && !queue.full) {
@@ -76,6 +77,11 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
       if (done?.answer !== undefined) event = queue.decide("label", { value: done.answer });
     }
     if (event) after(event, began);
+  };
+
+  const toggleMap = () => {
+    part.map.hidden = !part.map.hidden;
+    if (!part.map.hidden) part.map.scrollIntoView({ block: "nearest" });
   };
 
   const ask = (on) => {
@@ -131,7 +137,10 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     // A pad that draws on the item shows it itself; what is broken is said the same way everywhere.
     if (item.broken || !pad.paint) player = showItem(part.item, item, shown);
     else player = pad.paint(part.item, item, { ...shown, draft }) ?? null;
-    if (!item.broken) pad.show(item, draft);
+    // A picture that comes late must not take away what was written meanwhile.
+    const turn = `${item.item}:${item.round ?? 0}`;
+    if (!item.broken && (pad.paint || turn !== begun)) pad.show(item, draft);
+    begun = turn;
     const by = item.suggestion;
     part.suggestion.hidden = !by || item.draft !== undefined;
     if (by) part.suggestion.textContent = suggested(by);
