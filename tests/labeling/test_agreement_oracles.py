@@ -24,7 +24,7 @@ from .conftest import Rows, label
 Floats = npt.NDArray[np.float64]
 
 
-def ratings(seed: int, gaps: float = 0.0, items: int = 40, people: int = 4) -> Floats:
+def ratings(seed: int, gaps: float = 0.0, items: int = 24, people: int = 4) -> Floats:
     """What people said of items, 1 to 5; half of it is guessed."""
     chance = np.random.default_rng(seed)
     truth = chance.integers(1, 6, (items, 1))
