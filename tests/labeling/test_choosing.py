@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from jupyter_mlops.labeling import (
     Decision,
     Pool,
+    change_rules,
     claim,
     commit,
     create,
@@ -134,6 +135,16 @@ def test_the_stated_accuracy_is_that_of_items_drawn_at_random_alone(ws, task, di
         rows = session.query(AnnotationRecord).all()
         assert {row.item for row in rows if row.audit} == set(audit.tolist())
         assert {row.strategy for row in rows if row.audit} == {"audit"}
+
+
+def test_a_model_does_not_learn_from_the_items_that_measure_it(ws, task):
+    change_rules(ws, task.id, {"audit": 0.2})
+    pick(ws, task.id, batch=20, seed=4)
+    # Labels by chance: whoever learnt them by heart is right, and nobody else.
+    teach(ws, task, np.random.default_rng(0).integers(0, 10, 300), range(300))
+    found = rank(ws, task.id).accuracy
+    assert found.n == 60
+    assert found.value < 0.3
 
 
 def test_items_drawn_at_random_are_mixed_in_from_the_first_claim_on(ws, task):
