@@ -220,12 +220,14 @@ def label_import(
         doccano, prodigy, audacity, cvat, cvat-video or mot; found out when left out.
     keep_people : bool
         Let the people whom the files name be those who say it, which only the task's owner
-        may; otherwise whoever imports them says it.
+        may; otherwise whoever imports them says it. JSON lines then bring the task's rules,
+        guidelines, roles, suggestions and audit along, unless somebody has labelled already.
 
     Examples
     --------
     >>> %mlops label import digits {frame} --column truth
     >>> %mlops label import cats exports/annotations.json --format coco
+    >>> %mlops label import cats cats.jsonl --keep-people
     """
     from jupyter_mlops import data as room
     from jupyter_mlops import labeling
@@ -261,7 +263,8 @@ def label_export(
     """Take the labels out, as a frame and into files if a place is named.
 
     What is labelled now becomes a version of the task's label set, unless it is one already;
-    `train --labels TASK@N` trains on it.
+    `train --labels TASK@N` trains on it. JSON lines lose nothing. Who is no reviewer isn't
+    given what others said of items that this person has still to label.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from jupyter_mlops.labeling import (
     Decision,
     Pool,
+    change_rules,
     claim,
     commit,
     create,
@@ -138,6 +139,17 @@ def test_the_stated_accuracy_is_that_of_items_drawn_at_random_alone(ws, task, di
         rows = session.query(AnnotationRecord).all()
         assert {row.item for row in rows if row.audit} == set(audit.tolist())
         assert {row.strategy for row in rows if row.audit} == {"audit"}
+
+
+def test_a_model_does_not_learn_from_the_items_that_measure_it(ws, task):
+    change_rules(ws, task.id, {"audit": 0.5})
+    pick(ws, task.id, batch=20, seed=4)
+    # A class that the measured items alone have: who hasn't learnt from them can't know it.
+    audit = column(ws, task, "audit") > 0
+    said = np.where(audit, 2, np.random.default_rng(0).integers(0, 2, 300))
+    teach(ws, task, said, range(300))
+    found = rank(ws, task.id).accuracy
+    assert (found.n, found.value) == (150, 0.0)
 
 
 def test_items_drawn_at_random_are_mixed_in_from_the_first_claim_on(ws, task):

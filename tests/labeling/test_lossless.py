@@ -196,6 +196,27 @@ def full(ws: Workspace) -> str:
     return task
 
 
+def test_a_task_with_one_of_everything_comes_back_byte_for_byte(
+    places: tuple[Workspace, Workspace], ws: Workspace
+) -> None:
+    _, there = places
+    task = make(ws, "whole", {"guideline": "# First", "overlap": 2, "audit": 0.5})
+    pick(ws, task, strategy_name="margin", seed=3)
+    change_rules(ws, task, {"guideline": "# Second"})
+    give_role(ws, task, "rita", "reviewer")
+    for who in ("jo", "ana"):
+        said = [Decision(f"{who}{n}", n, "label", VALUES[n]) for n in range(3)]
+        commit(ws, task, who, said)
+    adjudicate(ws, task, 0, "b")
+    export(ws, "whole", "whole.jsonl")
+    first = (ws.root / "whole.jsonl").read_bytes()
+    assert all(one in first for one in (b'"audit": 1', b'"strategy": "audit"', b"# First"))
+    make(there, "whole", {})
+    import_file(there, "whole", ws.root / "whole.jsonl", keep_people=True)
+    export(there, "whole", "whole.jsonl")
+    assert (there.root / "whole.jsonl").read_bytes() == first
+
+
 def test_rules_guidelines_roles_and_disputes_hold_where_they_were_taken(
     ws: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
