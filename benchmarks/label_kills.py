@@ -35,7 +35,9 @@ def kills(given: argparse.Namespace) -> bool:
                 items=max(1000, 30 * given.kills),
                 seed=given.seed,
                 after=lambda count, heard: (
-                    print(f"    {count} kills, {len(heard.acknowledged):,} acknowledged", flush=True)
+                    print(
+                        f"    {count} kills, {len(heard.acknowledged):,} acknowledged", flush=True
+                    )
                     if count % 50 == 0
                     else None
                 ),

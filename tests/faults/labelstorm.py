@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -312,7 +313,7 @@ def _before(row: AnnotationRecord, moment: float) -> bool:
 
 def _disordered(told: list[dict[str, Any]], stored: dict[str, AnnotationRecord]) -> int:
     numbers = [stored[one["ev"]].number for one in told if one["ev"] in stored]
-    return sum(second < first for first, second in zip(numbers, numbers[1:], strict=False))
+    return sum(second < first for first, second in pairwise(numbers))
 
 
 def _miscounted(session: Any, tasks: list[Task]) -> list[str]:

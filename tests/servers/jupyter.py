@@ -98,7 +98,8 @@ class JupyterServer:
 
     def begin(self) -> None:
         """Start the server without waiting."""
-        assert self._forker.stdin is not None and self._serving is None
+        assert self._forker.stdin is not None
+        assert self._serving is None
         self._forker.stdin.write("\n")
         self._forker.stdin.flush()
         self._serving = int(self._said())
