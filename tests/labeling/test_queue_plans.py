@@ -55,7 +55,7 @@ def plan(ws: Workspace, statement: str, given: Any) -> str:
             found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
             return "\n".join(row[3] for row in found)
         # With this few rows it would read them all: it is asked what it can do without that.
-        for setting in ("enable_seqscan", "enable_sort", "enable_bitmapscan"):
+        for setting in ("enable_seqscan", "enable_sort"):
             session.execute(text(f"SET LOCAL {setting} = off"))
         found = connection.exec_driver_sql(f"EXPLAIN {statement}", given)
         return "\n".join(row[0] for row in found)
