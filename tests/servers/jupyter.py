@@ -87,6 +87,12 @@ class JupyterServer:
         )
         self._serving: int | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        assert self._serving is not None
+        return self._serving
+
     def token(self, person: str) -> str:
         """What makes a caller this person."""
         return f"{self.secret}.{person}"
