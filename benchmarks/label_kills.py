@@ -59,6 +59,7 @@ def kills(given: argparse.Namespace) -> bool:
             "stored twice": found.twice,
             "altered": found.altered,
             "out of order": found.out_of_order,
+            "refused": found.refused,
             "items beyond their overlap": found.beyond_overlap,
             "faults of counts and of the chain": len(found.faults),
         }
