@@ -35,6 +35,8 @@ CLASSES = ["a", "b", "c"]
 EARLY = 1 / 8
 #: After each so many kills of the server somebody's page dies too, and comes back.
 CRASHES = 3
+#: This share of the server's answers is lost on its way, so that what is stored is sent again.
+DEAF = 0.08
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,7 @@ def storm(
                 "classes": list(task.classes),
                 "seed": seed + number,
                 "pace": pace,
+                "deaf": DEAF,
             }
             people.append(_Person(f"person{number}", given, heard))
         for turn in range(kills):
