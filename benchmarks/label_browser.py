@@ -77,7 +77,7 @@ def _lab() -> Iterator[Any]:
     """A JupyterLab of our own in a browser without a window."""
     from playwright.sync_api import sync_playwright
 
-    from conftest import Lab, launch
+    from browser.conftest import Lab, launch
 
     home = Path(tempfile.mkdtemp(prefix="label-lab-"))
     root = home / "work"

@@ -282,7 +282,10 @@ def _opinion(database: str) -> Executable:
     """Keep an opinion in the place of the one before."""
     new = (sqlite if database == "sqlite" else postgresql).insert(OpinionRecord)
     later = {name: new.excluded[name] for name in ("state", "ev", "number")}
-    return new.on_conflict_do_update(index_elements=["task", "item", "person"], set_=later)
+    kept: Executable = new.on_conflict_do_update(
+        index_elements=["task", "item", "person"], set_=later
+    )
+    return kept
 
 
 def decisions_on(
