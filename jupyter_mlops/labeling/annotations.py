@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Executable, delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from jupyter_mlops.labeling.decisions import Decision, Past
@@ -33,7 +35,7 @@ from jupyter_mlops.workspace.records import utcnow
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Receipt", "Refusal", "commit", "settle"]
+__all__ = ["Receipt", "Refusal", "commit", "decisions_on", "settle"]
 
 MOST_EVENTS = 1000
 #: Decisions that say something about an item.
@@ -136,14 +138,15 @@ class _Batch:
         self.refused: list[Refusal] = []
         self.stored: list[AnnotationRecord] = []
         asked = {one.ev for one in decisions} | {one.undoes for one in decisions if one.undoes}
-        self.known = {
-            row.ev: row
-            for row in session.scalars(
-                select(AnnotationRecord).where(AnnotationRecord.ev.in_(asked))
-            )
-        }
         wanted = {one.item for one in decisions}
-        self.chosen = self._chosen({one.item for one in decisions})
+        # One question for both: each statement is a chance for others to go first.
+        there = (AnnotationRecord.task == task.id) & AnnotationRecord.item.in_(wanted)
+        found = session.scalars(
+            select(AnnotationRecord).where(or_(AnnotationRecord.ev.in_(asked), there))
+        ).all()
+        self.known = {row.ev: row for row in found if row.ev in asked}
+        self.before = [row for row in found if row.task == task.id and row.item in wanted]
+        self.chosen = self._chosen(wanted)
         self.items = {
             row.item: row
             for row in session.scalars(
@@ -183,7 +186,8 @@ class _Batch:
         self.session.add_all(self.stored)
         self.session.flush()
         touched = {row.item for row in self.stored}
-        history = settle(self.session, self.task, self.rules, [self.items[n] for n in touched])
+        events = [*self.before, *self.stored]
+        history = settle(self.task, self.rules, [self.items[n] for n in touched], events)
         self._remember(history)
         self._hand_on(history, now)
 
@@ -268,14 +272,11 @@ class _Batch:
 
     def _remember(self, history: dict[int, list[AnnotationRecord]]) -> None:
         """Keep what this person's decisions on each item come to."""
-        self.session.execute(
-            delete(OpinionRecord).where(
-                OpinionRecord.task == self.task.id,
-                OpinionRecord.item.in_(history),
-                OpinionRecord.person == self.person,
-            )
-        )
-        mine = [opinions(events).get(self.person) for events in history.values()]
+        mine = {item: opinions(events).get(self.person) for item, events in history.items()}
+        if gone := [item for item, one in mine.items() if one is None]:
+            about = (OpinionRecord.task == self.task.id) & OpinionRecord.item.in_(gone)
+            said = OpinionRecord.person == self.person
+            self.session.execute(delete(OpinionRecord).where(about, said))
         rows = [
             {
                 "task": self.task.id,
@@ -285,11 +286,11 @@ class _Batch:
                 "ev": one.ev,
                 "number": one.number,
             }
-            for one in mine
+            for one in mine.values()
             if one is not None
         ]
         if rows:
-            self.session.execute(insert(OpinionRecord), rows)
+            self.session.execute(_opinion(self.session.get_bind().dialect.name), rows)
 
     def _hand_on(self, history: dict[int, list[AnnotationRecord]], now: datetime) -> None:
         """Take decided items out of people's hands."""
@@ -308,17 +309,37 @@ class _Batch:
             lease(self.session, self.task.id, items, self.person, holder, now)
 
 
+@cache
+def _opinion(database: str) -> Executable:
+    """Keep an opinion in the place of the one before."""
+    new = (sqlite if database == "sqlite" else postgresql).insert(OpinionRecord)
+    later = {name: new.excluded[name] for name in ("state", "ev", "number")}
+    kept: Executable = new.on_conflict_do_update(
+        index_elements=["task", "item", "person"], set_=later
+    )
+    return kept
+
+
+def decisions_on(
+    session: Session, task: TaskRecord, items: Iterable[ItemRecord]
+) -> Sequence[AnnotationRecord]:
+    """All decisions on some items."""
+    numbers = [item.item for item in items]
+    mine = (AnnotationRecord.task == task.id) & AnnotationRecord.item.in_(numbers)
+    return session.scalars(select(AnnotationRecord).where(mine)).all()
+
+
 def settle(
-    session: Session, task: TaskRecord, rules: Rules, items: Sequence[ItemRecord]
+    task: TaskRecord,
+    rules: Rules,
+    items: Sequence[ItemRecord],
+    decisions: Iterable[AnnotationRecord],
 ) -> dict[int, list[AnnotationRecord]]:
-    """Bring items and the task's counts up to date with the items' decisions, and return those."""
+    """Bring items and the task's counts up to date with the items' decisions, by item."""
     history: dict[int, list[AnnotationRecord]] = {item.item: [] for item in items}
-    for row in session.scalars(
-        select(AnnotationRecord).where(
-            AnnotationRecord.task == task.id, AnnotationRecord.item.in_(history)
-        )
-    ):
-        history[row.item].append(row)
+    for row in decisions:
+        if row.item in history:
+            history[row.item].append(row)
     for item in items:
         now_is = fold(history[item.item], task.answer, rules)
         task.labeled += (now_is.state == "labeled") - (item.state == "labeled")

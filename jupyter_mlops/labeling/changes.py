@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from jupyter_mlops.labeling import guidelines
-from jupyter_mlops.labeling.annotations import settle
+from jupyter_mlops.labeling.annotations import decisions_on, settle
 from jupyter_mlops.labeling.membership import demand
 from jupyter_mlops.labeling.progress import TaskState, status
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord
@@ -69,7 +69,7 @@ def change_rules(ws: Workspace, name: str, changes: Mapping[str, Any]) -> TaskSt
                 part = items[start : start + _CHUNK]
                 wanted = (ItemRecord.task == row.id) & ItemRecord.item.in_(part)
                 rows = tx.session.scalars(select(ItemRecord).where(wanted)).all()
-                settle(tx.session, row, rules, rows)
+                settle(row, rules, rows, decisions_on(tx.session, row, rows))
         told = {one: changes[one] for one in changes if one != "guideline"}
         if "guideline" in changes:
             told["guideline"] = guidelines.keep(tx.session, row, rules.guideline, ws.user)

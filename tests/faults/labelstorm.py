@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ FRONT = CHECKOUT / "jupyter_mlops" / "labeling" / "widgets" / "front"
 CLASSES = ["a", "b", "c"]
 #: Some are killed before anybody was answered: while the server starts.
 EARLY = 1 / 8
-#: With some kills of the server somebody's page dies too, and comes back.
-CRASHES = 1 / 4
+#: After each so many kills of the server somebody's page dies too, and comes back.
+CRASHES = 3
+#: This share of the server's answers is lost on its way, so that what is stored is sent again.
+DEAF = 0.08
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,13 @@ class Found:
     altered: int
     out_of_order: int
     beyond_overlap: int
+    refused: int
     faults: tuple[str, ...]
 
     @property
     def holds(self) -> bool:
         told = (self.lost, self.missing, self.twice, self.altered, self.out_of_order)
-        return not any(told) and not self.beyond_overlap and not self.faults
+        return not (any(told) or self.beyond_overlap or self.refused or self.faults)
 
 
 class _Person:
@@ -208,6 +212,7 @@ def storm(
                 "classes": list(task.classes),
                 "seed": seed + number,
                 "pace": pace,
+                "deaf": DEAF,
             }
             people.append(_Person(f"person{number}", given, heard))
         for turn in range(kills):
@@ -217,10 +222,10 @@ def storm(
                 server.wait()
                 _answered(heard)
             time.sleep(moment)
-            if moments.random() < CRASHES:
-                crashes += 1
-                moments.choice(people).crash()
             server.kill()
+            if turn % CRASHES == 1:
+                crashes += 1
+                moments.choice(_waiting(people, heard)).crash()
             server.begin()
             if after is not None:
                 after(turn + 1, heard)
@@ -256,6 +261,24 @@ def _answered(heard: Heard) -> None:
     before, deadline = len(heard.acknowledged), time.monotonic() + 60
     while len(heard.acknowledged) == before:
         assert time.monotonic() < deadline, f"nobody was answered: {heard.said[-3:]}"
+        time.sleep(0.005)
+
+
+def _waiting(people: list[_Person], heard: Heard) -> list[_Person]:
+    """Those who decided something that only their outbox has; somebody soon will."""
+    deadline = time.monotonic() + 60
+    while True:
+        found = [
+            one
+            for one in people
+            if any(
+                event["ev"] not in heard.acknowledged
+                for event in heard.decided.get(one.name, [])[-1:]
+            )
+        ]
+        if found:
+            return found
+        assert time.monotonic() < deadline, "nobody decides anything"
         time.sleep(0.005)
 
 
@@ -302,6 +325,7 @@ def judge(
         altered=len([ev for ev in decided if ev in stored]) - len(same),
         out_of_order=sum(_disordered(told, stored) for told in heard.decided.values()),
         beyond_overlap=sum(count > overlap[task] for task, _, count in often),
+        refused=sum("refused" in one for one in heard.said),
         faults=tuple(faults),
     )
 
@@ -312,7 +336,7 @@ def _before(row: AnnotationRecord, moment: float) -> bool:
 
 def _disordered(told: list[dict[str, Any]], stored: dict[str, AnnotationRecord]) -> int:
     numbers = [stored[one["ev"]].number for one in told if one["ev"] in stored]
-    return sum(second < first for first, second in zip(numbers, numbers[1:], strict=False))
+    return sum(second < first for first, second in pairwise(numbers))
 
 
 def _miscounted(session: Any, tasks: list[Task]) -> list[str]:

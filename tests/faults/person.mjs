@@ -1,6 +1,6 @@
 // A person who labels by the labeler's own queue, outbox and transport; only eyes and hands are made up.
 //
-// Takes one JSON argument: {front, shelf, base, token, task, kind, answer, classes, seed, pace}.
+// Takes one JSON argument: {front, shelf, base, token, task, kind, answer, classes, seed, pace, deaf}.
 // Says on standard output, a line each: {"decided": event}, {"sent": [ev, …], "at": ms},
 // {"acknowledged": ev}, {"said": text}. Ends when its input does, once everything is acknowledged.
 
@@ -35,7 +35,7 @@ globalThis.document = { cookie: "", visibilityState: "visible" };
 globalThis.addEventListener = globalThis.removeEventListener = () => {};
 
 const part = (name) => import(pathToFileURL(`${given.front}/${name}.js`).href);
-const [{ openOutbox }, { Queue }, { takeSession }, { byServer }] = await Promise.all(
+const [{ openOutbox }, { Queue }, { takeSession }, { byServer, Refused }] = await Promise.all(
   ["outbox", "queue", "session", "transport"].map(part),
 );
 
@@ -58,9 +58,13 @@ function answer(item) {
 const server = byServer(given.task, { base: given.base, token: given.token });
 const road = {
   ...server,
-  ask: (action, body, options) => {
+  ask: async (action, body, options) => {
     if (action === "events") tell({ sent: body.events.map(({ ev }) => ev), at: Date.now() });
-    return server.ask(action, body, options);
+    const answer = await server.ask(action, body, options);
+    if (action === "events" && chance() < given.deaf) {
+      throw new Refused(0, { what: "the answer was lost on its way" });
+    }
+    return answer;
   },
 };
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from jupyter_mlops.labeling import Decision, Task, claim, commit, create
 from jupyter_mlops.workspace import Workspace
 
 from .conftest import Rows
+
+# How either database says that it reads a whole table, and that it sorts by itself.
+WHOLE, SORTED = "SCAN|Seq Scan", "TEMP B-TREE|Sort"
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def plan(ws: Workspace, statement: str, given: Any) -> str:
             found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
             return "\n".join(row[3] for row in found)
         # With this few rows it would read them all: it is asked what it can do without that.
-        for setting in ("enable_seqscan", "enable_sort", "enable_bitmapscan"):
+        for setting in ("enable_seqscan", "enable_sort"):
             session.execute(text(f"SET LOCAL {setting} = off"))
         found = connection.exec_driver_sql(f"EXPLAIN {statement}", given)
         return "\n".join(row[0] for row in found)
@@ -73,10 +77,9 @@ def test_a_claim_follows_the_index_of_open_items(ws: Workspace, overlap: int) ->
     assert len(asked) == 2
     returned, rest = (plan(ws, *one) for one in asked)
     assert "ix_label_item_open" in rest
-    for steps in (returned, rest):
-        assert "SCAN" not in steps and "Seq Scan" not in steps
+    assert not re.search(WHOLE, f"{returned}\n{rest}")
     # In the queue's own order, so that it stops after sixteen.
-    assert "TEMP B-TREE" not in rest and "Sort" not in rest
+    assert not re.search(SORTED, rest)
     assert "ix_label_lease_person" in returned
 
 
@@ -87,10 +90,10 @@ def test_a_commit_reads_no_item_but_its_own(ws: Workspace) -> None:
         commit(ws, task.id, "jo", [Decision("e", one.item, "label", "a")])
     tables = ("label_item", "annotation", "label_opinion", "label_lease", "label_role")
     reads = [one for one in said if any(f"FROM {table}" in one[0] for table in tables)]
-    assert len(reads) >= 5
+    assert len(reads) >= 4
     for statement, given in reads:
         steps = plan(ws, statement, given) if statement.startswith("SELECT") else ""
-        assert "SCAN" not in steps and "Seq Scan" not in steps, f"{statement}\n{steps}"
+        assert not re.search(WHOLE, steps), f"{statement}\n{steps}"
 
 
 def test_a_queue_in_another_order_is_followed_too(ws: Workspace) -> None:
@@ -101,4 +104,4 @@ def test_a_queue_in_another_order_is_followed_too(ws: Workspace) -> None:
         found = claim(ws, task.id, "jo", 4, session="s").items
     assert [one.item for one in found] == [299, 298, 297, 296]
     steps = plan(ws, *about_items(said)[-1])
-    assert "TEMP B-TREE" not in steps and "Sort" not in steps
+    assert not re.search(SORTED, steps)

@@ -87,6 +87,12 @@ class JupyterServer:
         )
         self._serving: int | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        assert self._serving is not None
+        return self._serving
+
     def token(self, person: str) -> str:
         """What makes a caller this person."""
         return f"{self.secret}.{person}"
@@ -98,7 +104,8 @@ class JupyterServer:
 
     def begin(self) -> None:
         """Start the server without waiting."""
-        assert self._forker.stdin is not None and self._serving is None
+        assert self._forker.stdin is not None
+        assert self._serving is None
         self._forker.stdin.write("\n")
         self._forker.stdin.flush()
         self._serving = int(self._said())
