@@ -5,7 +5,8 @@ batch into the sketches that profiles are made of, and each column is drawn from
 that keep its distribution: its quantiles at (i + ½)/2,000, or its values in proportion to how
 often they occur. A page then takes the same time and room for a million rows as for a thousand
 million. Texts and vectors have no such sketch: of these 2,000 rows are drawn, spread evenly, and a
-vector by its distance from the mean of the reference. The verdicts beside it are those of all rows and don't come from here.
+vector by its distance from the mean of the reference. The verdicts beside it are those of all rows
+and don't come from here.
 """
 
 from __future__ import annotations
