@@ -5,7 +5,8 @@ Usage: ``python benchmarks/labeling.py [--seeds 20] [--people 20] [--items 4000]
 
 *Learning* labels scikit-learn's 1,797 digits in batches of 10 until a logistic regression is right
 on 95 % of 500 digits that were held back: once in the order that the queue gives with its default
-strategy, audit items counted, once at random. The accuracy that the product states at 150 labels
+strategy, audit items counted, once at random. The seeds aren't those that the strategy was chosen
+on. The accuracy that the product states at 150 labels
 is held against the 500. *People* are processes that claim and label at the same time; the peer is
 a queue that reads the next item and then marks it as taken, as notebook labelers with a database
 do. *Queue* claims 16 items of very many.
@@ -30,6 +31,8 @@ import polars as pl
 
 TARGET, HELD_BACK, STATED_AT, MOST = 0.95, 500, 150, 900
 BATCH = 10
+# The default strategy was chosen on the seeds below 20: others tell what it is worth.
+FIRST_SEED = 100
 
 
 class Rows:
@@ -50,7 +53,7 @@ def learning(seeds: int) -> None:
 
     pixels, truth = load_digits(return_X_y=True)
     chosen, drawn, held, stated = [], [], 0, []
-    for seed in range(seeds):
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         order = np.random.default_rng(seed).permutation(len(truth))
         test, pool = order[:HELD_BACK], order[HELD_BACK:]
         labels, inside, said = _by_queue(pixels, truth, pool, test, seed)

@@ -26,6 +26,10 @@ for _name in [name for name in os.environ if name.startswith(("JUPYTER_MLOPS_", 
     del os.environ[_name]
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "1"
+# The suite runs more processes than there are cores. A library's threads that wait for one another
+# by spinning then take many times the work itself; numpy reads this when it is imported.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 # A run that was started in a shell's background ignores interrupts, and so would what it tests.
 if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from jupyter_mlops.labeling.decisions import Decision
+from jupyter_mlops.labeling.decisions import Decision, Past
+from jupyter_mlops.labeling.desk import chosen_by
 from jupyter_mlops.labeling.folding import fold, opinions
 from jupyter_mlops.labeling.kinds import check, normal
 from jupyter_mlops.labeling.leases import lease
@@ -130,6 +131,7 @@ class _Batch:
     ) -> None:
         self.session, self.task, self.person, self.decisions = session, task, person, decisions
         self.rules = Rules.of(task.settings)
+        self.brought = {one.ev for one in decisions if one.past is not None}
         self.accepted: list[str] = []
         self.refused: list[Refusal] = []
         self.stored: list[AnnotationRecord] = []
@@ -141,12 +143,25 @@ class _Batch:
             )
         }
         wanted = {one.item for one in decisions}
+        self.chosen = self._chosen({one.item for one in decisions})
         self.items = {
             row.item: row
             for row in session.scalars(
                 select(ItemRecord).where(ItemRecord.task == task.id, ItemRecord.item.in_(wanted))
             )
         }
+
+    def _chosen(self, items: set[int]) -> dict[int, str]:
+        """How the items in this person's hand had come to be chosen when they were given."""
+        rows = self.session.execute(
+            select(LeaseRecord.item, LeaseRecord.strategy).where(
+                LeaseRecord.task == self.task.id,
+                LeaseRecord.person == self.person,
+                LeaseRecord.item.in_(items),
+                LeaseRecord.strategy != "",
+            )
+        )
+        return {row.item: row.strategy for row in rows}
 
     def store(self) -> None:
         now = utcnow()
@@ -158,6 +173,9 @@ class _Batch:
                 self.refused.append(Refusal(one.ev, wrong))
             else:
                 row = self._row(one, now)
+                if one.undoes:
+                    # Whoever takes a label back has the item as it was handed out.
+                    self.chosen[one.item] = self.known[one.undoes].strategy
                 self.known[one.ev] = row
                 self.stored.append(row)
                 self.accepted.append(one.ev)
@@ -213,6 +231,9 @@ class _Batch:
     def _row(self, one: Decision, now: datetime) -> AnnotationRecord:
         item = self.items[one.item]
         requeue = (one.requeue or self.rules.requeue) if one.kind == "skip" else ""
+        strategy = self.chosen.get(one.item) or chosen_by(self.task, item)
+        guideline = self.rules.guideline_version if one.guideline is None else one.guideline
+        past = one.past or Past(strategy, item.audit > 0, now)
         return AnnotationRecord(
             ev=one.ev,
             task=self.task.id,
@@ -228,12 +249,22 @@ class _Batch:
             shown_at=one.shown_at,
             decided_at=one.decided_at or now,
             active_ms=one.active_ms,
-            suggestion=dict(one.suggestion),
-            strategy=_strategy(self.task, item),
-            audit=item.audit > 0,
-            guideline=one.guideline or self.rules.guideline_version,
-            stored_at=now,
+            suggestion=self._proposed(one),
+            strategy=past.strategy,
+            audit=past.audit,
+            guideline=guideline,
+            stored_at=past.stored_at,
         )
+
+    def _proposed(self, one: Decision) -> dict[str, Any]:
+        """What was proposed; of a label also whether it was changed."""
+        proposed = dict(one.suggestion)
+        if not proposed or one.kind != "label":
+            return proposed
+        value = proposed["value"]
+        fits = not check(value, self.task)
+        kept = fits and normal(value, self.task) == one.value
+        return {**proposed, "changed": not kept}
 
     def _remember(self, history: dict[int, list[AnnotationRecord]]) -> None:
         """Keep what this person's decisions on each item come to."""
@@ -267,11 +298,12 @@ class _Batch:
         mine = (LeaseRecord.person == self.person) | LeaseRecord.item.in_(closed)
         self.session.execute(delete(LeaseRecord).where(held & mine))
         # Who takes a label back has the item on the screen again.
-        reopened: dict[str, list[int]] = {}
+        reopened: dict[str, dict[int, str]] = {}
         for number in sorted(history.keys() - set(closed)):
             last = max(history[number], key=lambda row: row.number)
-            if last.kind == "undo":
-                reopened.setdefault(last.session, []).append(number)
+            if last.kind == "undo" and last.ev not in self.brought:
+                undone = next(row for row in history[number] if row.ev == last.undoes)
+                reopened.setdefault(last.session, {})[number] = undone.strategy
         for holder, items in reopened.items():
             lease(self.session, self.task.id, items, self.person, holder, now)
 
@@ -299,15 +331,6 @@ def settle(
             # Tasks without known answers needn't look for any at each claim.
             task.settings = {**task.settings, "golden": True}
     return history
-
-
-def _strategy(task: TaskRecord, item: ItemRecord) -> str:
-    """How an item came to be chosen."""
-    if item.gold:
-        return "gold"
-    if item.audit:
-        return "audit"
-    return str(task.ranking.get("strategy", "order")) if item.rank < 0 else "order"
 
 
 def _digest(rows: Iterable[AnnotationRecord]) -> str:

@@ -163,7 +163,7 @@ def rank(
         raise Invalid(
             f"{task.name!r} can't be put in order by {called}",
             f"strategies need one class an item, the task asks for {task.answer}",
-            "choose with --strategy random",
+            "choose with --by random",
             code="E-LABEL-118",
         )
     size = batch or int(settings.get("batch", 10))

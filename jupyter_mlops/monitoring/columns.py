@@ -15,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from jupyter_mlops.monitoring.dependence import repeats, repeats_of_labels
+from jupyter_mlops.monitoring.dependence import places, repeats, repeats_of_labels
 from jupyter_mlops.profiling.values import runs
 from jupyter_mlops.workspace.errors import Invalid
 
 Rows = npt.NDArray[np.int64]
 #: The largest hash: every value is known.
 ALL: Final = 2**64 - 1
+#: Below so many rows, counting equal values saves nothing.
+_MANY: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,6 @@ class NumberColumn:
         counts = None if self.counts is None else self.counts[kept]
         return NumberColumn(self.values[kept], self.missing, counts, self.repeats, self.gaps)
 
-    def within(self, low: float, high: float) -> NumberColumn:
-        """The column with the values outside ``[low, high]`` moved to the nearer end."""
-        values = np.clip(self.values, low, high)
-        return NumberColumn(values, self.missing, self.counts, self.repeats, self.gaps)
-
 
 @dataclass(frozen=True)
 class CategoryColumn:
@@ -153,9 +150,15 @@ def read_numbers(series: pl.Series) -> NumberColumn:
     """Read a column as numbers; NaN and text that holds no number count as missing."""
     numbers = as_numbers(series).fill_nan(None).rechunk()
     present = numbers.drop_nulls()
+    values, counts = present.sort().to_numpy(), None
+    different = np.count_nonzero(values[1:] != values[:-1]) + 1
+    if values.size > _MANY and different < values.size / 8:
+        # Values that come again and again are dealt with once.
+        values, counts = runs(values)
     return NumberColumn(
-        values=present.sort().to_numpy(),
+        values=values,
         missing=numbers.null_count(),
+        counts=counts,
         repeats=repeats(present.to_numpy()),
         gaps=_gaps(numbers),
     )
@@ -180,11 +183,13 @@ def read_categories(series: pl.Series) -> CategoryColumn:
         else:
             text = as_text(value)
             counts[text] = counts.get(text, 0) + count
-    codes = series.rank("dense") if not series.dtype.is_nested() else None
+    present = series.drop_nulls()
+    # Ranks of all rows would cost more than all the rest.
+    codes = present.gather(places(present.len())).rank("dense")
     return CategoryColumn(
         counts=counts,
         missing=missing,
-        repeats=1.0 if codes is None else repeats_of_labels(codes.drop_nulls().to_numpy()),
+        repeats=repeats_of_labels(codes.to_numpy()),
         gaps=_gaps(series),
     )
 

@@ -240,9 +240,25 @@ def after_last_check(ws: Workspace, endpoint: str, traffic: pl.LazyFrame) -> Win
     last = latest(ws, endpoint)
     if last is None or last.last is None:
         return Window()
+    return fresh_window(traffic, last) or last.window
+
+
+def fresh_window(traffic: pl.LazyFrame, last: Drift) -> Window | None:
+    """What came since a check, by the rows' own time; None when nothing did.
+
+    A clock that ran ahead, or one row dated years ahead, leaves no row after the last one. Then
+    the window begins with the oldest row that was logged since.
+    """
+    if last.last is None:
+        return Window()
     since = last.last + timedelta(microseconds=1)
-    newer = within(traffic, Window(since=since)).select(pl.len()).collect().item()
-    return Window(since=since) if newer else last.window
+    if within(traffic, Window(since=since)).select(pl.len()).collect().item():
+        return Window(since=since)
+    if "at" not in traffic.collect_schema():
+        return None
+    logged = traffic.filter(pl.col("at").cast(pl.Datetime("us", "UTC")) > last.at)
+    oldest = logged.select(pl.col("event_time").min()).collect().item()
+    return None if oldest is None else Window(since=oldest)
 
 
 def newest(

@@ -216,14 +216,14 @@ def _pairs(
     if not names or "key" not in logged:
         return None, names
     before = reference.scan().select(
-        pl.col(key).cast(pl.String).alias("\0key"),
+        _as_logged(key, reference.scan().collect_schema()[key]).alias("\0key"),
         *(pl.col(one).alias("\0a" + one) for one in names),
     )
     now = (
         within(traffic, window)
         .sort("event_time", maintain_order=True)
         .select(
-            pl.col("key").cast(pl.String).alias("\0key"),
+            pl.col("key").cast(pl.String).str.replace(r"^(-?\d+)\.0$", "${1}").alias("\0key"),
             *(pl.col(INPUT + one).alias("\0b" + one) for one in names),
         )
         .drop_nulls("\0key")
@@ -242,6 +242,17 @@ def _pairs(
         )
         return None, names
     return pairs, names
+
+
+def _as_logged(key: str, dtype: pl.DataType) -> pl.Expr:
+    """A key as text, a whole number without its decimals: pandas makes 5.0 of 5 beside a gap."""
+    values = pl.col(key)
+    if dtype.is_float():
+        whole = values.cast(pl.Int64, strict=False)
+        return (
+            pl.when(values == whole).then(whole.cast(pl.String)).otherwise(values.cast(pl.String))
+        )
+    return values.cast(pl.String)
 
 
 def _verdict(found: Skew) -> Verdict:

@@ -80,7 +80,8 @@ def join_truth(traffic: pl.DataFrame, feedback: pl.DataFrame) -> tuple[pl.DataFr
         Has ``prediction_id``.
     feedback : polars.DataFrame
         ``prediction_id``, ``truth``, ``at``. Where a prediction has several
-        truths the latest counts; a null truth takes the earlier one back.
+        truths the latest counts; a null truth takes the earlier one back. A column
+        ``corrected`` says so of truths that are the latest already.
 
     Returns
     -------
@@ -88,10 +89,11 @@ def join_truth(traffic: pl.DataFrame, feedback: pl.DataFrame) -> tuple[pl.DataFr
         The traffic with a ``truth`` column, and how many of its rows have a truth
         that replaced another one.
     """
+    before = pl.col("corrected").any() if "corrected" in feedback.columns else pl.lit(False)
     latest = (
         feedback.sort("at", maintain_order=True)
         .group_by("prediction_id")
-        .agg(pl.col("truth").last(), corrected=pl.col("truth").n_unique() > 1)
+        .agg(pl.col("truth").last(), corrected=(pl.col("truth").n_unique() > 1) | before)
     )
     joined = traffic.join(latest, on="prediction_id", how="left")
     corrected = int(joined["corrected"].fill_null(False).sum())

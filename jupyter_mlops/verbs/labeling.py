@@ -28,6 +28,7 @@ def label(
     scale: str | None = None,
     requeue: Literal["never", "me", "others"] | None = None,
     guideline: str | None = None,
+    due: str | None = None,
     contract: str | None = None,
     from_: str | None = None,
     pick: list[str] | None = None,
@@ -70,11 +71,14 @@ def label(
         Who sees a skipped row again when the person who skips doesn't say.
     guideline : str
         What the classes mean, in Markdown.
+    due : str
+        The last day on which the labels are in time, such as 2026-12-31.
     contract : str
         A contract that the rows must keep, or none of them is put in the queue.
     from_ : str
-        An endpoint (endpoint:NAME) whose served rows are labelled instead of data;
-        `feedback NAME --labels TASK` takes the labels back as truth.
+        An endpoint (endpoint:NAME) whose served rows are labelled instead of data; the same
+        line again adds rows that were served since. `feedback NAME --labels TASK` takes the
+        labels back as truth.
     pick : list of str
         Which of them: strange, uncertain or drifted; the first two when left out.
     count : int
@@ -112,6 +116,7 @@ def label(
         "requeue": requeue,
         "guideline": guideline,
         "fps": fps,
+        "due": due,
     }
     settings = {name: value for name, value in given.items() if value is not None}
     if from_ is not None:

@@ -67,6 +67,12 @@ def feedback_view(result: Feedback) -> View:
     if waiting:
         text = f"{waiting:,} rows belong to no prediction yet; they wait for theirs."
         blocks.append(Notice(level="warn" if waiting == result.rows else "info", text=text))
+    if result.conflicting:
+        text = (
+            f"{result.conflicting:,} of {result.by} have more than one truth here; the last row "
+            "of each counts."
+        )
+        blocks.append(Notice(level="warn", text=text))
     if result.empty:
         blocks.append(Notice(text=f"{result.empty:,} rows hold no truth and were left out."))
     return View(

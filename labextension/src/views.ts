@@ -37,6 +37,8 @@ export interface IColumn {
   label: string;
   kind?: CellKind;
   align?: 'left' | 'right';
+  /** How many decimals its numbers have; four significant digits without it. */
+  digits?: number | null;
 }
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -172,7 +174,7 @@ export interface IProgress {
 }
 
 export type FieldKind =
-  'text' | 'number' | 'choice' | 'dataset' | 'switch' | 'list';
+  'text' | 'lines' | 'number' | 'choice' | 'dataset' | 'switch' | 'list';
 
 export interface IField {
   name: string;

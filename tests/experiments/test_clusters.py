@@ -81,7 +81,7 @@ def _child():
 def test_it_computes_outside_of_this_process_and_is_found_again(ws, cluster):
     with cluster.client() as client:
         assert client.submit(os.getpid).result() != os.getpid()
-        assert client.submit(lambda: os.environ["OMP_NUM_THREADS"]).result()
+        assert client.submit(lambda: os.environ["MKL_NUM_THREADS"]).result()
     again = clusters.obtain(ws, workers=1)
     assert again.address == cluster.address
     assert [one.status for one in clusters.clusters(ws)] == ["running"]
