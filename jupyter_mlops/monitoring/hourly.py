@@ -336,6 +336,9 @@ def _read_index(ws: Workspace, endpoint: str) -> Index:
     except NotFound:
         return Index()
     if state["engine"] != ENGINE:
+        # What another version kept is read by nobody any more.
+        for key in ws.traffic.list(f"{endpoint}/{FOLDER}"):
+            ws.traffic.delete(key)
         return Index()
     files = {name: LogFile.of(one) for name, one in state["files"].items()}
     return Index(files, state["days"], state["spans"])

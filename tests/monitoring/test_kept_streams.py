@@ -21,8 +21,9 @@ from .logs import START, evenly, logged, write
 
 DAY = dt.timedelta(days=1)
 HOUR = dt.timedelta(hours=1)
-#: Days of the reference, and of the window after it.
-BEFORE, AFTER = 12, 8
+#: Days of the reference, and of the window after it; and rows of a day where these are few.
+BEFORE, AFTER = 24, 16
+FEW = 50
 
 
 def stream(rng, n):
@@ -39,9 +40,9 @@ def stream(rng, n):
 
 
 def kept(ws, name, rows, days):
-    """Write a log of so many days, each with two hours of rows."""
+    """Write a log of so many days, each with an hour of rows."""
     a_day = rows.height // days
-    times = [one for at in range(days) for one in evenly(START + at * DAY, 2, a_day)]
+    times = [one for at in range(days) for one in evenly(START + at * DAY, 1, a_day)]
     write(ws, name, "a", logged(rows, times, name))
     return KeptLog(ws, name)
 
@@ -61,7 +62,7 @@ def check(ws, name, log, monkeypatch, **more):
 def test_streams_in_which_nothing_changes_raise_no_more_alarms_than_stated(ws, monkeypatch):
     alarms = 0
     for seed in range(24):
-        rows = stream(np.random.default_rng(seed), 100 * (BEFORE + AFTER))
+        rows = stream(np.random.default_rng(seed), FEW * (BEFORE + AFTER))
         log = kept(ws, f"e{seed}", rows, BEFORE + AFTER)
         alarms += check(ws, f"e{seed}", log, monkeypatch, jointly=False).verdict != "stable"
     # One in a hundred is stated: of 24, three are met with in 0.2 % of all runs.
@@ -71,7 +72,7 @@ def test_streams_in_which_nothing_changes_raise_no_more_alarms_than_stated(ws, m
 def test_the_test_of_all_features_together_is_not_fooled_by_neighbours(ws, monkeypatch):
     alarms = 0
     for seed in range(6):
-        rows = stream(np.random.default_rng([seed, 1]), 100 * (BEFORE + AFTER))
+        rows = stream(np.random.default_rng([seed, 1]), FEW * (BEFORE + AFTER))
         joint = check(ws, f"e{seed}", kept(ws, f"e{seed}", rows, BEFORE + AFTER), monkeypatch).joint
         assert joint.rows == rows.height
         alarms += joint.p_value < 0.01
