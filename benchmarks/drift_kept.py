@@ -158,8 +158,11 @@ def measure(folder: Path, rows: int, profile: bool) -> None:
 
     for first in (3, 7, 14):
         cpu, wall, found = timed(lambda first=first: month(first), profile)
-        print(f"30 days from day {first}: {1000 * cpu:.0f} ms CPU, {1000 * wall:.0f} ms, "
-              f"{found[0]:,} rows, drifted: {', '.join(found[1]) or 'none'}", flush=True)  # fmt: skip
+        print(
+            f"30 days from day {first}: {1000 * cpu:.0f} ms CPU, {1000 * wall:.0f} ms, "
+            f"{found[0]:,} rows, drifted: {', '.join(found[1]) or 'none'}",
+            flush=True,
+        )
 
     def scanned() -> pl.LazyFrame:
         keys = [ws.traffic.local(key) for key in sorted(ws.traffic.list("year/log"))]

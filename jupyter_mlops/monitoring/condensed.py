@@ -20,7 +20,8 @@ Coordinated samples: Cohen and Kaplan, "Summarizing data using bottom-k sketches
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -165,50 +166,118 @@ def restored(rows: pl.DataFrame) -> dict[str, Column]:
     A column that was numbers here and categories there becomes categories where all of its
     values are known, and is left out where they aren't.
     """
+    # Blocks of one column side by side, and lists as flat arrays: no query for each column.
+    table = _Table(rows.sort("column", maintain_order=True).rechunk())
     found: dict[str, Column] = {}
-    for (name,), part in rows.partition_by("column", as_dict=True, maintain_order=True).items():
-        kinds = set(part["kind"].to_list())
+    for name, first, last in table.columns():
+        kinds = set(table.kinds[first:last])
         if kinds == {"number"}:
-            values, counts = _flat(part["values"]), _flat(part["counts"])
-            missing = part["missing"].to_numpy()
-            resembling = part["repeats"].to_numpy(), part["gaps"].to_numpy()
-            if part.height > 1:
-                sizes = part["values"].list.len().to_numpy().astype(np.int64)
-                merged = _merged_numbers(values, counts, sizes, missing, resembling)
-                found[str(name)] = _fewer_numbers(merged, 2 * POINTS)
-            else:
-                own = (float(one[0]) for one in resembling)
-                found[str(name)] = NumberColumn(values, int(missing[0]), counts, *own)
-            continue
-        if kinds == {"category"} and part.height > 1:
-            found[str(name)] = _merged_categories(part)
-            continue
-        single = [_one(row) for row in part.iter_rows(named=True)]
-        read = [as_categories(one) for one in single] if len(kinds) > 1 else single
-        whole = [one for one in read if one is not None]
-        if len(whole) == len(single):
-            found[str(name)] = merge(whole)
+            column: Column | None = table.numbers(first, last)
+        elif kinds == {"category"}:
+            column = table.categories(first, last)
+        else:
+            single = [table.one(at) for at in range(first, last)]
+            read = [one for one in map(as_categories, single) if one is not None]
+            column = merge(read) if len(read) == len(single) else None
+        if column is not None:
+            found[name] = column
     return found
 
 
-def _one(row: dict[str, Any]) -> Column:
-    counts = np.asarray(row["counts"] or [], np.int64)
-    if row["kind"] == "number":
-        values = np.asarray(row["values"] or [], float)
-        return NumberColumn(values, row["missing"], counts, row["repeats"], row["gaps"])
-    return _category(row)
+class _Table:
+    """What `stored` made, as flat arrays, the blocks of each column side by side."""
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self.names = rows["column"].to_list()
+        self.kinds = rows["kind"].to_list()
+        self.known = rows["known"].to_list()
+        self.missing = rows["missing"].to_numpy()
+        self.resembling = rows["repeats"].to_numpy(), rows["gaps"].to_numpy()
+        self.values, self.values_at = _flat(rows["values"])
+        self.counts, self.counts_at = _flat(rows["counts"])
+        self.texts, self.texts_at = _flat(rows["texts"])
+        self.buckets, self.buckets_at = _flat(rows["buckets"])
+
+    def columns(self) -> Iterator[tuple[str, int, int]]:
+        """Each column with its first row and that after its last."""
+        first = 0
+        for name, part in itertools.groupby(self.names):
+            last = first + sum(1 for _ in part)
+            yield name, first, last
+            first = last
+
+    def one(self, at: int) -> Column:
+        """A row as a column."""
+        return self.numbers(at, at + 1) if self.kinds[at] == "number" else self._category(at)
+
+    def numbers(self, first: int, last: int) -> NumberColumn:
+        ends = self.values_at[first : last + 1]
+        values = self.values[ends[0] : ends[-1]].to_numpy()
+        counts = self._counts(first, last)
+        missing, resembling = self._of(first, last)
+        if last - first == 1:
+            own = (float(one[0]) for one in resembling)
+            return NumberColumn(values, int(missing[0]), counts, *own)
+        merged = _merged_numbers(values, counts, np.diff(ends), missing, resembling)
+        return _fewer_numbers(merged, 2 * POINTS)
+
+    def categories(self, first: int, last: int) -> CategoryColumn:
+        """Many small columns of categories as one small one, without a loop over their values."""
+        if last - first == 1:
+            return self._category(first)
+        ends = self.texts_at[first : last + 1]
+        coded = self.texts[ends[0] : ends[-1]].dictionary_encode()
+        names = pl.Series(coded.dictionary, dtype=pl.String)
+        codes = coded.indices.to_numpy()
+        counts = self._counts(first, last)
+        totals = np.bincount(codes, counts, len(names)).astype(np.int64)
+        missing, resembling = self._of(first, last)
+        blocks = np.repeat(np.arange(last - first), np.diff(ends))
+        known = min(self.known[first:last])
+        whole = known == ALL and len(names) <= POINTS
+        if whole:
+            present = np.bincount(blocks, counts, last - first).astype(np.int64)
+        else:
+            buckets = np.array([_buckets(self._category(at)) for at in range(first, last)])
+            present = buckets.sum(axis=1)
+        # The frequent ones; which of equals it is doesn't matter to how far blocks differ.
+        frequent = np.argsort(-totals, kind="stable")[:CATEGORIES]
+        place = np.full(len(names), -1)
+        place[frequent] = np.arange(frequent.size)
+        shown = place[codes] >= 0
+        shares = np.zeros((last - first, max(1, frequent.size)))
+        np.add.at(shares, (blocks[shown], place[codes[shown]]), counts[shown])
+        alike = _alike_categories(shares, present, missing, resembling)
+        gone = int(missing.sum())
+        if len(names) > POINTS:
+            pairs, known = _kept(names, totals, known, POINTS)
+        else:
+            pairs = dict(sorted(zip(names.to_list(), totals.tolist(), strict=True)))
+        if whole:
+            return CategoryColumn(pairs, gone, repeats=alike[0], gaps=alike[1])
+        return CategoryColumn(pairs, gone, known, np.asarray(buckets.sum(0), np.int64), *alike)
+
+    def _category(self, at: int) -> CategoryColumn:
+        ends, of = self.texts_at, self.buckets_at
+        texts = self.texts[ends[at] : ends[at + 1]].to_pylist()
+        counted = dict(zip(texts, self._counts(at, at + 1).tolist(), strict=True))
+        buckets = self.buckets[of[at] : of[at + 1]].to_numpy() if of[at] < of[at + 1] else None
+        own = (float(one[at]) for one in self.resembling)
+        return CategoryColumn(counted, int(self.missing[at]), self.known[at], buckets, *own)
+
+    def _counts(self, first: int, last: int) -> Rows:
+        found: Rows = self.counts[self.counts_at[first] : self.counts_at[last]].to_numpy()
+        return found
+
+    def _of(self, first: int, last: int) -> tuple[Any, tuple[Any, Any]]:
+        repeats, gaps = self.resembling
+        return self.missing[first:last], (repeats[first:last], gaps[first:last])
 
 
-def _category(row: dict[str, Any]) -> CategoryColumn:
-    buckets = None if row["buckets"] is None else np.asarray(row["buckets"], np.int64)
-    counted = dict(zip(row["texts"] or [], row["counts"] or [], strict=True))
-    return CategoryColumn(
-        counted, row["missing"], row["known"], buckets, row["repeats"], row["gaps"]
-    )
-
-
-def _flat(lists: pl.Series) -> Any:
-    return lists.filter(lists.list.len() > 0).explode().to_numpy()
+def _flat(lists: pl.Series) -> tuple[Any, Any]:
+    """All values of some lists one after the other, and where each list begins and ends."""
+    found = lists.to_arrow()
+    return found.values, found.offsets.to_numpy()
 
 
 def _fewer_numbers(column: NumberColumn, most: int) -> NumberColumn:
@@ -281,42 +350,10 @@ def _merged_numbers(
         ranks = middle[np.searchsorted(merged, values)]
         means = np.zeros(sizes.size)
         means[held] = np.add.reduceat(counts * ranks, firsts) / present[held]
-        variance = float(rows @ middle**2 / rows.sum() - (rows.sum() / 2) ** 2)
+        # Not as a product of vectors, for which threads are started that wait for each other.
+        variance = float((rows * middle**2).sum() / rows.sum() - (rows.sum() / 2) ** 2)
     repeats = together(resembling[0], present, means, variance)
     return NumberColumn(merged, gone, rows, repeats, _gaps(present, missing, resembling[1]))
-
-
-def _merged_categories(part: pl.DataFrame) -> CategoryColumn:
-    """Many small columns of categories as one small one, without a loop over their values."""
-    missing = part["missing"].to_numpy()
-    every = (
-        part.select(pl.col("texts").fill_null([]), pl.col("counts").fill_null([]))
-        .with_row_index("block")
-        .filter(pl.col("texts").list.len() > 0)
-        .explode("texts", "counts")
-    )
-    counted = every.group_by("texts").agg(pl.col("counts").sum())
-    known = int(part["known"].min())  # type: ignore[arg-type]
-    whole = known == ALL and counted.height <= POINTS
-    buckets = None if whole else np.array([_buckets(_category(r)) for r in part.to_dicts()])
-    frequent = counted.sort("counts", "texts", descending=[True, False]).head(CATEGORIES)
-    place = {text: at for at, text in enumerate(frequent["texts"])}
-    shown = every.filter(pl.col("texts").is_in(frequent["texts"].implode()))
-    found = np.zeros((part.height, max(1, len(place))))
-    at = [place[text] for text in shown["texts"]]
-    np.add.at(found, (shown["block"].to_numpy(), at), shown["counts"].to_numpy())
-    held = part["counts"].list.sum().fill_null(0).to_numpy() if buckets is None else buckets.sum(1)
-    resembling = part["repeats"].to_numpy(), part["gaps"].to_numpy()
-    alike = _alike_categories(found, held, missing, resembling)
-    gone = int(missing.sum())
-    names, counts = counted["texts"], counted["counts"].to_numpy().astype(np.int64)
-    pairs = dict(sorted(zip(names.to_list(), counts.tolist(), strict=True)))
-    if buckets is None:
-        return CategoryColumn(pairs, gone, repeats=alike[0], gaps=alike[1])
-    rows = np.asarray(buckets.sum(axis=0), np.int64)
-    if counted.height > POINTS:
-        pairs, known = _kept(names, counts, known, POINTS)
-    return CategoryColumn(pairs, gone, known, rows, *alike)
 
 
 def _resembling(columns: Sequence[Column]) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from scipy import stats
 from jupyter_mlops.monitoring import statistics
 from jupyter_mlops.monitoring.separating import FEWEST, Separation, separate
 
-__all__ = ["Content", "compare_embeddings", "compare_texts", "psi_of", "vectors_of", "width_of"]
+__all__ = ["Content", "compare_embeddings", "compare_texts", "distances_from_mean", "psi_of"]
 
 _WORD: Final = re.compile(r"\w+")
 _COMPONENTS: Final = 32
@@ -90,8 +90,8 @@ def compare_embeddings(reference: pl.Series, current: pl.Series) -> Content:
 
     Vectors of another length than the reference's most frequent one count as missing.
     """
-    width = width_of(reference)
-    before, now = (vectors_of(side, width) for side in (reference, current))
+    width = _width(reference)
+    before, now = (_vectors(side, width) for side in (reference, current))
     sizes = len(reference), len(current)
     missing = sizes[0] - len(before), sizes[1] - len(now)
     if min(len(before), len(now)) < FEWEST or not width:
@@ -135,6 +135,16 @@ def _line() -> Any:
     return LogisticRegression(C=1.0, max_iter=200)
 
 
+def distances_from_mean(reference: pl.Series, current: pl.Series) -> tuple[Floats, Floats]:
+    """How far the vectors of either side lie from the mean of the reference.
+
+    NaN where there is no vector of the reference's length, or one that isn't finite.
+    """
+    width = _width(reference)
+    middle = _vectors(reference, width).mean(axis=0)
+    return _distances(reference, middle), _distances(current, middle)
+
+
 def psi_of(auc: float) -> float:
     """The PSI of two normals that are as hard to tell apart.
 
@@ -143,7 +153,7 @@ def psi_of(auc: float) -> float:
     return 2 * float(stats.norm.ppf(min(max(auc, 0.5), 0.9999))) ** 2
 
 
-def width_of(column: pl.Series) -> int:
+def _width(column: pl.Series) -> int:
     """The most frequent length of a column's vectors, 0 where there are none."""
     if isinstance(column.dtype, pl.Array):
         return int(column.dtype.size)
@@ -151,7 +161,7 @@ def width_of(column: pl.Series) -> int:
     return int(sizes.mode().min() or 0) if len(sizes) else 0  # type: ignore[arg-type]
 
 
-def vectors_of(column: pl.Series, width: int) -> Floats:
+def _vectors(column: pl.Series, width: int) -> Floats:
     """The vectors of this width whose numbers are all finite, shape (n, width)."""
     if isinstance(column.dtype, pl.Array):
         column = column.arr.to_list()
@@ -161,3 +171,16 @@ def vectors_of(column: pl.Series, width: int) -> Floats:
     whole = whole.filter(whole.list.len() == width)
     flat = whole.explode().cast(pl.Float64, strict=False).to_numpy().reshape(-1, width)
     return np.asarray(flat[np.isfinite(flat).all(axis=1)], float)
+
+
+def _distances(vectors: pl.Series, middle: Floats) -> Floats:
+    """How far each vector lies from a point; NaN where it is no such vector."""
+    if isinstance(vectors.dtype, pl.Array):
+        vectors = vectors.arr.to_list()
+    found = np.full(len(vectors), np.nan)
+    if not isinstance(vectors.dtype, pl.List):
+        return found
+    whole = (vectors.list.len() == middle.size).fill_null(False)
+    rows = vectors.filter(whole).explode().cast(pl.Float64, strict=False).to_numpy()
+    found[whole.to_numpy()] = np.linalg.norm(rows.reshape(-1, middle.size) - middle, axis=1)
+    return np.where(np.isfinite(found), found, np.nan)

@@ -5,7 +5,8 @@ batch into the sketches that profiles are made of, and each column is drawn from
 that keep its distribution: its quantiles at (i + ½)/2,000, or its values in proportion to how
 often they occur. A page then takes the same time and room for a million rows as for a thousand
 million. Texts and vectors have no such sketch: of these 2,000 rows are drawn, spread evenly, and a
-vector by its distance from the mean of the reference. The verdicts beside it are those of all rows and don't come from here.
+vector by its distance from the mean of the reference. The verdicts beside it are those of all rows
+and don't come from here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from jupyter_mlops.monitoring.columns import as_numbers, as_text, read_categories
-from jupyter_mlops.monitoring.contents import vectors_of, width_of
+from jupyter_mlops.monitoring.contents import distances_from_mean
 from jupyter_mlops.monitoring.features import FeatureDrift
 from jupyter_mlops.profiling.columns import TIMES, ColumnProfile
 from jupyter_mlops.profiling.reading import batches, row_groups
@@ -317,11 +318,8 @@ def _column(one: FeatureDrift, sides: tuple[Side, Side], few: bool) -> Drawn | N
             given = [side.gather(np.arange(POINTS) * len(side) // POINTS) for side in given]
         if one.kind == "text":
             return Drawn(one.name, "text", *(side.cast(pl.String).to_numpy() for side in given))
-        middle = vectors_of(given[0], width_of(given[0])).mean(axis=0)
-        before, now = (_distances(side, middle) for side in given)
-        if np.isnan(now).all():
-            return None
-        return Drawn(one.name, "number", before, now)
+        before, now = distances_from_mean(*given)
+        return None if np.isnan(now).all() else Drawn(one.name, "number", before, now)
     values = [side.all(one.name, one.kind) if few else None for side in sides]
     if one.kind == "number":
         before, now = (
@@ -336,19 +334,6 @@ def _column(one: FeatureDrift, sides: tuple[Side, Side], few: bool) -> Drawn | N
         for side, rows in zip(counted, values, strict=True)
     )
     return Drawn(one.name, one.kind, before, now)
-
-
-def _distances(vectors: pl.Series, middle: Column) -> Column:
-    """How far each vector lies from a point; NaN where it is no such vector."""
-    if isinstance(vectors.dtype, pl.Array):
-        vectors = vectors.arr.to_list()
-    found = np.full(len(vectors), np.nan)
-    if not isinstance(vectors.dtype, pl.List):
-        return found
-    whole = (vectors.list.len() == middle.size).fill_null(False)
-    rows = vectors.filter(whole).explode().cast(pl.Float64, strict=False).to_numpy()
-    found[whole.to_numpy()] = np.linalg.norm(rows.reshape(-1, middle.size) - middle, axis=1)
-    return np.where(np.isfinite(found), found, np.nan)
 
 
 def _told(sides: Sequence[Counts]) -> set[str]:

@@ -29,8 +29,8 @@ import pandas as pd
 import pandas.core.dtypes.common
 import polars as pl
 
-from jupyter_mlops.monitoring.drawing import Drawn, Side, drawn
 from jupyter_mlops.monitoring.contents import compare_texts, psi_of
+from jupyter_mlops.monitoring.drawing import Drawn, Side, drawn
 from jupyter_mlops.monitoring.features import FeatureDrift, compare_columns, compare_features
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.workspace.errors import Invalid
@@ -125,10 +125,8 @@ def draw(
     except ValueError as error:
         # Where texts have no words that are told apart, it ends the whole report.
         others = [one for one in columns if one.kind != "text"]
-        if (
-            len(others) == len(columns)
-            or "vocabulary" not in f"{error}"
-            and "terms" not in f"{error}"
+        if len(others) == len(columns) or (
+            "vocabulary" not in f"{error}" and "terms" not in f"{error}"
         ):
             raise
         told = [

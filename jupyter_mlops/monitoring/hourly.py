@@ -30,8 +30,9 @@ from jupyter_mlops.monitoring.logfiles import (
     HOUR,
     LogFile,
     files_of,
+    in_order,
     look_at,
-    read_files,
+    read_alike,
     size_of,
 )
 from jupyter_mlops.serving.records import EndpointRecord
@@ -198,12 +199,15 @@ def _make_days(ws: Workspace, endpoint: str, index: Index, days: set[str]) -> No
     for chunk in _chunks(files, rows):
         names = sorted({name for day in chunk for name in files[day]})
         spans = [(first * HOUR, end * HOUR) for first, end in map(_hours, chunk)]
-        found = read_files(ws, endpoint, names, spans)
-        parts = _by_day(found)
+        # A number that came as text one day is none the day before.
+        parts: dict[str, list[pl.DataFrame]] = defaultdict(list)
+        for found in read_alike(ws, endpoint, names, spans):
+            for day, part in _by_day(found).items():
+                parts[day].append(part)
         for day in chunk:
             hidden = sorted({one for name in files[day] for one in index.files[name].hidden})
             mark = _mark("day", files[day], hidden)
-            _keep_day(ws, endpoint, day, mark, parts[day], hidden)
+            _keep_day(ws, endpoint, day, mark, in_order(parts[day]), hidden)
             index.days[day] = mark
     index.days = dict(sorted(index.days.items()))
 
@@ -332,6 +336,9 @@ def _read_index(ws: Workspace, endpoint: str) -> Index:
     except NotFound:
         return Index()
     if state["engine"] != ENGINE:
+        # What another version kept is read by nobody any more.
+        for key in ws.traffic.list(f"{endpoint}/{FOLDER}"):
+            ws.traffic.delete(key)
         return Index()
     files = {name: LogFile.of(one) for name, one in state["files"].items()}
     return Index(files, state["days"], state["spans"])

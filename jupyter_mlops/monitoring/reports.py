@@ -225,7 +225,9 @@ def _sides(
     if kept is None:
         return sketched(before, kinds), sketched(now, kinds)
     contents = {name: kind for name, kind in kinds.items() if kind in CONTENTS}
-    return replace(kept, some=sketched(before, contents).some), sketched(now, kinds)
+    if contents:
+        kept = replace(kept, some=sketched(before, contents).some)
+    return kept, sketched(now, kinds)
 
 
 def _kept(ws: Workspace, reference: Table, kinds: Mapping[str, str]) -> Sketches | None:
