@@ -64,7 +64,8 @@ def test_streams_in_which_nothing_changes_raise_no_more_alarms_than_stated(ws, m
     for seed in range(24):
         rows = stream(np.random.default_rng(seed), FEW * (BEFORE + AFTER))
         log = kept(ws, f"e{seed}", rows, BEFORE + AFTER)
-        alarms += check(ws, f"e{seed}", log, monkeypatch, jointly=False).verdict != "stable"
+        found = check(ws, f"e{seed}", log, monkeypatch, jointly=False)
+        alarms += any(one.verdict in ("watch", "drifted") for one in found.features)
     # One in a hundred is stated: of 24, three are met with in 0.2 % of all runs.
     assert alarms <= 2
 
