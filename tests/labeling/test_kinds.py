@@ -31,7 +31,7 @@ def test_the_state_of_a_task_counts_and_tells_what_is_marked(ws: Workspace) -> N
     # Items that have a class, not marks.
     assert found.classes == {"name": 2, "place": 1}
     told = {one.item: one.label for one in found.recent}
-    assert told == {0: "2 × name, place", 1: "name", 2: "nothing", 3: None}
+    assert told == {0: "2 name, 1 place", 1: "1 name", 2: "nothing", 3: None}
     create(ws, "grades", rows, "text", answer="rating")
     commit(ws, "grades", "jo", [Decision("g", 0, "label", 4)])
     assert [one.label for one in status(ws, "grades").recent] == ["4"]
