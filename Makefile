@@ -29,7 +29,7 @@ export DO_NOT_TRACK := 1
 
 ROOT := $(shell id -u | grep -qx 0 && echo yes)
 ALLOW_ROOT := $(if $(ROOT),--allow-root)
-DEBIAN := chromium postgresql mariadb-server redis-server nats-server prometheus fonts-dejavu-core fonts-liberation
+DEBIAN := chromium postgresql mariadb-server redis-server nats-server prometheus fonts-dejavu-core fonts-liberation alsa-utils
 
 # Tests that drive whole programs. A browser's driver keeps this process's signals, which the tests
 # of interrupts need, so these run in a process of their own, beside the others.
@@ -163,12 +163,13 @@ $(MADE)/debian: $(MADE)/packages
 	for one in chromium mariadbd redis-server nats-server promtool; do \
 		command -v $$one >/dev/null || test -x /usr/sbin/$$one || missing=yes; \
 	done; \
+	test -e /usr/share/sounds/alsa/Front_Center.wav || missing=yes; \
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing=yes; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ -n "$(ROOT)" ] && command -v apt-get >/dev/null; then \
 		echo "installing Debian packages: $(DEBIAN)"; \
 		.ci/timed debian .ci/quiet .ci/debian $(DEBIAN); \
 	else \
-		echo "a browser or a server is missing, and only root can install them: apt install $(DEBIAN)"; \
+		echo "a browser, a server or a sound is missing, and only root can install them: apt install $(DEBIAN)"; \
 	fi
 	@touch $@

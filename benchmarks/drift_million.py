@@ -163,8 +163,8 @@ def agreed(folder: Path, scores: dict[str, list]) -> tuple[int, float]:
             pl.read_parquet(folder / f"{side}.parquet", columns=[name])[name] for side in SIDES
         ]
         if "Wasserstein" in method:
-            before, after = (read_numbers(side).values for side in sides)
-            mine = statistics.wasserstein(before, after)[0] / max(float(np.std(before)), 0.001)
+            moved = statistics.wasserstein(*(read_numbers(side) for side in sides))[0]
+            mine = moved / max(float(sides[0].fill_nan(None).std(ddof=0)), 0.001)
         else:
             counted = [read_categories(side).counts for side in sides]
             keys = sorted(set(counted[0]) | set(counted[1]))

@@ -21,6 +21,7 @@ __all__ = ["Retraining"]
 _LOOK: Final = 1.0
 #: Approvals and the truth about promoted versions are looked at by a process of their own.
 _SETTLE: Final = 5.0
+_AGAIN: Final = 60.0
 _WATCHED: Final = timedelta(days=30)
 
 
@@ -59,8 +60,15 @@ class Retraining:
 
     def _settle(self) -> None:
         """Let a process look at approvals and promoted versions, when there is news of them."""
-        if self._settling is not None and self._settling.alive():
-            return
+        if self._settling is not None:
+            if self._settling.alive():
+                return
+            if self._settling.exit_status():
+                # It couldn't look, and looks again in a while.
+                self._settling, self._seen = None, ()
+                self._settled += _AGAIN
+                return
+            self._settling = None
         with self.ws.read() as session:
             waiting = session.scalar(
                 select(func.count())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,10 @@ from jupyter_mlops.experiments.surroundings import (
 )
 from jupyter_mlops.workspace.records import utcnow
 
-__all__ = ["keep_cell", "keep_environment", "seal"]
+if TYPE_CHECKING:
+    from jupyter_mlops.data import Table
+
+__all__ = ["keep_cell", "keep_environment", "labels_seal", "seal"]
 
 
 def seal(
@@ -77,6 +80,24 @@ def seal(
     )
     cell.id = _digest(cell)
     return cell, surroundings
+
+
+def labels_seal(labels: Table | None) -> dict[str, dict[str, str]]:
+    """What a cell's outcome depends on when it sees `labels`: which they were.
+
+    Parameters
+    ----------
+    labels : Table, optional
+        A version of a label set.
+
+    Returns
+    -------
+    dict
+        For the `more` of `seal`; empty without labels.
+    """
+    if labels is None:
+        return {}
+    return {"--labels": {"kind": "labels", "digest": labels.digest, "method": labels.label}}
 
 
 def _digest(cell: CellRecord) -> str:

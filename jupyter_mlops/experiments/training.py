@@ -14,7 +14,7 @@ from jupyter_mlops.experiments.guarding import Mode, guard
 from jupyter_mlops.experiments.outcome import Found, Freeze, Plan, gather
 from jupyter_mlops.experiments.portrait import to_pandas
 from jupyter_mlops.experiments.records import CellRecord, TrialRecord
-from jupyter_mlops.experiments.sealing import keep_cell, seal
+from jupyter_mlops.experiments.sealing import keep_cell, labels_seal, seal
 from jupyter_mlops.experiments.sending import send_later
 from jupyter_mlops.experiments.surroundings import Checkout
 from jupyter_mlops.experiments.trials import Run, process_name, settle
@@ -174,7 +174,7 @@ def _start(plan: Plan, table: Any, seed: int, checkout: Checkout) -> None:
         seed,
         checkout,
         table=table,
-        more={**_labels_seal(plan.labels), **(plan.guard.seal() if plan.guard else {})},
+        more={**labels_seal(plan.labels), **(plan.guard.seal() if plan.guard else {})},
         skip=frozenset({"labels"} if plan.labels is not None else ()),
     )
     refs = [f"cell:{cell.id}", plan.data_ref, getattr(plan.valid, "ref", None)]
@@ -199,13 +199,6 @@ def _start(plan: Plan, table: Any, seed: int, checkout: Checkout) -> None:
             payload={"name": plan.name},
             inputs=[*plan.inputs, f"env:{surroundings.digest}"],
         )
-
-
-def _labels_seal(labels: Table | None) -> dict[str, dict[str, str]]:
-    """What the outcome depends on: which labels they were."""
-    if labels is None:
-        return {}
-    return {"--labels": {"kind": "labels", "digest": labels.digest, "method": labels.label}}
 
 
 def _run(plan: Plan, seed: int) -> float:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_mlops.labeling.additions import add_items, known_keys
     from jupyter_mlops.labeling.adjudication import Disputes, adjudicate, disputes
     from jupyter_mlops.labeling.annotations import Receipt, Refusal, commit
     from jupyter_mlops.labeling.changes import change_rules
@@ -33,19 +34,14 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.membership import Roles, give_role, roles
     from jupyter_mlops.labeling.peaks import Peaks, peaks_of
     from jupyter_mlops.labeling.pixels import pictures, png
-    from jupyter_mlops.labeling.progress import (
-        Queue,
-        Tasks,
-        TaskState,
-        list_tasks,
-        status,
-        upcoming,
-    )
+    from jupyter_mlops.labeling.progress import Queue, TaskState, status, upcoming
+    from jupyter_mlops.labeling.provenance import Stats, stats
     from jupyter_mlops.labeling.quality import People, people
     from jupyter_mlops.labeling.ranking import Ranking, last_ranking, pick, rank
     from jupyter_mlops.labeling.reliability import Agreement, agreement
     from jupyter_mlops.labeling.requirements import require
     from jupyter_mlops.labeling.rules import Rules
+    from jupyter_mlops.labeling.standing import Standing, Tasks, list_tasks
     from jupyter_mlops.labeling.suspicion import Suspects, suspects
     from jupyter_mlops.labeling.tasks import Counts, Task, create, find, get
     from jupyter_mlops.labeling.timing import due
@@ -64,6 +60,7 @@ _HOMES = {
         "Strategy",
     ),
     "coefficients": ("Estimate",),
+    "additions": ("add_items", "known_keys"),
     "adjudication": (
         "Disputes",
         "adjudicate",
@@ -80,6 +77,7 @@ _HOMES = {
         "known_answers",
         "set_gold",
     ),
+    "provenance": ("Stats", "stats"),
     "quality": (
         "People",
         "people",
@@ -109,7 +107,8 @@ _HOMES = {
     "media": ("Media", "open_media"),
     "peaks": ("Peaks", "peaks_of"),
     "pixels": ("pictures", "png"),
-    "progress": ("Queue", "TaskState", "Tasks", "list_tasks", "status", "upcoming"),
+    "progress": ("Queue", "TaskState", "status", "upcoming"),
+    "standing": ("Standing", "Tasks", "list_tasks"),
     "tasks": ("Counts", "Task", "create", "find", "get"),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
@@ -135,12 +134,15 @@ __all__ = [
     "Refusal",
     "Roles",
     "Rules",
+    "Standing",
+    "Stats",
     "Strategy",
     "Suspects",
     "Task",
     "TaskState",
     "Tasks",
     "Votes",
+    "add_items",
     "adjudicate",
     "agreement",
     "answer",
@@ -158,6 +160,7 @@ __all__ = [
     "import_file",
     "import_labels",
     "known_answers",
+    "known_keys",
     "label_set",
     "labeling_function",
     "labels",
@@ -175,6 +178,7 @@ __all__ = [
     "require",
     "roles",
     "set_gold",
+    "stats",
     "status",
     "suggest",
     "suspects",

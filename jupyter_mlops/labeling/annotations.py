@@ -7,12 +7,15 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Executable, delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from jupyter_mlops.labeling.decisions import Decision
+from jupyter_mlops.labeling.decisions import Decision, Past
+from jupyter_mlops.labeling.desk import chosen_by
 from jupyter_mlops.labeling.folding import fold, opinions
 from jupyter_mlops.labeling.kinds import check, normal
 from jupyter_mlops.labeling.leases import lease
@@ -32,7 +35,7 @@ from jupyter_mlops.workspace.records import utcnow
 if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
 
-__all__ = ["Receipt", "Refusal", "commit", "settle"]
+__all__ = ["Receipt", "Refusal", "commit", "decisions_on", "settle"]
 
 MOST_EVENTS = 1000
 #: Decisions that say something about an item.
@@ -130,23 +133,38 @@ class _Batch:
     ) -> None:
         self.session, self.task, self.person, self.decisions = session, task, person, decisions
         self.rules = Rules.of(task.settings)
+        self.brought = {one.ev for one in decisions if one.past is not None}
         self.accepted: list[str] = []
         self.refused: list[Refusal] = []
         self.stored: list[AnnotationRecord] = []
         asked = {one.ev for one in decisions} | {one.undoes for one in decisions if one.undoes}
-        self.known = {
-            row.ev: row
-            for row in session.scalars(
-                select(AnnotationRecord).where(AnnotationRecord.ev.in_(asked))
-            )
-        }
         wanted = {one.item for one in decisions}
+        # One question for both: each statement is a chance for others to go first.
+        there = (AnnotationRecord.task == task.id) & AnnotationRecord.item.in_(wanted)
+        found = session.scalars(
+            select(AnnotationRecord).where(or_(AnnotationRecord.ev.in_(asked), there))
+        ).all()
+        self.known = {row.ev: row for row in found if row.ev in asked}
+        self.before = [row for row in found if row.task == task.id and row.item in wanted]
+        self.chosen = self._chosen(wanted)
         self.items = {
             row.item: row
             for row in session.scalars(
                 select(ItemRecord).where(ItemRecord.task == task.id, ItemRecord.item.in_(wanted))
             )
         }
+
+    def _chosen(self, items: set[int]) -> dict[int, str]:
+        """How the items in this person's hand had come to be chosen when they were given."""
+        rows = self.session.execute(
+            select(LeaseRecord.item, LeaseRecord.strategy).where(
+                LeaseRecord.task == self.task.id,
+                LeaseRecord.person == self.person,
+                LeaseRecord.item.in_(items),
+                LeaseRecord.strategy != "",
+            )
+        )
+        return {row.item: row.strategy for row in rows}
 
     def store(self) -> None:
         now = utcnow()
@@ -158,6 +176,9 @@ class _Batch:
                 self.refused.append(Refusal(one.ev, wrong))
             else:
                 row = self._row(one, now)
+                if one.undoes:
+                    # Whoever takes a label back has the item as it was handed out.
+                    self.chosen[one.item] = self.known[one.undoes].strategy
                 self.known[one.ev] = row
                 self.stored.append(row)
                 self.accepted.append(one.ev)
@@ -165,7 +186,8 @@ class _Batch:
         self.session.add_all(self.stored)
         self.session.flush()
         touched = {row.item for row in self.stored}
-        history = settle(self.session, self.task, self.rules, [self.items[n] for n in touched])
+        events = [*self.before, *self.stored]
+        history = settle(self.task, self.rules, [self.items[n] for n in touched], events)
         self._remember(history)
         self._hand_on(history, now)
 
@@ -213,6 +235,9 @@ class _Batch:
     def _row(self, one: Decision, now: datetime) -> AnnotationRecord:
         item = self.items[one.item]
         requeue = (one.requeue or self.rules.requeue) if one.kind == "skip" else ""
+        strategy = self.chosen.get(one.item) or chosen_by(self.task, item)
+        guideline = self.rules.guideline_version if one.guideline is None else one.guideline
+        past = one.past or Past(strategy, item.audit > 0, now)
         return AnnotationRecord(
             ev=one.ev,
             task=self.task.id,
@@ -228,23 +253,30 @@ class _Batch:
             shown_at=one.shown_at,
             decided_at=one.decided_at or now,
             active_ms=one.active_ms,
-            suggestion=dict(one.suggestion),
-            strategy=_strategy(self.task, item),
-            audit=item.audit > 0,
-            guideline=one.guideline or self.rules.guideline_version,
-            stored_at=now,
+            suggestion=self._proposed(one),
+            strategy=past.strategy,
+            audit=past.audit,
+            guideline=guideline,
+            stored_at=past.stored_at,
         )
+
+    def _proposed(self, one: Decision) -> dict[str, Any]:
+        """What was proposed; of a label also whether it was changed."""
+        proposed = dict(one.suggestion)
+        if not proposed or one.kind != "label":
+            return proposed
+        value = proposed["value"]
+        fits = not check(value, self.task)
+        kept = fits and normal(value, self.task) == one.value
+        return {**proposed, "changed": not kept}
 
     def _remember(self, history: dict[int, list[AnnotationRecord]]) -> None:
         """Keep what this person's decisions on each item come to."""
-        self.session.execute(
-            delete(OpinionRecord).where(
-                OpinionRecord.task == self.task.id,
-                OpinionRecord.item.in_(history),
-                OpinionRecord.person == self.person,
-            )
-        )
-        mine = [opinions(events).get(self.person) for events in history.values()]
+        mine = {item: opinions(events).get(self.person) for item, events in history.items()}
+        if gone := [item for item, one in mine.items() if one is None]:
+            about = (OpinionRecord.task == self.task.id) & OpinionRecord.item.in_(gone)
+            said = OpinionRecord.person == self.person
+            self.session.execute(delete(OpinionRecord).where(about, said))
         rows = [
             {
                 "task": self.task.id,
@@ -254,11 +286,11 @@ class _Batch:
                 "ev": one.ev,
                 "number": one.number,
             }
-            for one in mine
+            for one in mine.values()
             if one is not None
         ]
         if rows:
-            self.session.execute(insert(OpinionRecord), rows)
+            self.session.execute(_opinion(self.session.get_bind().dialect.name), rows)
 
     def _hand_on(self, history: dict[int, list[AnnotationRecord]], now: datetime) -> None:
         """Take decided items out of people's hands."""
@@ -267,26 +299,47 @@ class _Batch:
         mine = (LeaseRecord.person == self.person) | LeaseRecord.item.in_(closed)
         self.session.execute(delete(LeaseRecord).where(held & mine))
         # Who takes a label back has the item on the screen again.
-        reopened: dict[str, list[int]] = {}
+        reopened: dict[str, dict[int, str]] = {}
         for number in sorted(history.keys() - set(closed)):
             last = max(history[number], key=lambda row: row.number)
-            if last.kind == "undo":
-                reopened.setdefault(last.session, []).append(number)
+            if last.kind == "undo" and last.ev not in self.brought:
+                undone = next(row for row in history[number] if row.ev == last.undoes)
+                reopened.setdefault(last.session, {})[number] = undone.strategy
         for holder, items in reopened.items():
             lease(self.session, self.task.id, items, self.person, holder, now)
 
 
+@cache
+def _opinion(database: str) -> Executable:
+    """Keep an opinion in the place of the one before."""
+    new = (sqlite if database == "sqlite" else postgresql).insert(OpinionRecord)
+    later = {name: new.excluded[name] for name in ("state", "ev", "number")}
+    kept: Executable = new.on_conflict_do_update(
+        index_elements=["task", "item", "person"], set_=later
+    )
+    return kept
+
+
+def decisions_on(
+    session: Session, task: TaskRecord, items: Iterable[ItemRecord]
+) -> Sequence[AnnotationRecord]:
+    """All decisions on some items."""
+    numbers = [item.item for item in items]
+    mine = (AnnotationRecord.task == task.id) & AnnotationRecord.item.in_(numbers)
+    return session.scalars(select(AnnotationRecord).where(mine)).all()
+
+
 def settle(
-    session: Session, task: TaskRecord, rules: Rules, items: Sequence[ItemRecord]
+    task: TaskRecord,
+    rules: Rules,
+    items: Sequence[ItemRecord],
+    decisions: Iterable[AnnotationRecord],
 ) -> dict[int, list[AnnotationRecord]]:
-    """Bring items and the task's counts up to date with the items' decisions, and return those."""
+    """Bring items and the task's counts up to date with the items' decisions, by item."""
     history: dict[int, list[AnnotationRecord]] = {item.item: [] for item in items}
-    for row in session.scalars(
-        select(AnnotationRecord).where(
-            AnnotationRecord.task == task.id, AnnotationRecord.item.in_(history)
-        )
-    ):
-        history[row.item].append(row)
+    for row in decisions:
+        if row.item in history:
+            history[row.item].append(row)
     for item in items:
         now_is = fold(history[item.item], task.answer, rules)
         task.labeled += (now_is.state == "labeled") - (item.state == "labeled")
@@ -299,15 +352,6 @@ def settle(
             # Tasks without known answers needn't look for any at each claim.
             task.settings = {**task.settings, "golden": True}
     return history
-
-
-def _strategy(task: TaskRecord, item: ItemRecord) -> str:
-    """How an item came to be chosen."""
-    if item.gold:
-        return "gold"
-    if item.audit:
-        return "audit"
-    return str(task.ranking.get("strategy", "order")) if item.rank < 0 else "order"
 
 
 def _digest(rows: Iterable[AnnotationRecord]) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from jupyter_mlops.labeling.annotations import settle
+from jupyter_mlops.labeling import guidelines
+from jupyter_mlops.labeling.annotations import decisions_on, settle
 from jupyter_mlops.labeling.membership import demand
 from jupyter_mlops.labeling.progress import TaskState, status
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord
@@ -27,7 +28,8 @@ def change_rules(ws: Workspace, name: str, changes: Mapping[str, Any]) -> TaskSt
     """Change a task's rules; what stands of the decisions so far follows from the new ones.
 
     With a larger overlap items that were done want more opinions; with a smaller one items
-    are done that waited.
+    are done that waited. Another guideline is a new version of it: earlier ones are kept, and
+    each decision names the one that was shown.
 
     Parameters
     ----------
@@ -67,9 +69,9 @@ def change_rules(ws: Workspace, name: str, changes: Mapping[str, Any]) -> TaskSt
                 part = items[start : start + _CHUNK]
                 wanted = (ItemRecord.task == row.id) & ItemRecord.item.in_(part)
                 rows = tx.session.scalars(select(ItemRecord).where(wanted)).all()
-                settle(tx.session, row, rules, rows)
+                settle(row, rules, rows, decisions_on(tx.session, row, rows))
         told = {one: changes[one] for one in changes if one != "guideline"}
         if "guideline" in changes:
-            told["guideline"] = rules.guideline_version
+            told["guideline"] = guidelines.keep(tx.session, row, rules.guideline, ws.user)
         tx.emit("label.rules_changed", f"label:{row.name}", payload=told)
     return status(ws, name)

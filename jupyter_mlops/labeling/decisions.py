@@ -12,7 +12,7 @@ from typing import Any, Literal, cast, get_args
 
 from jupyter_mlops.workspace.errors import Invalid
 
-__all__ = ["Decision", "Requeue"]
+__all__ = ["Decision", "Past", "Requeue"]
 
 Act = Literal["label", "skip", "undo", "adjudicate", "gold"]
 Requeue = Literal["", "me", "others", "never"]
@@ -22,6 +22,18 @@ _ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}")
 REASON_LIMIT = 1000
 # Characters of an answer as JSON: some thousand boxes, or a long text.
 VALUE_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Past:
+    """What another store had noted of a decision that is brought from there.
+
+    A labeler can't say it: there it is the store that knows how an item came to be chosen.
+    """
+
+    strategy: str
+    audit: bool
+    stored_at: datetime
 
 
 @dataclass(frozen=True)
@@ -55,8 +67,11 @@ class Decision:
         is the task's rule.
     suggestion : dict
         What was proposed when it was decided, ``{"value", "by", "confidence"}``.
-    guideline : str
-        The version of the guideline that was shown.
+    guideline : str, optional
+        The version of the guideline that was shown, empty when there was none; the one that
+        holds now when nobody says.
+    past : Past, optional
+        What another store had noted, of a decision that comes from there.
     """
 
     ev: str
@@ -72,7 +87,8 @@ class Decision:
     active_ms: int | None = None
     requeue: Requeue = ""
     suggestion: Mapping[str, Any] = field(default_factory=dict)
-    guideline: str = ""
+    guideline: str | None = None
+    past: Past | None = None
 
     @classmethod
     def read(cls, found: Any) -> Decision:
@@ -112,7 +128,7 @@ class Decision:
             _milliseconds(found.get("active_ms")),
             _requeue(found),
             _suggestion(found.get("suggestion")),
-            _text(found, "guideline", 64) or "",
+            _text(found, "guideline", 64),
         )
 
 

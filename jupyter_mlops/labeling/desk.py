@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from jupyter_mlops.labeling.records import TaskRecord
 
-__all__ = ["OPEN", "ClaimedItem", "Desk"]
+__all__ = ["OPEN", "ClaimedItem", "Desk", "chosen_by"]
 
 # Written out, since a database can't tell that a parameter fits the index of open items.
 OPEN: ColumnElement[str] = literal_column("'open'")
@@ -50,6 +50,8 @@ _SHOWN = (
     ItemRecord.media,
     ItemRecord.size,
     ItemRecord.audit,
+    ItemRecord.gold,
+    ItemRecord.rank,
     ItemRecord.suggestion,
 )
 Which = Literal["rest", "drawn", "put off"]
@@ -60,7 +62,8 @@ class ClaimedItem:
     """An item in somebody's hand; `text` for texts, `media` (a type) and `size` for the rest.
 
     `suggestion` is what a model or a rule proposes, empty without one. Items by which a
-    model is measured come without, since people tend to accept what is proposed.
+    model is measured come without, since people tend to accept what is proposed. `strategy`
+    is how the item came to be chosen, which nobody who labels is told.
     """
 
     item: int
@@ -69,13 +72,14 @@ class ClaimedItem:
     media: str
     size: int
     suggestion: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = ""
 
     @classmethod
-    def of(cls, row: Any) -> ClaimedItem:
+    def of(cls, row: Any, strategy: str = "") -> ClaimedItem:
         """From an item's record, or a row with its columns."""
         text = row.content if row.place == "text" else None
         proposed = {} if row.audit else row.suggestion
-        return cls(row.item, row.digest, text, row.media, row.size, proposed)
+        return cls(row.item, row.digest, text, row.media, row.size, proposed, strategy)
 
 
 class Desk:
@@ -146,14 +150,18 @@ class Desk:
 
     def _read(self, query: Select[Any], more: Mapping[str, Any]) -> list[ClaimedItem]:
         rows = self.session.execute(query, {**self.given, **more})
-        return [ClaimedItem.of(row) for row in rows]
+        return [ClaimedItem.of(row, self._chosen(row)) for row in rows]
+
+    def _chosen(self, row: Any) -> str:
+        # An item that this person has in hand is still what it was when it was given.
+        return getattr(row, LeaseRecord.strategy.key, "") or chosen_by(self.task, row)
 
 
 @cache
 def _returned(single: bool) -> Select[Any]:
     same = (LeaseRecord.task == ItemRecord.task) & (LeaseRecord.item == ItemRecord.item)
     return (
-        select(*_SHOWN)
+        select(*_SHOWN, LeaseRecord.strategy)
         .join(LeaseRecord, same)
         .where(
             LeaseRecord.task == bindparam("task"),
@@ -230,6 +238,15 @@ def _answered(*states: str) -> ColumnElement[bool]:
     if states:
         query = query.where(OpinionRecord.state.in_(states))
     return query.exists()
+
+
+def chosen_by(task: TaskRecord, item: Any) -> str:
+    """How an item comes to be chosen, as the queue is now."""
+    if item.gold:
+        return "gold"
+    if item.audit:
+        return "audit"
+    return str(task.ranking.get("strategy", "order")) if item.rank < 0 else "order"
 
 
 def _part(share: float, count: int) -> int:

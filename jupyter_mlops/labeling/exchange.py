@@ -13,6 +13,7 @@ from jupyter_mlops.labeling.decisions import Decision
 from jupyter_mlops.labeling.desk import ClaimedItem
 from jupyter_mlops.labeling.leases import claim, release, renew
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, OpinionRecord
+from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Counts, Task, get
 from jupyter_mlops.workspace.errors import Invalid, MLOpsError, NotFound, closest
 
@@ -78,13 +79,19 @@ def answer(ws: Workspace, task: str, person: str, action: str, body: Any) -> dic
 def describe(task: Task) -> dict[str, Any]:
     """What a labeler must know of a task: how it shows an item and what it takes as an answer."""
     shown = ("scale", "guideline", "fps")
+    rules = Rules.of(task.settings)
+    settings = {name: task.settings[name] for name in shown if name in task.settings}
     return {
         "id": task.id,
         "name": task.name,
         "kind": task.kind,
         "answer": task.answer,
         "classes": list(task.classes),
-        "settings": {name: task.settings[name] for name in shown if name in task.settings},
+        "settings": {
+            **settings,
+            "requeue": rules.requeue,
+            "guideline_version": rules.guideline_version,
+        },
     }
 
 

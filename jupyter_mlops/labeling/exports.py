@@ -62,7 +62,7 @@ def labels(ws: Workspace, name: str) -> pd.DataFrame:
         ``at`` (UTC), ``digest`` (SHA-256 of the content) and ``content`` (the text, or the
         file's path); one row a labelled item, in the order of the data.
     """
-    return _frame(take(ws, get(ws, name)))
+    return _frame(take(ws, get(ws, name), blind=True))
 
 
 def export(
@@ -76,7 +76,8 @@ def export(
     """Take the labels out, into files if a place is named.
 
     What is labelled now becomes a version of the task's label set, ``label:NAME@N``, unless
-    it is one already.
+    it is one already. Somebody who is no reviewer isn't given what others said of items that
+    this person has still to label.
 
     Parameters
     ----------
@@ -105,14 +106,15 @@ def export(
                 fix="name the file with --to",
                 code="E-LABEL-319",
             )
-        found = take(ws, task)
-        done = Export(task, _frame(found), None, "", _version(ws, found))
+        found = take(ws, task, blind=True)
+        done = Export(task, _frame(found), None, "", _version(ws, found), notes=_blind(found))
         _tell(ws, done)
         return done
     path = _place(to, ws)
     chosen = _chosen(path, task, format)
-    found = take(ws, task, measure=chosen.measures)
+    found = take(ws, task, waiting=chosen.whole, measure=chosen.measures, blind=True)
     written = chosen.write(found)
+    notes = (*written.notes, *_blind(found))
     _check_shape(path, chosen, written, media)
     ref = _version(ws, found)
     about = manifest.manifest(
@@ -120,7 +122,7 @@ def export(
         chosen.name,
         written.files,
         version=ref,
-        notes=written.notes,
+        notes=notes,
         agreement=agreed(ws, task),
     )
     contents: dict[str, bytes | Callable[[], bytes]] = {**written.files, manifest.NAME: about}
@@ -129,14 +131,25 @@ def export(
     paths = write_files(path, contents)
     shown = path if path.is_dir() else paths[0]
     files = tuple(str(one) for one in paths)
-    done = Export(task, _frame(found), str(shown), chosen.name, ref, files, written.notes)
+    done = Export(task, _frame(found), str(shown), chosen.name, ref, files, notes)
     _tell(ws, done)
     return done
 
 
 def _version(ws: Workspace, found: LabelSet) -> str | None:
-    made = version(ws, found)
+    # What somebody may see of the labels is no version of them.
+    made = None if found.withheld else version(ws, found)
     return None if made is None else made.ref
+
+
+def _blind(found: LabelSet) -> tuple[str, ...]:
+    """What is left out for the sake of people who have still to say what they think."""
+    if not found.withheld:
+        return ()
+    return (
+        f"{found.withheld:,} items are left out which you have still to label; "
+        "reviewers see what others said of them.",
+    )
 
 
 def _tell(ws: Workspace, done: Export) -> None:

@@ -6,13 +6,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import select
 
 from jupyter_mlops.labeling.annotations import MOST_EVENTS, commit
-from jupyter_mlops.labeling.decisions import REASON_LIMIT, Decision
+from jupyter_mlops.labeling.charter import Charter, take_on
+from jupyter_mlops.labeling.decisions import REASON_LIMIT, Decision, Past
 from jupyter_mlops.labeling.formats import (
     Files,
     Format,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Import", "import_file"]
 
 LONGEST_NAME = 255
+MOST_STRATEGY = 32
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,9 @@ def import_file(
         One of `formats.FORMATS`; found out when left out.
     keep_people : bool
         Let the people whom the file names be those who say it; only an owner of the task may.
+        JSON lines that have all decisions then bring the task's rules, its guidelines with
+        their versions, roles, suggestions and audit along, unless somebody has labelled
+        already.
 
     Raises
     ------
@@ -91,6 +97,10 @@ def import_file(
     files = read_files(place)
     chosen = _format(files, task, place, format)
     reading = _read(ws, task, files, chosen)
+    notes = reading.notes
+    if keep_people and reading.head is not None and _take_on(ws, task, reading):
+        task = get(ws, task.id)
+        notes += ("The task's rules, guidelines and roles came along.",)
     source = _digest(files)
     decisions = [_decision(task, one, source, ws.user, keep_people) for one in reading.given]
     decisions = _own_ids(ws, task, decisions)
@@ -105,7 +115,6 @@ def import_file(
             for wrong in receipt.refused:
                 given = next(given for given, one in batch if one.ev == wrong.ev)
                 raise _refused(given, wrong.what)
-    notes = reading.notes
     if not keep_people:
         notes += tuple(_people([given for given, _ in new], ws.user))
     return Import(status(ws, task.id), str(place), chosen.name, len(decisions), len(new), notes)
@@ -154,7 +163,7 @@ def _read(ws: Workspace, task: Task, files: Files, format: Format) -> Reading:
     labels = {one: content for one, content in files.items() if Path(one).name != "manifest.json"}
     known = take(ws, task, whole=True, measure=format.measures)
     reading = format.read(labels, known) if labels else Reading(())
-    if not reading.given:
+    if not reading.given and reading.head is None:
         raise Invalid(
             f"there are no labels in {next(iter(files), 'the folder')}",
             f"it was read as {format.title}",
@@ -162,6 +171,17 @@ def _read(ws: Workspace, task: Task, files: Files, format: Format) -> Reading:
             code="E-LABEL-322",
         )
     return reading
+
+
+def _take_on(ws: Workspace, task: Task, reading: Reading) -> bool:
+    waiting = reading.waiting
+    found = Charter(
+        reading.head or {},
+        {item: proposed for item, (proposed, _) in waiting.items() if proposed},
+        {item: audit for item, (_, audit) in waiting.items() if audit},
+    )
+    # Files written before tasks had their rules in them bring none.
+    return "rules" in found.head and take_on(ws, task, found)
 
 
 def _digest(files: Files) -> str:
@@ -205,10 +225,27 @@ def _stored(given: Given, told: str, keep_people: bool) -> Decision:
     except MLOpsError as error:
         raise _refused(given, f"{error.what}: {error.why}") from None
     decision = replace(decision, reason=_reason(decision.reason, told))
-    if keep_people and kind in ("adjudicate", "gold"):
-        # Otherwise a reviewer's word is a label here: whoever imports it may be no reviewer.
-        return replace(decision, kind=cast("Any", kind))
-    return decision
+    if not keep_people:
+        # A reviewer's word is a label then: whoever imports it may be no reviewer.
+        return decision
+    kept = kind if kind in ("adjudicate", "gold") else decision.kind
+    return replace(decision, kind=cast("Any", kept), past=_past(given, found))
+
+
+def _past(given: Given, found: Mapping[str, Any]) -> Past | None:
+    """What the store that it comes from had noted of a decision."""
+    if not found.get("stored_at"):
+        return None
+    try:
+        at = datetime.fromisoformat(str(found["stored_at"]))
+    except ValueError:
+        at = None
+    strategy, audit = found.get("strategy", ""), found.get("audit", False)
+    if at is None or at.tzinfo is None or not isinstance(audit, bool):
+        raise _refused(given, "stored_at is a time with its zone, and audit is true or false")
+    if not isinstance(strategy, str) or len(strategy) > MOST_STRATEGY:
+        raise _refused(given, f"strategy is a text of up to {MOST_STRATEGY} characters")
+    return Past(strategy, audit, at)
 
 
 def _reason(reason: str, told: str) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, inspect, select
+from sqlalchemy import ColumnElement, Select, Text, cast, false, inspect, or_, select
 from sqlalchemy.orm import Session
 
+from jupyter_mlops.labeling.blindness import sees_all, still_asked
+from jupyter_mlops.labeling.charter import charter_of
 from jupyter_mlops.labeling.formats import Act, Entry, LabelSet, Prediction
 from jupyter_mlops.labeling.formats.naming import unique_names
 from jupyter_mlops.labeling.measuring import measured
@@ -25,7 +27,15 @@ _OWN = {"number", "task", "item", "digest"}
 SCALE = (1, 5)
 
 
-def take(ws: Workspace, task: Task, *, whole: bool = False, measure: bool = False) -> LabelSet:
+def take(
+    ws: Workspace,
+    task: Task,
+    *,
+    whole: bool = False,
+    waiting: bool = False,
+    measure: bool = False,
+    blind: bool = False,
+) -> LabelSet:
     """The labels of a task, with all that was decided.
 
     Parameters
@@ -34,8 +44,14 @@ def take(ws: Workspace, task: Task, *, whole: bool = False, measure: bool = Fals
     task : Task
     whole : bool
         Also the items that nobody has decided on; needed to find items by name.
+    waiting : bool
+        Also those that nobody has decided on, but that have a suggestion or were drawn at
+        random.
     measure : bool
         Find out how large images and films are, which opens each of them.
+    blind : bool
+        For the user's eyes: without what others said of items that the user, who is no
+        reviewer, has still to label.
     """
     with ws.read() as session:
         names = _names(session, task.id)
@@ -43,9 +59,17 @@ def take(ws: Workspace, task: Task, *, whole: bool = False, measure: bool = Fals
         query = select(ItemRecord).where(ItemRecord.task == task.id).order_by(ItemRecord.item)
         if not whole:
             # Also those that somebody answered and others still have to.
-            query = query.where(ItemRecord.item.in_(_decided(task.id)))
-        rows = session.scalars(query)
-        entries = [_entry(row, names[row.item], history.get(row.item, [])) for row in rows]
+            query = query.where(or_(ItemRecord.item.in_(_decided(task.id)), _waits(waiting)))
+        rows = session.scalars(query).all()
+        charter = charter_of(session, task.id)
+        hidden: set[int] = set()
+        if blind and not sees_all(session, task.id, ws.user):
+            hidden = {row.item for row in rows if still_asked(row, history.get(row.item), ws.user)}
+        entries = [
+            _entry(row, names[row.item], history.get(row.item, []))
+            for row in rows
+            if row.item not in hidden
+        ]
     if measure:
         entries = [measured(ws, task.id, task.kind, entry) for entry in entries]
     low, high = task.settings.get("scale") or SCALE
@@ -58,6 +82,8 @@ def take(ws: Workspace, task: Task, *, whole: bool = False, measure: bool = Fals
         (int(low), int(high)),
         task.data_ref,
         task.data_digest,
+        charter,
+        len(hidden),
     )
 
 
@@ -79,6 +105,11 @@ def _names(session: Session, task: str) -> dict[int, str]:
     return unique_names(
         (item, content if place == "file" else "", media) for item, place, content, media in rows
     )
+
+
+def _waits(wanted: bool) -> ColumnElement[bool]:
+    suggested = cast(ItemRecord.suggestion, Text) != "{}"
+    return or_(ItemRecord.audit > 0, suggested) if wanted else false()
 
 
 def _decided(task: str) -> Select[Any]:
@@ -120,12 +151,22 @@ def _entry(row: ItemRecord, name: str, history: Sequence[AnnotationRecord]) -> E
             else ()
         ),
         history=tuple(_decision(event) for event in history),
+        suggestion=dict(said),
+        audit=row.audit,
     )
 
 
 def _act(event: AnnotationRecord) -> Act:
     skipped = event.kind == "skip"
-    return Act(event.value, event.person, event.decided_at, skipped, event.reason, event.active_ms)
+    return Act(
+        event.value,
+        event.person,
+        event.decided_at,
+        skipped,
+        event.reason,
+        event.active_ms,
+        event.guideline,
+    )
 
 
 def _decision(event: AnnotationRecord) -> dict[str, Any]:

@@ -1,8 +1,12 @@
-"""Who labels what: items are leased in batches, and each to as many people as it needs."""
+"""Who labels what: items are leased in batches, and each to as many people as it needs.
+
+Leases don't wait for the disk. After a power cut somebody may be asked what another had in hand;
+what either of them answers is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -93,13 +97,13 @@ def claim(
             code="E-LABEL-014",
         )
     now = utcnow()
-    with ws.write(person) as tx:
+    with ws.write(person, lasting=False) as tx:
         row = locked(tx.session, task)
         demand(tx.session, row, person, "annotator")
         desk = Desk(tx.session, row, person, now)
         rows = desk.returned(session, count, holding)
         rows += desk.fresh(count - len(rows), [*holding, *(one.item for one in rows)])
-        lease(tx.session, row.id, [one.item for one in rows], person, session, now)
+        lease(tx.session, row.id, {one.item: one.strategy for one in rows}, person, session, now)
         counts = Counts(row.items, row.labeled, row.skipped)
         return Claim(tuple(rows), counts, row.epoch)
 
@@ -107,7 +111,7 @@ def claim(
 def renew(ws: Workspace, task: str, person: str, session: str) -> int:
     """Keep a session's items for it; return how many there are."""
     now = utcnow()
-    with ws.write(person) as tx:
+    with ws.write(person, lasting=False) as tx:
         row = locked(tx.session, task)
         mine = tx.session.execute(
             update(LeaseRecord)
@@ -124,7 +128,7 @@ def renew(ws: Workspace, task: str, person: str, session: str) -> int:
 
 def release(ws: Workspace, task: str, person: str, session: str) -> None:
     """End a session: its items go back, first to the same person, soon to anybody."""
-    with ws.write(person) as tx:
+    with ws.write(person, lasting=False) as tx:
         row = locked(tx.session, task)
         tx.session.execute(
             update(LeaseRecord)
@@ -140,16 +144,15 @@ def release(ws: Workspace, task: str, person: str, session: str) -> None:
 def lease(
     session: Session,
     task: str,
-    items: Iterable[int],
+    items: Mapping[int, str],
     person: str,
     holder: str,
     now: datetime,
 ) -> None:
-    """Put items into a person's hand."""
-    wanted = list(items)
-    if not wanted:
+    """Put items, each with how it came to be chosen, into a person's hand."""
+    if not items:
         return
-    given = {"of": task, "items": wanted, "who": person, "now": now}
+    given = {"of": task, "items": list(items), "who": person, "now": now}
     session.execute(_FREED, given, execution_options={"synchronize_session": False})
     session.execute(
         insert(LeaseRecord),
@@ -159,9 +162,10 @@ def lease(
                 "item": item,
                 "person": person,
                 "session": holder,
+                "strategy": strategy,
                 "renewed_at": now,
                 "until": now + LIFETIME,
             }
-            for item in wanted
+            for item, strategy in items.items()
         ],
     )

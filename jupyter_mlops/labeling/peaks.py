@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["Peaks", "peaks", "peaks_of"]
 
 POINTS = 4000
-# Bytes read at a time; a compressed sound is decoded whole.
-BLOCK = 8 << 20
-DECODED_LIMIT = 512 << 20
+# Bytes of samples at a time, and of a compressed file.
+BLOCK, PART = 8 << 20, 1 << 18
+LONGEST = 1_000_000  # seconds; a header that says more doesn't know
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+# What libsndfile calls them.
+_CODECS = {"audio/flac": "FLAC", "audio/ogg": "OGG", "audio/mpeg": "MP3"}
+_ENDLESS = "the browser decodes the whole sound: it has no end that libsndfile finds"
+_WITHOUT = "the browser decodes the whole sound: its peaks take soundfile"
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,15 @@ class Peaks:
     """The loudest sample of each stretch of a sound.
 
     `duration` is in seconds, `rate` in samples a second; `values` run from 0 to 1, over all
-    channels. `values` is empty when nothing here can decode the sound: a browser may.
+    channels. `values` is empty when nothing here can decode the sound: a browser may, and
+    `note` says what is missing.
     """
 
     duration: float | None
     rate: int | None
     channels: int | None
     values: tuple[float, ...]
+    note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -47,6 +53,7 @@ class Peaks:
             "rate": self.rate,
             "channels": self.channels,
             "peaks": list(self.values),
+            "note": self.note,
         }
 
 
@@ -69,8 +76,9 @@ def peaks_of(ws: Workspace, task: str, item: int) -> Peaks:
 def peaks(media: Media, points: int = POINTS) -> Peaks:
     """Work out the peaks of a sound.
 
-    WAV is read here, in parts: PCM of 8 to 32 bits and floats. FLAC, Ogg and MP3 are read by
-    soundfile where that is installed.
+    WAV is read here: PCM of 8 to 32 bits and floats. FLAC, Ogg and MP3 are decoded by
+    soundfile where that is installed (the extra ``audio``; MP3 takes libsndfile 1.1). Either
+    way in parts, so that memory doesn't grow with the sound.
 
     Raises
     ------
@@ -79,11 +87,7 @@ def peaks(media: Media, points: int = POINTS) -> Peaks:
     """
     if media.type == "audio/wav":
         return _wav(media, points)
-    try:
-        soundfile = import_module("soundfile")
-    except ImportError:
-        return Peaks(None, None, None, ())
-    return _decoded(media, points, soundfile)
+    return _decoded(media, points)
 
 
 class _Handle:
@@ -170,17 +174,83 @@ def _stretches(loud: NDArray[np.float32], step: int) -> Iterator[float]:
     return (round(float(one), 3) for one in np.maximum.reduceat(highest, starts))
 
 
-def _decoded(media: Media, points: int, soundfile: Any) -> Peaks:
+def _decoded(media: Media, points: int) -> Peaks:
+    """Decode block by block: an hour of sound is never in memory as samples."""
+    codec = _CODECS.get(media.type)
+    if codec is None:
+        return Peaks(None, None, None, ())
     try:
-        with soundfile.SoundFile(io.BytesIO(media.read())) as sound:
-            frames, rate, channels = len(sound), sound.samplerate, sound.channels
-            if frames * channels * 4 > DECODED_LIMIT:
-                return Peaks(frames / rate, rate, channels, ())
-            loud = np.minimum(np.abs(sound.read(dtype="float32", always_2d=True)), 1)
-    except RuntimeError as error:
-        raise _unreadable(str(error)) from None
-    step = max(1, -(-len(loud) // points))
-    return Peaks(frames / rate, rate, channels, tuple(_stretches(loud, step)))
+        # libsndfile is missing where the wheel brings none and the system has none (OSError).
+        soundfile: Any = import_module("soundfile")
+    except (ImportError, OSError):
+        return Peaks(None, None, None, (), f"{_WITHOUT}: `pip install jupyter_mlops[audio]`")
+    if codec not in soundfile.available_formats():
+        told = f"libsndfile {soundfile.__libsndfile_version__.removeprefix('libsndfile-')}"
+        return Peaks(None, None, None, (), f"{_WITHOUT} with MP3, which {told} lacks")
+    try:
+        with soundfile.SoundFile(io.BufferedReader(_Bytes(media), PART)) as sound:
+            return _heard(sound, points, soundfile.LibsndfileError)
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(str(error.error_string).removeprefix("Error : ").rstrip(".")) from None
+
+
+def _heard(sound: Any, points: int, failure: type[Exception]) -> Peaks:
+    rate, channels = int(sound.samplerate), int(sound.channels)
+    # A header may not know how long the sound is, or be wrong: what is decoded counts.
+    told = int(sound.frames)
+    step = max(1, -(-told // points)) if 0 < told < LONGEST * rate else max(1, rate // 100)
+    block = max(1, BLOCK // (4 * step * channels)) * step
+    into = np.empty((block, channels), np.float32)
+    values: list[float] = []
+    frames, whole = 0, True
+    while whole:
+        into.fill(np.nan)
+        try:
+            found = sound.read(out=into)
+        except failure:
+            # One that was cut off ends where it can't be decoded any more.
+            found, whole = into[: np.count_nonzero(~np.isnan(into[:, 0]))], False
+            if not frames and not len(found):
+                raise
+        if not len(found):
+            break
+        frames += len(found)
+        loud = np.nan_to_num(np.abs(found), nan=0.0, posinf=1.0)
+        values += _stretches(np.minimum(loud, 1), step)
+    if not frames and sound.format == "OGG":
+        # One that was cut off: libsndfile plays none of it, a browser does.
+        return Peaks(None, None, None, (), _ENDLESS)
+    width = -(-len(values) // points)
+    if width > 1:
+        values = [max(values[at : at + width]) for at in range(0, len(values), width)]
+    return Peaks(frames / rate, rate, channels, tuple(values))
+
+
+class _Bytes(io.RawIOBase):
+    """Media as a file that is read in parts."""
+
+    def __init__(self, media: Media) -> None:
+        self._media, self._at = media, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._media.size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._media.read(self._at, len(buffer))
+        buffer[: len(found)] = found
+        self._at += len(found)
+        return len(found)
 
 
 def _unreadable(why: str) -> Invalid:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from jupyter_mlops.labeling.blindness import answered_by, sees_all
 from jupyter_mlops.labeling.coefficients import Estimate
 from jupyter_mlops.labeling.desk import OPEN
+from jupyter_mlops.labeling.pace import Pace, pace_of
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord, LeaseRecord, TaskRecord
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Counts, Task, get
@@ -25,29 +28,30 @@ __all__ = [
     "Queue",
     "Recent",
     "TaskState",
-    "Tasks",
-    "list_tasks",
     "shown",
     "status",
     "upcoming",
 ]
 
+# Labelled items with lists for answers that are read to count their classes.
+MOST_COUNTED = 20_000
+
 
 @dataclass(frozen=True)
 class Person:
-    """What one person has done; `seconds` is the median time spent on a decision."""
+    """What one person has done, and how fast."""
 
     name: str
     labels: int
     skips: int
     undos: int
-    seconds: float | None
+    pace: Pace
     last: datetime
 
 
 @dataclass(frozen=True)
 class Recent:
-    """One of the last items that were decided."""
+    """One of the last items that were decided; `label` is None where it was skipped."""
 
     item: int
     shown: str
@@ -61,7 +65,8 @@ class TaskState(Result):
 
     `agreement` is the mean over `shared` items with two opinions or more, of how alike each
     two are; `disputed` counts those that wait for a reviewer. `accuracy` is that of the
-    model which chooses, by items drawn at random.
+    model which chooses, by items drawn at random; `pace` is how fast people label. `classes`
+    counts the labelled items that have each class; it is empty where that would take long.
     """
 
     task: Task
@@ -73,17 +78,11 @@ class TaskState(Result):
     shared: int = 0
     disputed: int = 0
     accuracy: Estimate | None = None
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def counts(self) -> Counts:
         return self.task.counts
-
-
-@dataclass(frozen=True)
-class Tasks(Result):
-    """All tasks of the workspace."""
-
-    tasks: tuple[Task, ...]
 
 
 @dataclass(frozen=True)
@@ -112,29 +111,16 @@ def status(ws: Workspace, name: str, *, recent: int = 8) -> TaskState:
             .select_from(LeaseRecord)
             .where(LeaseRecord.task == task.id, LeaseRecord.until > utcnow())
         )
-        counted = session.execute(
-            select(ItemRecord.label, func.count())
-            .where(ItemRecord.task == task.id, ItemRecord.state == "labeled")
-            .group_by(ItemRecord.label)
-        )
-        found = {str(label): int(count) for label, count in counted}
-        classes = {one: found.get(one, 0) for one in task.classes}
         return TaskState(
             task,
             held or 0,
-            classes,
+            _classes(session, task),
             _people(session, task.id),
-            _recent(session, task.id, recent),
+            _recent(session, task.id, recent, ws.user),
             *_agreed(session, task),
             _accuracy(session, task.id),
+            pace_of(session, task.id),
         )
-
-
-def list_tasks(ws: Workspace) -> Tasks:
-    """All tasks, the newest first."""
-    with ws.read() as session:
-        rows = session.scalars(select(TaskRecord).order_by(TaskRecord.id.desc()))
-        return Tasks(tuple(Task.of(row) for row in rows))
 
 
 def upcoming(ws: Workspace, name: str, count: int) -> Queue:
@@ -153,6 +139,24 @@ def upcoming(ws: Workspace, name: str, count: int) -> Queue:
             .limit(count)
         )
         return Queue(task, tuple((row.item, row.key or "", shown(row)) for row in rows))
+
+
+def _classes(session: Session, task: Task) -> dict[str, int]:
+    """How many labelled items have each class."""
+    found: Counter[str] = Counter()
+    mine = (ItemRecord.task == task.id) & (ItemRecord.state == "labeled")
+    if task.answer == "class":
+        query = select(ItemRecord.label, func.count()).where(mine).group_by(ItemRecord.label)
+        found.update({str(label): int(count) for label, count in session.execute(query)})
+    elif task.counts.labeled > MOST_COUNTED:
+        return {}
+    elif task.classes:
+        values = select(AnnotationRecord.value).join(
+            ItemRecord, AnnotationRecord.ev == ItemRecord.ev
+        )
+        for value in session.scalars(values.where(mine)):
+            found.update(set(_names(value)))
+    return {one: found[one] for one in task.classes}
 
 
 def _agreed(session: Session, task: Task) -> tuple[float | None, int, int]:
@@ -197,50 +201,57 @@ def _people(session: Session, task: str) -> tuple[Person, ...]:
             found.get("label", 0),
             found.get("skip", 0),
             found.get("undo", 0),
-            _median_seconds(session, task, name),
+            pace_of(session, task, name),
             last[name],
         )
         for name, found in sorted(done.items(), key=lambda one: -sum(one[1].values()))
     )
 
 
-def _median_seconds(session: Session, task: str, person: str) -> float | None:
-    """The median of the last thousand decisions' active time."""
-    times = sorted(
-        cast(
-            "list[int]",
-            list(
-                session.scalars(
-                    select(AnnotationRecord.active_ms)
-                    .where(
-                        AnnotationRecord.task == task,
-                        AnnotationRecord.person == person,
-                        AnnotationRecord.kind != "undo",
-                        AnnotationRecord.active_ms.is_not(None),
-                    )
-                    .order_by(AnnotationRecord.number.desc())
-                    .limit(1000)
-                )
-            ),
-        )
-    )
-    return times[len(times) // 2] / 1000 if times else None
-
-
-def _recent(session: Session, task: str, count: int) -> tuple[Recent, ...]:
-    rows = session.scalars(
-        select(ItemRecord)
+def _recent(session: Session, task: str, count: int, person: str) -> tuple[Recent, ...]:
+    query = (
+        select(ItemRecord, AnnotationRecord.kind, AnnotationRecord.value)
         .join(AnnotationRecord, AnnotationRecord.ev == ItemRecord.ev)
-        .where(ItemRecord.task == task)
-        .order_by(AnnotationRecord.number.desc())
-        .limit(count)
+        .where(ItemRecord.task == task, ItemRecord.state != OPEN)
     )
-    return tuple(Recent(row.item, shown(row), row.label, row.person or "") for row in rows)
+    if not sees_all(session, task, person):
+        query = query.where(answered_by(person))
+    rows = session.execute(query.order_by(AnnotationRecord.number.desc()).limit(count))
+    return tuple(
+        Recent(row.item, shown(row), None if kind == "skip" else in_words(value), row.person or "")
+        for row, kind, value in rows.tuples()
+    )
+
+
+def _names(value: Any) -> list[str]:
+    """The classes in an answer that is a list of classes or of what is marked with them."""
+    return [one if isinstance(one, str) else str(one["label"]) for one in value]
+
+
+def in_words(value: Any) -> str:
+    """An answer in a few words.
+
+    Examples
+    --------
+    >>> in_words("cat"), in_words(4), in_words(["cat", "dog"]), in_words([{"label": "cat"}])
+    ('cat', '4', 'cat, dog', '1 cat')
+    """
+    if not isinstance(value, list):
+        return _cut(str(value))
+    if not value:
+        return "nothing"
+    if not all(isinstance(one, dict) for one in value):
+        return _cut(", ".join(map(str, value)))
+    counts = Counter(str(one["label"]) for one in value)
+    return _cut(", ".join(f"{count:,} {label}" for label, count in counts.items()))
 
 
 def shown(row: ItemRecord) -> str:
     """An item in a few words."""
     if row.place == "text":
-        text = " ".join(row.content.split())
-        return text if len(text) <= 80 else text[:79] + "…"
-    return row.content or f"{row.media}, {row.size:,} bytes"
+        return _cut(" ".join(row.content.split()))
+    return row.content or f"{row.media}, {max(1, round(row.size / 1000)):,} kB"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"

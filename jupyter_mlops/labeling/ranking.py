@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +164,7 @@ def rank(
         raise Invalid(
             f"{task.name!r} can't be put in order by {called}",
             f"strategies need one class an item, the task asks for {task.answer}",
-            "choose with --strategy random",
+            "choose with --by random",
             code="E-LABEL-118",
         )
     size = batch or int(settings.get("batch", 10))
@@ -171,12 +172,13 @@ def rank(
     chance = np.random.default_rng(task.counts.labeled if seed is None else seed)
     if len(open_items) > MOST_SCORED:
         open_items = np.sort(chance.choice(open_items, MOST_SCORED, replace=False))
-    pool, accuracy = _pool(
-        ws, task, known, audited, open_items, called, predict, vectors, size, chance
-    )
+    with alone():
+        pool, accuracy = _pool(
+            ws, task, known, audited, open_items, called, predict, vectors, size, chance
+        )
+        scores = np.asarray(chooser.score(pool), float) if len(open_items) else np.zeros(0)
     order = open_items
     if len(open_items):
-        scores = np.asarray(chooser.score(pool), float)
         if scores.shape != (len(open_items),) or not np.isfinite(scores).all():
             raise Invalid(
                 f"the strategy {called} gave no score for each item",
@@ -295,6 +297,19 @@ def _pool(
             accuracy = wilson(int((model.predict(seen) == truth).sum()), len(truth))
     pool = Pool(free, probabilities, counts, batch, learnt, said, chance)
     return pool, accuracy
+
+
+def alone() -> AbstractContextManager[Any]:
+    """One thread for what is small: beside people who label, threads that wait for each other
+    take ten times as long as the work itself, on a machine with more to do.
+    """
+    # What isn't loaded yet can't be limited; both bring libraries with threads of their own.
+    import sklearn.cluster
+    import sklearn.linear_model  # noqa: F401
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def learner() -> Any:

@@ -12,6 +12,7 @@ from jupyter_mlops.workspace.records import Base, BigKey, JSONValue, UTCDateTime
 
 __all__ = [
     "AnnotationRecord",
+    "GuidelineRecord",
     "ItemRecord",
     "LeaseRecord",
     "OpinionRecord",
@@ -119,8 +120,9 @@ class AnnotationRecord(Base):
 
     `kind` is a label, a skip, an undo, an adjudication (a reviewer's last word) or a gold
     answer (known beforehand). `requeue` is who sees a skipped item again: me, others, never.
-    `suggestion` is what was proposed when it was decided; `strategy` how the item came to be
-    chosen, `audit` that it was drawn at random, `guideline` the version that was in force.
+    `suggestion` is what was proposed when it was decided, and of a label whether that was
+    `changed`; `strategy` how the item had come to be chosen when it was handed out, `audit`
+    that it was drawn at random, `guideline` the version that was shown.
     """
 
     __tablename__ = "annotation"
@@ -150,6 +152,19 @@ class AnnotationRecord(Base):
     audit: Mapped[bool] = mapped_column(Boolean, default=False)
     guideline: Mapped[str] = mapped_column(String(64), default="")
     stored_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class GuidelineRecord(Base):
+    """A version of a task's guideline: the text that people labelled by, never changed."""
+
+    __tablename__ = "label_guideline"
+
+    task: Mapped[str] = mapped_column(ForeignKey("label_task.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    version: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(Text)
+    person: Mapped[str] = mapped_column(String(255))
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class OpinionRecord(Base):
@@ -196,5 +211,7 @@ class LeaseRecord(Base):
     person: Mapped[str] = mapped_column(String(255), primary_key=True)
     # Empty once the session that held it has ended.
     session: Mapped[str] = mapped_column(String(64))
+    # How the item came to be chosen: the queue may be in another order when it is decided.
+    strategy: Mapped[str] = mapped_column(String(32), default="")
     renewed_at: Mapped[datetime] = mapped_column(UTCDateTime)
     until: Mapped[datetime] = mapped_column(UTCDateTime)

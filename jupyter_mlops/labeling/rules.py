@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import date
 from typing import Any, Literal, cast, get_args
 
 from jupyter_mlops.labeling.kinds.choices import WIDEST
 from jupyter_mlops.workspace.errors import Invalid, closest
 
-__all__ = ["Again", "Rules"]
+__all__ = ["Again", "Rules", "version_of"]
 
 Again = Literal["me", "others", "never"]
 MOST_OPINIONS = 20
@@ -41,6 +42,8 @@ class Rules:
         What the classes mean, in Markdown.
     fps : float
         Frames a second by which the tracks of a film are counted.
+    due : str
+        The last day on which the labels are in time, such as 2026-12-31; empty without one.
     """
 
     overlap: int = 1
@@ -51,6 +54,7 @@ class Rules:
     scale: tuple[int, int] = (1, 5)
     guideline: str = ""
     fps: float = 25.0
+    due: str = ""
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Rules:
@@ -99,10 +103,13 @@ class Rules:
 
     @property
     def guideline_version(self) -> str:
-        """Sixteen digits that change with the guideline's text; empty without one."""
-        if not self.guideline:
-            return ""
-        return hashlib.sha256(self.guideline.encode()).hexdigest()[:16]
+        """The version of the guideline that holds; empty without one."""
+        return version_of(self.guideline)
+
+    @property
+    def last_day(self) -> date | None:
+        """The day on which the labels are due; None without one."""
+        return date.fromisoformat(self.due) if self.due else None
 
     def _check(self) -> None:
         wrong = ""
@@ -120,8 +127,15 @@ class Rules:
             wrong = f"guideline is a text of up to {GUIDELINE_LIMIT:,} characters"
         elif not _share(self.fps, MOST_FPS) or self.fps == 0:
             wrong = f"fps is frames a second, above 0 and up to {MOST_FPS:,}"
+        elif not _day(self.due):
+            wrong = "due is a day, written 2026-12-31, or empty"
         if wrong:
             raise Invalid("a labeling task can't have this rule", wrong, code="E-LABEL-104")
+
+
+def version_of(guideline: str) -> str:
+    """Sixteen digits that change with a guideline's text; empty without one."""
+    return hashlib.sha256(guideline.encode()).hexdigest()[:16] if guideline else ""
 
 
 def _scale(value: Any) -> tuple[int, int]:
@@ -131,6 +145,15 @@ def _scale(value: Any) -> tuple[int, int]:
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(map(_whole, value)):
         raise Invalid(f"{value!r} is no scale", "a scale is written 1-5", code="E-LABEL-105")
     return cast("tuple[int, int]", tuple(value))
+
+
+def _day(value: Any) -> bool:
+    if value == "":
+        return True
+    try:
+        return bool(date.fromisoformat(value).isoformat() == value)
+    except (TypeError, ValueError):
+        return False
 
 
 def _whole(value: Any) -> bool:

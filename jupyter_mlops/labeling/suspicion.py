@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,11 @@ from sqlalchemy import select, update
 from jupyter_mlops.labeling.choosing import suspicion
 from jupyter_mlops.labeling.membership import demand
 from jupyter_mlops.labeling.progress import shown
-from jupyter_mlops.labeling.ranking import Predict, learner
+from jupyter_mlops.labeling.ranking import Predict, alone, learner
 from jupyter_mlops.labeling.records import ItemRecord, TaskRecord
 from jupyter_mlops.labeling.tasks import Task, get, locked
 from jupyter_mlops.labeling.vectors import vectors as describe
-from jupyter_mlops.workspace.errors import Conflict, Invalid
+from jupyter_mlops.workspace.errors import Conflict, Invalid, Unavailable
 from jupyter_mlops.workspace.results import Result
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Suspect", "Suspects", "suspects"]
 
+By = Literal["confident-learning", "cleanlab"]
 LEAST = 20
 MOST = 50_000
 _FOLDS = 5
@@ -51,18 +53,20 @@ class Suspects(Result):
     total: int
     queued: int
     items: tuple[Suspect, ...]
+    by: By = "confident-learning"
 
 
 def suspects(
     ws: Workspace,
     name: str,
     *,
+    by: By = "confident-learning",
     predict: Predict | None = None,
     vectors: Callable[[Sequence[int]], npt.ArrayLike] | None = None,
     count: int = 50,
     queue: bool = False,
 ) -> Suspects:
-    """Find labels that are most likely wrong, by confident learning.
+    """Find labels that are most likely wrong.
 
     Parameters
     ----------
@@ -70,6 +74,9 @@ def suspects(
         Its user must be a reviewer.
     name : str
         The task's name or id.
+    by : {"confident-learning", "cleanlab"}
+        What judges: `choosing.suspicion`, or cleanlab (the extra ``cleanlab``), which says of
+        how many labels of each class it may be so, and names that many.
     predict : callable, optional
         Items' numbers to probabilities, from a model that wasn't trained on these labels.
         Without it five logistic regressions each learn from four fifths of the labels and
@@ -89,6 +96,8 @@ def suspects(
     ------
     Conflict
         There are too few labels to tell.
+    Unavailable
+        cleanlab is asked for and isn't installed.
     """
     task = get(ws, name)
     if task.answer != "class":
@@ -115,8 +124,9 @@ def suspects(
     else:
         _enough(task, said)
         points = vectors(items) if vectors is not None else describe(ws, task, items)
-        probabilities = _out_of_sample(np.asarray(points, float), said, len(codes))
-    score, wrong = suspicion(probabilities, said)
+        with alone():
+            probabilities = _out_of_sample(np.asarray(points, float), said, len(codes))
+    score, wrong = (_cleanlab if by == "cleanlab" else suspicion)(probabilities, said)
     order = [int(one) for one in np.argsort(-score, kind="stable") if wrong[one]]
     found = tuple(
         Suspect(
@@ -130,7 +140,28 @@ def suspects(
         for one in order[:count]
     )
     queued = _queue(ws, task, [one.item for one in found]) if queue else 0
-    return Suspects(task, len(rows), len(order), queued, found)
+    return Suspects(task, len(rows), len(order), queued, found, by)
+
+
+def _cleanlab(
+    probabilities: npt.NDArray[np.float64], said: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """What `suspicion` says, by cleanlab's estimate of the joint of given and true labels."""
+    try:
+        from cleanlab.filter import find_label_issues
+        from cleanlab.rank import get_label_quality_scores
+    except ImportError:
+        raise Unavailable(
+            "cleanlab isn't installed",
+            fix="`pip install jupyter_mlops[cleanlab]`, or leave --by away",
+            code="E-LABEL-126",
+        ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # on classes that nobody was given yet
+        # One process: this one may hold a store's connections, which don't survive a fork.
+        wrong = find_label_issues(said, probabilities, n_jobs=1)
+    score = 1 - get_label_quality_scores(said, probabilities)
+    return np.asarray(score, float), np.asarray(wrong, bool)
 
 
 def _enough(task: Task, said: npt.NDArray[np.int64]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.orm import Session
 
+from jupyter_mlops.labeling import guidelines
 from jupyter_mlops.labeling.kinds import ANSWERS, FREE, Answer, Kind, fit
 from jupyter_mlops.labeling.records import ItemRecord, RoleRecord, TaskRecord
 from jupyter_mlops.labeling.rules import Rules
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
     from jupyter_mlops.workspace.store import Transaction
 
-__all__ = ["Answer", "Counts", "Task", "create", "find", "get", "locked", "pack_key"]
+__all__ = ["Answer", "Counts", "Task", "create", "find", "get", "locked", "pack_key", "rows_of"]
 
 MOST_CLASSES = 500
 CHUNK = 5000
@@ -94,6 +95,7 @@ def create(
     settings: Mapping[str, Any] | None = None,
     column: str | None = None,
     key: str | None = None,
+    marks: Mapping[str, Any] | None = None,
 ) -> Task:
     """Make a task, or find the one of that name that asks the same of the same data.
 
@@ -116,6 +118,8 @@ def create(
         The task's rules: ``overlap``, ``requeue``, ``scale``, ``guideline`` and the like.
     column, key : str, optional
         The column to show, and the one that names a row.
+    marks : dict, optional
+        What whoever makes the task wants to find among its settings again.
 
     Returns
     -------
@@ -153,7 +157,7 @@ def create(
         kind=kind,
         answer=fitting or "class",
         classes=list(classes or []),
-        settings=Rules.changed({}, settings or {}),
+        settings={**Rules.changed({}, settings or {}), **(marks or {})},
         data_ref=source.ref,
         data_digest=source.digest,
         column=chosen,
@@ -164,7 +168,7 @@ def create(
         actor=ws.user,
         created_at=utcnow(),
     )
-    rows = _rows(ws, task.id, items)
+    rows = rows_of(ws, task.id, items)
     with ws.write() as tx:
         # Somebody may have made it while the items were read.
         if _select(tx.session, name) is None:
@@ -243,6 +247,7 @@ def _insert(tx: Transaction, task: TaskRecord, rows: list[dict[str, object]]) ->
             task=task.id, person=task.actor, role="owner", actor=task.actor, given_at=utcnow()
         )
     )
+    guidelines.keep(tx.session, task, Rules.of(task.settings).guideline, task.actor)
     for start in range(0, len(rows), CHUNK):
         tx.session.execute(insert(ItemRecord), rows[start : start + CHUNK])
     tx.emit(
@@ -261,11 +266,13 @@ def _insert(tx: Transaction, task: TaskRecord, rows: list[dict[str, object]]) ->
     )
 
 
-def _rows(ws: Workspace, task: str, items: list[Item]) -> list[dict[str, object]]:
+def rows_of(
+    ws: Workspace, task: str, items: list[Item], *, first: int = 0
+) -> list[dict[str, object]]:
     """The items' rows; bytes the table carried are kept first, so that no row points nowhere."""
     rows: list[dict[str, object]] = []
     pack = bytearray()
-    for number, item in enumerate(items):
+    for number, item in enumerate(items, first):
         place = "text" if item.text is not None else "pack" if item.data is not None else "file"
         if item.broken:
             place = "broken"
@@ -281,6 +288,7 @@ def _rows(ws: Workspace, task: str, items: list[Item]) -> list[dict[str, object]
                 "size": item.size,
                 "key": item.key,
                 "state": "open",
+                "audit": 0,
             }
         )
         pack += item.data or b""

@@ -60,7 +60,7 @@ def vectors(ws: Workspace, task: Task, items: Sequence[int]) -> Floats:
     raise Invalid(
         f"{task.kind} can't be told apart by numbers here",
         "only images, texts and rows have vectors of their own",
-        "give a model with --model, or choose with --strategy random",
+        "give a model with --model, or choose with --by random",
         code="E-LABEL-116",
     )
 

@@ -260,6 +260,7 @@ def _bad(
         row.acknowledged_at, row.acknowledged_by = None, None
         row.reopened += 1
         row.needed = min(_MOST_GOOD, max(good_checks, 2 * row.needed))
+        row.parts = []
         change = "alert.reopened"
     elif row.state == "acknowledged" and set(found.parts) - set(row.parts):
         # Who acknowledged it knew of less.
@@ -268,8 +269,8 @@ def _bad(
         change = "alert.reopened"
     else:
         change = None
-    joined = [*row.parts, *(one for one in found.parts if one not in row.parts)]
-    row.parts = joined if change is None else list(found.parts)
+    # Who acknowledges it knows of all it concerned, though some of that is well for a while.
+    row.parts = [*row.parts, *(one for one in found.parts if one not in row.parts)]
     row.reason, row.numbers = found.reason, _plain(dict(found.numbers))
     row.last_at, row.good = now, 0
     row.count += 1

@@ -15,10 +15,10 @@ from jupyter_mlops.monitoring.joint import JointDrift, compare_jointly
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.populations import Kind, Population
 
-__all__ = ["promise", "run_battery"]
+__all__ = ["JOINT", "promise", "run_battery"]
 
 #: What the test of all features together gets of the false alarms; the rest goes to them alone.
-_JOINT: Final = 0.2
+JOINT: Final = 0.2
 
 
 def run_battery(
@@ -36,7 +36,7 @@ def run_battery(
     (Benjamini and Hochberg over all of them bounds the chance of any when none has changed), one
     fifth to the test of all together.
     """
-    alone = replace(limits, alpha=(1 - _JOINT) * limits.alpha) if jointly else limits
+    alone = replace(limits, alpha=(1 - JOINT) * limits.alpha) if jointly else limits
     columns = {
         name: column for name, column in reference.columns.items() if name in current.columns
     }
@@ -52,7 +52,7 @@ def run_battery(
     if not jointly:
         return features, None
     held = {name: kind for name, kind in kinds.items() if name in columns}
-    own = replace(limits, alpha=_JOINT * limits.alpha)
+    own = replace(limits, alpha=JOINT * limits.alpha)
     return features, compare_jointly(reference.sample, current.sample, held, own)
 
 

@@ -53,7 +53,8 @@ class Block:
     columns : dict of str to Column
         Of the log (``in.x``, ``prediction``), made small.
     sample : polars.DataFrame
-        The rows whose ids have the lowest hashes; the samples of two blocks make one of both.
+        The rows whose ids have the lowest hashes, in the order of time; the samples of two blocks
+        make one of both.
     """
 
     rows: int
@@ -70,7 +71,7 @@ class Block:
         about = {
             "column": _ROWS, "kind": "rows", "missing": 0, "known": ALL,
             "values": [self.asked, *self.shares, *times], "texts": None, "counts": [self.rows],
-            "buckets": None,
+            "buckets": None, "repeats": 1.0, "gaps": 1.0,
         }  # fmt: skip
         return pl.concat([pl.DataFrame([about], schema=SCHEMA), stored(self.columns)])
 
@@ -159,7 +160,10 @@ def _lowest(rows: pl.DataFrame, limit: int, most: int) -> pl.DataFrame:
     kept = rows.sort(_HASH, "prediction_id").head(most)
     if kept.height < rows.height:
         limit = int(kept[_HASH].max())  # type: ignore[arg-type]
-    return kept.with_columns(pl.lit(limit, pl.UInt64).alias(_LIMIT))
+    # Neighbours stay neighbours, for tests of rows that resemble each other.
+    return kept.sort("event_time", "prediction_id").with_columns(
+        pl.lit(limit, pl.UInt64).alias(_LIMIT)
+    )
 
 
 def _float(value: Any, otherwise: float) -> float:

@@ -15,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from jupyter_mlops.monitoring.dependence import repeats, repeats_of_labels
+from jupyter_mlops.monitoring.dependence import places, repeats, repeats_of_labels
 from jupyter_mlops.profiling.values import runs
 from jupyter_mlops.workspace.errors import Invalid
 
 Rows = npt.NDArray[np.int64]
 #: The largest hash: every value is known.
 ALL: Final = 2**64 - 1
+#: Below so many rows, counting equal values saves nothing.
+_MANY: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,6 @@ class NumberColumn:
         counts = None if self.counts is None else self.counts[kept]
         return NumberColumn(self.values[kept], self.missing, counts, self.repeats, self.gaps)
 
-    def within(self, low: float, high: float) -> NumberColumn:
-        """The column with the values outside ``[low, high]`` moved to the nearer end."""
-        values = np.clip(self.values, low, high)
-        return NumberColumn(values, self.missing, self.counts, self.repeats, self.gaps)
-
 
 @dataclass(frozen=True)
 class CategoryColumn:
@@ -136,6 +133,11 @@ def is_number(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype.is_temporal()
 
 
+def is_nested(dtype: pl.DataType) -> bool:
+    """Whether its values hold several, and so have no distribution of one."""
+    return isinstance(dtype, (pl.List, pl.Array, pl.Struct, pl.Object))
+
+
 def as_numbers(series: pl.Series) -> pl.Series:
     """A column as floating point; what holds no number becomes null.
 
@@ -153,9 +155,15 @@ def read_numbers(series: pl.Series) -> NumberColumn:
     """Read a column as numbers; NaN and text that holds no number count as missing."""
     numbers = as_numbers(series).fill_nan(None).rechunk()
     present = numbers.drop_nulls()
+    values, counts = present.sort().to_numpy(), None
+    different = np.count_nonzero(values[1:] != values[:-1]) + 1
+    if values.size > _MANY and different < values.size / 8:
+        # Values that come again and again are dealt with once.
+        values, counts = runs(values)
     return NumberColumn(
-        values=present.sort().to_numpy(),
+        values=values,
         missing=numbers.null_count(),
+        counts=counts,
         repeats=repeats(present.to_numpy()),
         gaps=_gaps(numbers),
     )
@@ -163,7 +171,7 @@ def read_numbers(series: pl.Series) -> NumberColumn:
 
 def read_categories(series: pl.Series) -> CategoryColumn:
     """Read a column as categories, written so that 5, 5.0 and "5" are the same value."""
-    if isinstance(series.dtype, (pl.List, pl.Array, pl.Struct, pl.Object)):
+    if is_nested(series.dtype):
         raise Invalid(
             f"column {series.name!r} holds {series.dtype} values, which have no distribution here",
             fix="leave it out of the model's features, or derive numbers or categories from it",
@@ -180,11 +188,13 @@ def read_categories(series: pl.Series) -> CategoryColumn:
         else:
             text = as_text(value)
             counts[text] = counts.get(text, 0) + count
-    codes = series.rank("dense") if not series.dtype.is_nested() else None
+    present = series.drop_nulls()
+    # Ranks of all rows would cost more than all the rest.
+    codes = present.gather(places(present.len())).rank("dense")
     return CategoryColumn(
         counts=counts,
         missing=missing,
-        repeats=1.0 if codes is None else repeats_of_labels(codes.drop_nulls().to_numpy()),
+        repeats=repeats_of_labels(codes.to_numpy()),
         gaps=_gaps(series),
     )
 

@@ -27,7 +27,16 @@ from jupyter_mlops.monitoring.sides import INPUT, Sides, log_column, read_sides,
 from jupyter_mlops.monitoring.windows import Window
 from jupyter_mlops.workspace import Invalid, Workspace
 
-__all__ = ["Comparison", "from_profiles", "from_rows", "own_answers"]
+__all__ = [
+    "Comparison",
+    "as_kinds",
+    "comparable",
+    "from_profiles",
+    "from_rows",
+    "named",
+    "own_answers",
+    "shared_names",
+]
 
 ANSWERS: Final = ("prediction_id", "prediction", "probability", "event_time", "version")
 _DAY: Final = timedelta(days=1)
@@ -98,7 +107,7 @@ def from_rows(
     """
     sides = read_sides(reference, traffic, features, window)
     kinds = kinds_of(sides.reference, sides.names)
-    kinds, unread = _comparable(kinds, reference.label)
+    kinds, unread = comparable(kinds, reference.label)
     sample = drawn(sides.current)
     own, others = own_answers(sides.current, version)
     times = _times(sides.current)
@@ -143,13 +152,13 @@ def from_profiles(
     """
     reading = log.read(window, version)
     block = reading.block
-    now = _named(block)
+    now = named(block)
     if isinstance(reference, Table):
         types = {name: str(kind) for name, kind in reference.scan().collect_schema().items()}
         names, missing, notices = shared_names(reference.label, types, now.types, features)
         before, kinds = population_of(ws, reference, names)
     else:
-        before = _named(log.read_all(reference.windows))
+        before = named(log.read_all(reference.windows))
         types = dict(before.types)
         names, missing, notices = shared_names(reference.label, types, now.types, features)
         kinds = kinds_of(before.sample, names)
@@ -159,8 +168,8 @@ def from_profiles(
             fix="say another with --against",
             code="E-MONITORING-011",
         )
-    kinds, unread = _comparable(kinds, reference.label)
-    sides = [_as_kinds(side, kinds) for side in (before, now)]
+    kinds, unread = comparable(kinds, reference.label)
+    sides = [as_kinds(side, kinds) for side in (before, now)]
     if sides[0] is None or sides[1] is None:
         return None
     others = block.rows - reading.own.rows
@@ -263,7 +272,7 @@ def _shares_of(sides: Sides) -> list[str]:
     return sampling(low, high, sides.current.height, float((1 / shares).sum()))
 
 
-def _comparable(kinds: dict[str, Kind], label: str) -> tuple[dict[str, Kind], list[str]]:
+def comparable(kinds: dict[str, Kind], label: str) -> tuple[dict[str, Kind], list[str]]:
     """Leave out what has no distribution here, and say so."""
     kept: dict[str, Kind] = {name: kind for name, kind in kinds.items() if kind != "other"}
     notices = [
@@ -297,7 +306,7 @@ def _inputs(schema: pl.Schema) -> dict[str, str]:
     }
 
 
-def _named(block: Block) -> Population:
+def named(block: Block) -> Population:
     """The inputs of a block of the log, under their own names."""
     columns = {
         name.removeprefix(INPUT): column
@@ -309,7 +318,8 @@ def _named(block: Block) -> Population:
     return Population(block.rows, columns, sample, _inputs(block.sample.schema))
 
 
-def _as_kinds(side: Population, kinds: Mapping[str, Kind]) -> Population | None:
+def as_kinds(side: Population, kinds: Mapping[str, Kind]) -> Population | None:
+    """A side read as these kinds; None where its profile doesn't tell enough of a column."""
     columns = _kept_kinds(side.columns, kinds)
     counted = {name for name, kind in kinds.items() if kind in ("number", "category")}
     if counted - columns.keys():

@@ -8,6 +8,8 @@ categories stay the frequent ones, all rows by hash bucket, and the values with 
 with exact counts: which values those are doesn't depend on how often they occur, so what is new
 among them is as it is among all.
 
+The order of the rows is gone, and how many of them say as much as one is kept in its place.
+
 Nothing here is drawn at random: the same rows give the same bytes on every machine.
 
 Sources
@@ -18,13 +20,16 @@ Coordinated samples: Cohen and Kaplan, "Summarizing data using bottom-k sketches
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from jupyter_mlops.data.hashing import hash_column
+from jupyter_mlops.monitoring.alike import BLOCKS, CATEGORIES, together
 from jupyter_mlops.monitoring.bins import TAIL_BUCKETS, bucket_of
 from jupyter_mlops.monitoring.columns import (
     ALL,
@@ -47,7 +52,7 @@ __all__ = [
 ]
 
 #: Raised when what is kept by an older version can't be taken for new.
-ENGINE: Final = 1
+ENGINE: Final = 2
 POINTS: Final = 1024
 
 #: One row a column.
@@ -60,6 +65,8 @@ SCHEMA: Final[dict[str, Any]] = {
     "counts": pl.List(pl.Int64),
     "known": pl.UInt64,
     "buckets": pl.List(pl.Int64),
+    "repeats": pl.Float64,
+    "gaps": pl.Float64,
 }
 
 
@@ -71,26 +78,31 @@ def condense(column: Column, points: int = POINTS) -> Column:
 
 
 def merge(columns: Sequence[Column]) -> Column:
-    """The column of the rows of several columns of one kind."""
+    """The column of the rows of several columns of one kind, in the order of time."""
     if len(columns) == 1:
         return columns[0]
-    missing = sum(one.missing for one in columns)
-    if all(isinstance(one, NumberColumn) for one in columns):
-        parts = [one.distinct() for one in columns if isinstance(one, NumberColumn)]
+    missing = np.array([one.missing for one in columns])
+    numbers = [one for one in columns if isinstance(one, NumberColumn)]
+    if len(numbers) == len(columns):
+        parts = [one.distinct() for one in numbers]
         values, counts = (np.concatenate(side) for side in zip(*parts, strict=True))
-        return NumberColumn(*_collected(values, counts, missing))
+        sizes = np.array([one.size for one, _ in parts])
+        return _merged_numbers(values, counts, sizes, missing, _resembling(columns))
     counted: dict[str, int] = {}
     known = ALL
-    for one in columns:
-        assert isinstance(one, CategoryColumn)
+    categories = [one for one in columns if isinstance(one, CategoryColumn)]
+    for one in categories:
         known = min(known, one.known)
         for value, count in one.counts.items():
             counted[value] = counted.get(value, 0) + count
+    frequent = sorted(counted, key=lambda value: (-counted[value], value))[:CATEGORIES]
+    found = np.array([[one.counts.get(value, 0) for value in frequent] for one in categories])
+    present = np.array([one.present for one in categories])
+    alike = _alike_categories(found, present, missing, _resembling(columns))
     if known == ALL:
-        return CategoryColumn(counted, missing)
-    kept = [_buckets(one) for one in columns if isinstance(one, CategoryColumn)]
-    buckets = np.asarray(np.sum(kept, axis=0), np.int64)
-    return CategoryColumn(counted, missing, known, buckets)
+        return CategoryColumn(counted, int(missing.sum()), repeats=alike[0], gaps=alike[1])
+    buckets = np.asarray(np.sum([_buckets(one) for one in categories], axis=0), np.int64)
+    return CategoryColumn(counted, int(missing.sum()), known, buckets, *alike)
 
 
 def as_categories(column: Column) -> CategoryColumn | None:
@@ -104,7 +116,7 @@ def as_categories(column: Column) -> CategoryColumn | None:
     for value, count in zip(values.tolist(), counts.tolist(), strict=True):
         text = as_text(value)
         counted[text] = counted.get(text, 0) + count
-    return CategoryColumn(counted, column.missing)
+    return CategoryColumn(counted, column.missing, repeats=column.repeats, gaps=column.gaps)
 
 
 def as_numeric(column: Column) -> NumberColumn | None:
@@ -119,7 +131,9 @@ def as_numeric(column: Column) -> NumberColumn | None:
     held = read.is_not_null().to_numpy()
     lost = int(counts[~held].sum())
     return NumberColumn(
-        *_collected(read.drop_nulls().to_numpy(), counts[held], column.missing + lost)
+        *_collected(read.drop_nulls().to_numpy(), counts[held], column.missing + lost),
+        repeats=column.repeats,
+        gaps=column.gaps,
     )
 
 
@@ -127,7 +141,10 @@ def stored(columns: Mapping[str, Column]) -> pl.DataFrame:
     """Columns as a table of one row each; `restored` reads it."""
     rows = []
     for name, column in columns.items():
-        row: dict[str, Any] = {"column": name, "missing": column.missing, "known": ALL}
+        row: dict[str, Any] = {
+            "column": name, "missing": column.missing, "known": ALL,
+            "repeats": column.repeats, "gaps": column.gaps,
+        }  # fmt: skip
         if isinstance(column, NumberColumn):
             values, counts = column.distinct()
             row |= {"kind": "number", "values": values.tolist(), "counts": counts.tolist()}
@@ -149,50 +166,124 @@ def restored(rows: pl.DataFrame) -> dict[str, Column]:
     A column that was numbers here and categories there becomes categories where all of its
     values are known, and is left out where they aren't.
     """
+    # Blocks of one column side by side, and lists as flat arrays: no query for each column.
+    table = _Table(rows.sort("column", maintain_order=True).rechunk())
     found: dict[str, Column] = {}
-    for (name,), part in rows.partition_by("column", as_dict=True, maintain_order=True).items():
-        kinds = set(part["kind"].to_list())
+    for name, first, last in table.columns():
+        kinds = set(table.kinds[first:last])
         if kinds == {"number"}:
-            missing = int(part["missing"].sum())
-            values, counts = _flat(part["values"]), _flat(part["counts"])
-            if part.height > 1:
-                merged = NumberColumn(*_collected(values, counts, missing))
-                found[str(name)] = _fewer_numbers(merged, 2 * POINTS)
-            else:
-                found[str(name)] = NumberColumn(values, missing, counts)
-            continue
-        if kinds == {"category"} and part.height > 1:
-            found[str(name)] = _merged_categories(part)
-            continue
-        single = [_one(row) for row in part.iter_rows(named=True)]
-        read = [as_categories(one) for one in single] if len(kinds) > 1 else single
-        whole = [one for one in read if one is not None]
-        if len(whole) == len(single):
-            found[str(name)] = merge(whole)
+            column: Column | None = table.numbers(first, last)
+        elif kinds == {"category"}:
+            column = table.categories(first, last)
+        else:
+            single = [table.one(at) for at in range(first, last)]
+            read = [one for one in map(as_categories, single) if one is not None]
+            column = merge(read) if len(read) == len(single) else None
+        if column is not None:
+            found[name] = column
     return found
 
 
-def _one(row: dict[str, Any]) -> Column:
-    counts = np.asarray(row["counts"] or [], np.int64)
-    if row["kind"] == "number":
-        return NumberColumn(np.asarray(row["values"] or [], float), row["missing"], counts)
-    return _category(row)
+class _Table:
+    """What `stored` made, as flat arrays, the blocks of each column side by side."""
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self.names = rows["column"].to_list()
+        self.kinds = rows["kind"].to_list()
+        self.known = rows["known"].to_list()
+        self.missing = rows["missing"].to_numpy()
+        self.resembling = rows["repeats"].to_numpy(), rows["gaps"].to_numpy()
+        self.values, self.values_at = _flat(rows["values"])
+        self.counts, self.counts_at = _flat(rows["counts"])
+        self.texts, self.texts_at = _flat(rows["texts"])
+        self.buckets, self.buckets_at = _flat(rows["buckets"])
+
+    def columns(self) -> Iterator[tuple[str, int, int]]:
+        """Each column with its first row and that after its last."""
+        first = 0
+        for name, part in itertools.groupby(self.names):
+            last = first + sum(1 for _ in part)
+            yield name, first, last
+            first = last
+
+    def one(self, at: int) -> Column:
+        """A row as a column."""
+        return self.numbers(at, at + 1) if self.kinds[at] == "number" else self._category(at)
+
+    def numbers(self, first: int, last: int) -> NumberColumn:
+        ends = self.values_at[first : last + 1]
+        values = self.values[ends[0] : ends[-1]].to_numpy()
+        counts = self._counts(first, last)
+        missing, resembling = self._of(first, last)
+        if last - first == 1:
+            own = (float(one[0]) for one in resembling)
+            return NumberColumn(values, int(missing[0]), counts, *own)
+        merged = _merged_numbers(values, counts, np.diff(ends), missing, resembling)
+        return _fewer_numbers(merged, 2 * POINTS)
+
+    def categories(self, first: int, last: int) -> CategoryColumn:
+        """Many small columns of categories as one small one, without a loop over their values."""
+        if last - first == 1:
+            return self._category(first)
+        ends = self.texts_at[first : last + 1]
+        coded = self.texts[ends[0] : ends[-1]].dictionary_encode()
+        names = pl.Series(coded.dictionary, dtype=pl.String)
+        codes = coded.indices.to_numpy()
+        counts = self._counts(first, last)
+        totals = np.bincount(codes, counts, len(names)).astype(np.int64)
+        missing, resembling = self._of(first, last)
+        blocks = np.repeat(np.arange(last - first), np.diff(ends))
+        known = min(self.known[first:last])
+        whole = known == ALL and len(names) <= POINTS
+        if whole:
+            present = np.bincount(blocks, counts, last - first).astype(np.int64)
+        else:
+            buckets = np.array([_buckets(self._category(at)) for at in range(first, last)])
+            present = buckets.sum(axis=1)
+        # The frequent ones; which of equals it is doesn't matter to how far blocks differ.
+        frequent = np.argsort(-totals, kind="stable")[:CATEGORIES]
+        place = np.full(len(names), -1)
+        place[frequent] = np.arange(frequent.size)
+        shown = place[codes] >= 0
+        shares = np.zeros((last - first, max(1, frequent.size)))
+        np.add.at(shares, (blocks[shown], place[codes[shown]]), counts[shown])
+        alike = _alike_categories(shares, present, missing, resembling)
+        gone = int(missing.sum())
+        if len(names) > POINTS:
+            pairs, known = _kept(names, totals, known, POINTS)
+        else:
+            pairs = dict(sorted(zip(names.to_list(), totals.tolist(), strict=True)))
+        if whole:
+            return CategoryColumn(pairs, gone, repeats=alike[0], gaps=alike[1])
+        return CategoryColumn(pairs, gone, known, np.asarray(buckets.sum(0), np.int64), *alike)
+
+    def _category(self, at: int) -> CategoryColumn:
+        ends, of = self.texts_at, self.buckets_at
+        texts = self.texts[ends[at] : ends[at + 1]].to_pylist()
+        counted = dict(zip(texts, self._counts(at, at + 1).tolist(), strict=True))
+        buckets = self.buckets[of[at] : of[at + 1]].to_numpy() if of[at] < of[at + 1] else None
+        own = (float(one[at]) for one in self.resembling)
+        return CategoryColumn(counted, int(self.missing[at]), self.known[at], buckets, *own)
+
+    def _counts(self, first: int, last: int) -> Rows:
+        found: Rows = self.counts[self.counts_at[first] : self.counts_at[last]].to_numpy()
+        return found
+
+    def _of(self, first: int, last: int) -> tuple[Any, tuple[Any, Any]]:
+        repeats, gaps = self.resembling
+        return self.missing[first:last], (repeats[first:last], gaps[first:last])
 
 
-def _category(row: dict[str, Any]) -> CategoryColumn:
-    buckets = None if row["buckets"] is None else np.asarray(row["buckets"], np.int64)
-    counted = dict(zip(row["texts"] or [], row["counts"] or [], strict=True))
-    return CategoryColumn(counted, row["missing"], row["known"], buckets)
-
-
-def _flat(lists: pl.Series) -> Any:
-    return lists.filter(lists.list.len() > 0).explode().to_numpy()
+def _flat(lists: pl.Series) -> tuple[Any, Any]:
+    """All values of some lists one after the other, and where each list begins and ends."""
+    found = lists.to_arrow()
+    return found.values, found.offsets.to_numpy()
 
 
 def _fewer_numbers(column: NumberColumn, most: int) -> NumberColumn:
     values, counts = column.distinct()
     if values.size <= most:
-        return NumberColumn(values, column.missing, counts)
+        return NumberColumn(values, column.missing, counts, column.repeats, column.gaps)
     heavy = counts >= column.present / most
     rest = NumberColumn(values[~heavy], 0, counts[~heavy])
     ends = np.linspace(0, rest.present, most - int(heavy.sum()) + 1).round().astype(np.int64)
@@ -204,7 +295,9 @@ def _fewer_numbers(column: NumberColumn, most: int) -> NumberColumn:
             np.concatenate([values[heavy], points]),
             np.concatenate([counts[heavy], np.diff(ends)]),
             column.missing,
-        )
+        ),
+        repeats=column.repeats,
+        gaps=column.gaps,
     )
 
 
@@ -222,11 +315,11 @@ def _fewer_categories(column: CategoryColumn, most: int) -> CategoryColumn:
     if len(column.counts) <= most:
         # In an order that has nothing to do with that of the rows.
         ordered = dict(sorted(column.counts.items()))
-        return CategoryColumn(ordered, column.missing, column.known, column.buckets)
+        return replace(column, counts=ordered)
     names = pl.Series(list(column.counts), dtype=pl.String)
     counts = np.fromiter(column.counts.values(), np.int64, len(names))
     kept, known = _kept(names, counts, column.known, most)
-    return CategoryColumn(kept, column.missing, known, _buckets(column))
+    return replace(column, counts=kept, known=known, buckets=_buckets(column))
 
 
 def _kept(names: pl.Series, counts: Rows, known: int, most: int) -> tuple[dict[str, int], int]:
@@ -241,26 +334,47 @@ def _kept(names: pl.Series, counts: Rows, known: int, most: int) -> tuple[dict[s
     return dict(sorted(pairs)), known
 
 
-def _merged_categories(part: pl.DataFrame) -> CategoryColumn:
-    """Many small columns of categories as one small one, without a loop over their values."""
-    missing = int(part["missing"].sum())
-    counted = (
-        part.select(pl.col("texts").fill_null([]), pl.col("counts").fill_null([]))
-        .filter(pl.col("texts").list.len() > 0)
-        .explode("texts", "counts")
-        .group_by("texts")
-        .agg(pl.col("counts").sum())
-    )
-    known = int(part["known"].min())  # type: ignore[arg-type]
-    names, counts = counted["texts"], counted["counts"].to_numpy().astype(np.int64)
-    pairs = sorted(zip(names.to_list(), counts.tolist(), strict=True))
-    if known == ALL and counted.height <= POINTS:
-        return CategoryColumn(dict(pairs), missing)
-    buckets = np.sum([_buckets(_category(row)) for row in part.iter_rows(named=True)], axis=0)
-    if counted.height <= POINTS:
-        return CategoryColumn(dict(pairs), missing, known, np.asarray(buckets, np.int64))
-    kept, known = _kept(names, counts, known, POINTS)
-    return CategoryColumn(kept, missing, known, np.asarray(buckets, np.int64))
+def _merged_numbers(
+    values: Any, counts: Any, sizes: Any, missing: Any, resembling: tuple[Any, Any]
+) -> NumberColumn:
+    """Columns of numbers, each of so many points, as one."""
+    merged, gone, rows = _collected(values, counts, int(missing.sum()))
+    held = np.flatnonzero(sizes)
+    present = np.zeros(sizes.size, np.int64)
+    if held.size:
+        firsts = (np.cumsum(sizes) - sizes)[held]
+        present[held] = np.add.reduceat(np.asarray(counts, np.int64), firsts)
+    means, variance = None, 0.0
+    if held.size >= BLOCKS:
+        middle = np.cumsum(rows) - rows / 2
+        ranks = middle[np.searchsorted(merged, values)]
+        means = np.zeros(sizes.size)
+        means[held] = np.add.reduceat(counts * ranks, firsts) / present[held]
+        # Not as a product of vectors, for which threads are started that wait for each other.
+        variance = float((rows * middle**2).sum() / rows.sum() - (rows.sum() / 2) ** 2)
+    repeats = together(resembling[0], present, means, variance)
+    return NumberColumn(merged, gone, rows, repeats, _gaps(present, missing, resembling[1]))
+
+
+def _resembling(columns: Sequence[Column]) -> tuple[Any, Any]:
+    """How far the rows of each column repeat each other, and so its gaps."""
+    return np.array([one.repeats for one in columns]), np.array([one.gaps for one in columns])
+
+
+def _alike_categories(
+    found: Any, present: Any, missing: Any, resembling: tuple[Any, Any]
+) -> tuple[float, float]:
+    """Of columns of which so many rows have each of some categories: repeats and gaps."""
+    shares = found / np.maximum(1, present)[:, None]
+    whole = found.sum(axis=0) / max(1, int(present.sum()))
+    repeats = together(resembling[0], present, shares, float((whole * (1 - whole)).sum()))
+    return repeats, _gaps(present, missing, resembling[1])
+
+
+def _gaps(present: Any, missing: Any, own: Any) -> float:
+    rows = present + missing
+    share = int(missing.sum()) / max(1, int(rows.sum()))
+    return together(own, rows, missing / np.maximum(1, rows), share * (1 - share))
 
 
 def _buckets(column: CategoryColumn) -> Rows:

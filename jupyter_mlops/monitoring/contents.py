@@ -9,11 +9,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy import stats
 
 from jupyter_mlops.monitoring import statistics
 from jupyter_mlops.monitoring.separating import FEWEST, Separation, separate
 
-__all__ = ["Content", "compare_embeddings", "compare_texts"]
+__all__ = ["Content", "compare_embeddings", "compare_texts", "distances_from_mean", "psi_of"]
 
 _WORD: Final = re.compile(r"\w+")
 _COMPONENTS: Final = 32
@@ -134,7 +135,26 @@ def _line() -> Any:
     return LogisticRegression(C=1.0, max_iter=200)
 
 
+def distances_from_mean(reference: pl.Series, current: pl.Series) -> tuple[Floats, Floats]:
+    """How far the vectors of either side lie from the mean of the reference.
+
+    NaN where there is no vector of the reference's length, or one that isn't finite.
+    """
+    width = _width(reference)
+    middle = _vectors(reference, width).mean(axis=0)
+    return _distances(reference, middle), _distances(current, middle)
+
+
+def psi_of(auc: float) -> float:
+    """The PSI of two normals that are as hard to tell apart.
+
+    They lie d apart where the area is normal(d / sqrt 2), and their PSI is d squared.
+    """
+    return 2 * float(stats.norm.ppf(min(max(auc, 0.5), 0.9999))) ** 2
+
+
 def _width(column: pl.Series) -> int:
+    """The most frequent length of a column's vectors, 0 where there are none."""
     if isinstance(column.dtype, pl.Array):
         return int(column.dtype.size)
     sizes = column.drop_nulls().list.len()
@@ -151,3 +171,16 @@ def _vectors(column: pl.Series, width: int) -> Floats:
     whole = whole.filter(whole.list.len() == width)
     flat = whole.explode().cast(pl.Float64, strict=False).to_numpy().reshape(-1, width)
     return np.asarray(flat[np.isfinite(flat).all(axis=1)], float)
+
+
+def _distances(vectors: pl.Series, middle: Floats) -> Floats:
+    """How far each vector lies from a point; NaN where it is no such vector."""
+    if isinstance(vectors.dtype, pl.Array):
+        vectors = vectors.arr.to_list()
+    found = np.full(len(vectors), np.nan)
+    if not isinstance(vectors.dtype, pl.List):
+        return found
+    whole = (vectors.list.len() == middle.size).fill_null(False)
+    rows = vectors.filter(whole).explode().cast(pl.Float64, strict=False).to_numpy()
+    found[whole.to_numpy()] = np.linalg.norm(rows.reshape(-1, middle.size) - middle, axis=1)
+    return np.where(np.isfinite(found), found, np.nan)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, stats
 
-__all__ = ["repeats", "repeats_of_labels"]
+__all__ = ["places", "repeats", "repeats_of_labels"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,11 +72,17 @@ def repeats_of_labels(codes: npt.ArrayLike) -> float:
     return _time([(one[:, None] == heavy[None, :]).astype(float) for one in stretches])
 
 
+def places(rows: int) -> npt.NDArray[np.int64]:
+    """The places of those rows, of so many, that are looked at: all, or some long stretches."""
+    if rows <= _LENGTH * _STRETCHES:
+        return np.arange(rows)
+    starts = np.linspace(0, rows - _LENGTH, _STRETCHES).astype(np.int64)
+    return (starts[:, None] + np.arange(_LENGTH)).ravel()
+
+
 def _stretches(rows: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    if rows.size <= _LENGTH * _STRETCHES:
-        return np.array_split(rows, max(1, rows.size // _LENGTH))
-    starts = np.linspace(0, rows.size - _LENGTH, _STRETCHES).astype(int)
-    return [rows[start : start + _LENGTH] for start in starts]
+    looked_at = rows[places(rows.size)]
+    return np.array_split(looked_at, max(1, looked_at.size // _LENGTH))
 
 
 def _time(stretches: list[Floats]) -> float:

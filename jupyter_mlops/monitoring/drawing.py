@@ -4,14 +4,16 @@ A drawing needs a column's shape, not its rows. Above 50,000 rows a side is read
 batch into the sketches that profiles are made of, and each column is drawn from 2,000 points
 that keep its distribution: its quantiles at (i + ½)/2,000, or its values in proportion to how
 often they occur. A page then takes the same time and room for a million rows as for a thousand
-million. The verdicts beside it are those of all rows and don't come from here.
+million. Texts and vectors have no such sketch: of these 2,000 rows are drawn, spread evenly, and a
+vector by its distance from the mean of the reference. The verdicts beside it are those of all rows
+and don't come from here.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -19,6 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from jupyter_mlops.monitoring.columns import as_numbers, as_text, read_categories
+from jupyter_mlops.monitoring.contents import distances_from_mean
 from jupyter_mlops.monitoring.features import FeatureDrift
 from jupyter_mlops.profiling.columns import TIMES, ColumnProfile
 from jupyter_mlops.profiling.reading import batches, row_groups
@@ -34,6 +37,8 @@ FEW_VALUES: Final = 50
 #: Categories that are told apart, of both sides together.
 SHOWN_CATEGORIES: Final = 30
 OTHERS: Final = "(others)"
+#: Kinds that are drawn from rows, however many there are.
+CONTENTS: Final = ("text", "embedding")
 
 Column = npt.NDArray[Any]
 Counts = Mapping[str, float]
@@ -65,6 +70,9 @@ class Side(Protocol):
         What lies in the rest isn't told one by one; its rows are counted as `OTHERS`.
         """
 
+    def contents(self, name: str) -> pl.Series:
+        """Texts or vectors: of all rows while these are few, else of some spread evenly."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -73,9 +81,9 @@ class Drawn:
     Attributes
     ----------
     name, kind : str
-        As `FeatureDrift` has them.
+        The feature, and what it is drawn as: ``"number"``, ``"category"`` or ``"text"``.
     reference, current : numpy.ndarray
-        Floating point with NaN for missing numbers, or text with None for missing categories;
+        Floating point with NaN for missing numbers, or text with None where there is none;
         the rows of each side, or `POINTS` points.
     """
 
@@ -103,6 +111,8 @@ class Rows:
         column = self.frame[name]
         if kind == "number":
             return not bool(as_numbers(column).is_finite().any())
+        if kind in CONTENTS:
+            return column.null_count() == column.len()
         return column.null_count() == column.len() or not _known(column).len()
 
     def all(self, name: str, kind: str) -> Column | None:
@@ -121,6 +131,9 @@ class Rows:
         found = read_categories(self.frame[name])
         return found.counts, found.missing
 
+    def contents(self, name: str) -> pl.Series:
+        return self.frame[name]
+
     def _floats(self, name: str) -> Column:
         values = as_numbers(self.frame[name]).to_numpy()
         return np.where(np.isfinite(values), values, np.nan)
@@ -134,16 +147,21 @@ class Sketches:
     ----------
     columns : mapping of str to ColumnProfile
     rows : int
+    some : mapping of str to polars.Series
+        Of texts and vectors, the values of some rows.
     """
 
     columns: Mapping[str, ColumnProfile]
     rows: int
+    some: Mapping[str, pl.Series] = field(default_factory=dict)
 
     @property
     def names(self) -> Iterable[str]:
-        return self.columns
+        return [*self.columns, *self.some]
 
     def empty(self, name: str, kind: str) -> bool:
+        if kind in CONTENTS:
+            return self.some[name].null_count() == self.some[name].len()
         column = self.columns[name]
         if kind == "number":
             return not (column.values.numeric and column.moments.count)
@@ -177,6 +195,9 @@ class Sketches:
             counts[OTHERS] = counts.get(OTHERS, 0) + rest
         return counts, column.missing
 
+    def contents(self, name: str) -> pl.Series:
+        return self.some[name]
+
 
 def sketched(frame: pl.LazyFrame, kinds: Mapping[str, str]) -> Sketches:
     """Read the named columns of a table once, batch by batch, into sketches.
@@ -185,7 +206,7 @@ def sketched(frame: pl.LazyFrame, kinds: Mapping[str, str]) -> Sketches:
     ----------
     frame : polars.LazyFrame
     kinds : mapping of str to str
-        ``"number"`` or ``"category"`` by column; text is read as numbers where they are wanted.
+        By column, as `FeatureDrift` has them; text is read as numbers where they are wanted.
         Columns that the frame lacks are left out.
 
     Returns
@@ -201,16 +222,28 @@ def sketched(frame: pl.LazyFrame, kinds: Mapping[str, str]) -> Sketches:
     """
     schema = frame.collect_schema()
     wanted = [name for name in kinds if name in schema]
-    dtypes = {n: pl.Float64() if kinds[n] == "number" else schema[n] for n in wanted}
+    shown = [name for name in wanted if kinds[name] in CONTENTS]
+    counted = [name for name in wanted if name not in shown]
+    dtypes = {n: pl.Float64() if kinds[n] == "number" else schema[n] for n in counted}
     columns = {name: ColumnProfile.of(name, dtype) for name, dtype in dtypes.items()}
+    some: dict[str, list[pl.Series]] = {name: [] for name in shown}
     narrow = frame.select(wanted)
+    step = 1
+    if shown:
+        step += narrow.select(pl.len()).collect(engine="streaming").item() // POINTS
     rows = 0
     for batch in batches(narrow, narrow.collect_schema(), row_groups(narrow)):
+        for name, parts in some.items():
+            parts.append(batch[name].gather_every(step, -rows % step))
         rows += batch.height
         for name, column in columns.items():
             values = batch[name]
             column.update(as_numbers(values) if kinds[name] == "number" else values)
-    return Sketches(columns, rows)
+    joined = {
+        name: pl.concat(parts) if parts else pl.Series(name, [], schema[name])
+        for name, parts in some.items()
+    }
+    return Sketches(columns, rows, joined)
 
 
 def drawn(
@@ -230,18 +263,26 @@ def drawn(
         The columns; which columns can't be drawn and why, with their verdicts; whether points
         were drawn in place of all rows.
     """
-    shown, notices = [], []
-    for one in features:
-        reason = _absent(one, (("the reference", reference), ("the traffic", current)))
-        if reason:
-            verdict = f" ({one.verdict}: {one.reason})" if one.reason else ""
-            notices.append(f"{one.name!r} isn't drawn: {reason}{verdict}")
-        else:
-            shown.append(one)
     sides = (reference, current)
     few = max(side.rows for side in sides) <= RAW_ROWS
-    found = [_column(one, sides, few) for one in shown]
-    return found, notices, not few or any(isinstance(side, Sketches) for side in sides)
+    points = not few or any(isinstance(side, Sketches) for side in sides)
+    found, notices = [], []
+    for one in features:
+        reason = _absent(one, (("the reference", reference), ("the traffic", current)))
+        made = None
+        if not reason:
+            made = _column(one, sides, few and not points)
+            reason = "" if made is not None else "its vectors have another length in the traffic"
+        if made is None:
+            verdict = f" ({one.verdict}: {one.reason})" if one.reason else ""
+            notices.append(f"{one.name!r} isn't drawn: {reason}{verdict}")
+            continue
+        found.append(made)
+        if one.kind == "embedding":
+            notices.append(
+                f"{one.name!r} is drawn as the distance of each vector from the reference's mean"
+            )
+    return found, notices, points
 
 
 def in_proportion(counts: npt.NDArray[Any], total: int) -> npt.NDArray[np.int64]:
@@ -260,7 +301,7 @@ def in_proportion(counts: npt.NDArray[Any], total: int) -> npt.NDArray[np.int64]
 
 
 def _absent(one: FeatureDrift, sides: Sequence[tuple[str, Side]]) -> str:
-    if one.kind not in ("number", "category"):
+    if one.kind not in ("number", "category", *CONTENTS):
         return f"there is no way to draw a column of the kind {one.kind!r}"
     lacking = [label for label, side in sides if one.name not in side.names]
     if lacking:
@@ -269,7 +310,16 @@ def _absent(one: FeatureDrift, sides: Sequence[tuple[str, Side]]) -> str:
     return f"it has no values in {' and '.join(empty)}" if empty else ""
 
 
-def _column(one: FeatureDrift, sides: tuple[Side, Side], few: bool) -> Drawn:
+def _column(one: FeatureDrift, sides: tuple[Side, Side], few: bool) -> Drawn | None:
+    """A column to draw; None where the traffic has no vectors like those of the reference."""
+    if one.kind in CONTENTS:
+        given = [side.contents(one.name) for side in sides]
+        if not few:
+            given = [side.gather(np.arange(POINTS) * len(side) // POINTS) for side in given]
+        if one.kind == "text":
+            return Drawn(one.name, "text", *(side.cast(pl.String).to_numpy() for side in given))
+        before, now = distances_from_mean(*given)
+        return None if np.isnan(now).all() else Drawn(one.name, "number", before, now)
     values = [side.all(one.name, one.kind) if few else None for side in sides]
     if one.kind == "number":
         before, now = (

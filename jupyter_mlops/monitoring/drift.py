@@ -33,6 +33,7 @@ from jupyter_mlops.workspace.records import new_id, utcnow
 
 #: Rows from which on a window is read from its kept profiles rather than row by row.
 FROM_PROFILES: Final = 50_000
+_AHEAD: Final = timedelta(days=366)
 
 
 def drift(
@@ -240,25 +241,47 @@ def after_last_check(ws: Workspace, endpoint: str, traffic: pl.LazyFrame) -> Win
     last = latest(ws, endpoint)
     if last is None or last.last is None:
         return Window()
+    return fresh_window(traffic, last) or last.window
+
+
+def fresh_window(traffic: pl.LazyFrame, last: Drift) -> Window | None:
+    """What came since a check, by the rows' own time; None when nothing did.
+
+    A clock that ran ahead, or one row dated years ahead, leaves no row after the last one. Then
+    the window begins with the oldest row that was logged since.
+    """
+    if last.last is None:
+        return Window()
     since = last.last + timedelta(microseconds=1)
-    newer = within(traffic, Window(since=since)).select(pl.len()).collect().item()
-    return Window(since=since) if newer else last.window
+    if within(traffic, Window(since=since)).select(pl.len()).collect().item():
+        return Window(since=since)
+    if "at" not in traffic.collect_schema():
+        return None
+    logged = traffic.filter(pl.col("at").cast(pl.Datetime("us", "UTC")) > last.at)
+    oldest = logged.select(pl.col("event_time").min()).collect().item()
+    return None if oldest is None else Window(since=oldest)
 
 
 def newest(
     traffic: pl.LazyFrame, window: Window, length: str | None, log: KeptLog | None = None
 ) -> Window:
-    """The newest so much of the traffic, of whole hours where profiles are kept of these."""
+    """The newest so much of the traffic, of whole hours where profiles are kept of these.
+
+    What is dated more than a year ahead of now is a mistake, from which nothing is counted back.
+    """
     if length is None:
         return window
     span = parse_length(length)
     if window.until is not None or window.since is not None:
         return window
-    if log is not None and (kept := log.newest()) is not None and span >= timedelta(hours=1):
+    ahead = utcnow() + _AHEAD
+    kept = None if log is None or span < timedelta(hours=1) else log.newest()
+    if log is not None and kept is not None and kept < ahead:
         whole = replace(window, since=kept - span, until=kept)
         if log.rows(whole) >= FROM_PROFILES:
             return whole
-    last = traffic.select(pl.col("event_time").max()).collect().item()
+    times = traffic.select(pl.col("event_time").cast(pl.Datetime("us", "UTC")).alias("time"))
+    last = times.filter(pl.col("time") < ahead).max().collect().item()
     if last is None:
         return window
     # Until is exclusive, and the newest row belongs to the window.

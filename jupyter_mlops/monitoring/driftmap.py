@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import polars as pl
 
 from jupyter_mlops import serving
 from jupyter_mlops.data import Table
-from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
+from jupyter_mlops.monitoring.battery import run_battery
+from jupyter_mlops.monitoring.features import FeatureDrift
+from jupyter_mlops.monitoring.hourly import worth_keeping
 from jupyter_mlops.monitoring.limits import Limits
+from jupyter_mlops.monitoring.periods import Periods, periods_kept, periods_of_rows, start_of
+from jupyter_mlops.monitoring.readings import KeptLog
 from jupyter_mlops.monitoring.served import logged_of, model_of, reference_of
-from jupyter_mlops.monitoring.sides import log_column, read_sides, within
+from jupyter_mlops.monitoring.sides import within
 from jupyter_mlops.monitoring.windows import Window, parse_length
 from jupyter_mlops.workspace import NotFound, Result, Workspace, closest
 from jupyter_mlops.workspace.records import utcnow
@@ -26,15 +31,11 @@ __all__ = [
     "drift_map",
     "feature_served",
     "map_served",
-    "period_of",
 ]
 
 #: Periods that fit beside each other on a screen, the newest.
 WINDOWS: Final = 52
-#: Rows of the reference that every period is held against; a sample of more is as good here.
-REFERENCE: Final = 20_000
-_SEED: Final = 20_131
-_WEEK: Final = timedelta(weeks=1)
+_HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class DriftMap(Result):
         What was asked to be compared with; None: the model's training data.
     notices : list of str
     at : datetime
+    source : str
+        What was read, in words.
     """
 
     endpoint: str
@@ -90,6 +93,7 @@ class DriftMap(Result):
     at: datetime
     against: str | None = None
     notices: list[str] = field(default_factory=list)
+    source: str = ""
 
     @property
     def ref(self) -> str:
@@ -137,7 +141,7 @@ class FeatureInWindow(Result):
 
 def drift_map(
     reference: Table,
-    traffic: pl.LazyFrame,
+    traffic: pl.LazyFrame | Callable[[], pl.LazyFrame],
     *,
     endpoint: str,
     every: str = "7d",
@@ -147,6 +151,7 @@ def drift_map(
     against: str | None = None,
     limits: Limits | None = None,
     notices: Sequence[str] = (),
+    log: KeptLog | None = None,
 ) -> DriftMap:
     """Compare each period of logged traffic with a reference.
 
@@ -154,8 +159,9 @@ def drift_map(
     ----------
     reference : Table
         What the features should look like.
-    traffic : polars.LazyFrame
-        The traffic log: ``event_time`` and inputs as ``in.<name>``.
+    traffic : polars.LazyFrame, or callable that gives it
+        The traffic log: ``event_time`` and inputs as ``in.<name>``. Asked for only where rows
+        are read.
     endpoint : str
         Whose traffic it is.
     every : str
@@ -169,6 +175,8 @@ def drift_map(
         What a person asked for instead of the model's training data.
     limits : Limits, optional
     notices : sequence of str
+    log : KeptLog, optional
+        The kept profiles of the traffic, which periods of whole hours are read from.
 
     Raises
     ------
@@ -179,52 +187,46 @@ def drift_map(
 
     Notes
     -----
-    Verdicts are those of :func:`compare_features`, whose false alarms are shared out over the
-    features of one period. Of a reference of more than 20,000 rows a sample of so many is
-    compared, always the same; the noise floors know of it.
+    Verdicts are those of :func:`compare_columns`, whose false alarms are shared out over the
+    features of one period. Of a reference of more than 20,000 rows that are read row by row a
+    sample of so many is compared, always the same; the noise floors know of it.
     """
     limits, window = limits or Limits(), window or Window()
     span = parse_length(every)
-    newest = _newest(traffic, window)
+    rows = _later(traffic)
+    newest = _newest(rows, log, window)
     if newest is None:
-        raise NotFound(
-            f"endpoint {endpoint!r} has no traffic in the window {window}",
-            "; ".join(notices),
-            fix="widen --since and --until, or send rows with `%mlops call`",
-            code="E-MONITORING-070",
-        )
+        raise _no_traffic(endpoint, window, notices)
     told = list(notices)
-    until = _start_of(newest, span) + span
+    until = start_of(newest, span) + span
     oldest = until - WINDOWS * span
     if window.since is None or window.since < oldest:
-        earlier = within(traffic, Window(window.since, oldest)).select(pl.len()).collect().item()
+        before = Window(window.since, oldest)
+        earlier = log.rows(before) if log is not None else _count(rows(), before)
         window = Window(oldest, window.until)
         if earlier:
             told.append(
                 f"The newest {WINDOWS} periods are shown: {earlier:,} rows came before "
                 f"{oldest:%Y-%m-%d}. --until shows earlier ones, a longer --every all."
             )
-    sides = read_sides(reference, traffic, features, window)
-    told += [f"{one[:1].upper()}{one[1:]}." for one in sides.notices]
-    before, rows = sides.reference, sides.reference.height
-    if rows > REFERENCE:
-        before = before.sample(REFERENCE, seed=_SEED)
-        told.append(
-            f"{REFERENCE:,} of the {rows:,} rows of {reference.label} were drawn to compare with."
-        )
-    windows = _windows(before, sides.current, sides.names, span, limits)
+    found = _periods(reference, rows, features, window, span, log)
+    if not found.parts:
+        raise _no_traffic(endpoint, window, notices)
+    told += [f"{one[:1].upper()}{one[1:]}." for one in found.notices]
+    windows = _windows(found, span, limits)
     return DriftMap(
         endpoint=endpoint,
         model=model,
         reference=reference.label,
-        reference_rows=before.height,
+        reference_rows=found.reference.rows,
         every=every,
         windows=windows,
-        names=_in_order(sides.names, windows),
+        names=_in_order(list(found.kinds), windows),
         limits=limits,
         at=utcnow(),
         against=against,
         notices=told,
+        source=found.source,
     )
 
 
@@ -241,11 +243,12 @@ def map_served(
     known = _known(ws, served)
     return drift_map(
         reference_of(ws, served, against),
-        serving.traffic.read(ws, served.name),
+        lambda: serving.traffic.read(ws, served.name),
         endpoint=served.name,
         every=every,
         window=window,
         against=against,
+        log=KeptLog(ws, served.name) if worth_keeping(ws, served.name) else None,
         **known,
     )
 
@@ -268,37 +271,25 @@ def feature_served(
     """
     served, window = serving.get(ws, endpoint), window or Window()
     known = _known(ws, served)
-    traffic = serving.traffic.read(ws, served.name)
+    rows = _later(lambda: serving.traffic.read(ws, served.name))
+    log = KeptLog(ws, served.name) if worth_keeping(ws, served.name) else None
     reference = reference_of(ws, served, against)
-    sides = read_sides(reference, traffic, known["features"], window)
-    if feature not in sides.names:
+    found = _periods(reference, rows, known["features"], window, None, log)
+    if feature not in found.kinds:
         raise NotFound(
             f"endpoint {served.name!r} logs no feature {feature!r}",
-            f"there are {', '.join(sides.names[:12])}",
-            closest(feature, sides.names),
+            f"there are {', '.join(list(found.kinds)[:12])}",
+            closest(feature, found.kinds),
             code="E-MONITORING-071",
         )
-    if sides.current.is_empty():
-        raise NotFound(
-            f"endpoint {served.name!r} has no traffic in the window {window}",
-            fix="widen --since and --until",
-            code="E-MONITORING-070",
-        )
-    before = sides.reference
-    if before.height > REFERENCE:
-        before = before.sample(REFERENCE, seed=_SEED)
-    judged = compare_features(before, sides.current, sides.names, known["limits"])
-    found = next(one for one in judged if one.name == feature)
+    if not found.parts:
+        raise _no_traffic(served.name, window)
+    (current,) = found.parts.values()
+    judged, _ = run_battery(found.reference, current, found.kinds, known["limits"], jointly=False)
+    one = next(one for one in judged if one.name == feature)
     return FeatureInWindow(
-        served.name, known["model"], reference.label, before.height, window, found, against
+        served.name, known["model"], reference.label, found.reference.rows, window, one, against
     )
-
-
-def period_of(span: timedelta) -> str:
-    """A length as polars truncates times to it: whole weeks begin on Mondays."""
-    if span % _WEEK == timedelta(0):
-        return f"{span // _WEEK}w"
-    return f"{span // timedelta(microseconds=1)}us"
 
 
 def _known(ws: Workspace, served: serving.Endpoint) -> dict[str, Any]:
@@ -308,49 +299,77 @@ def _known(ws: Workspace, served: serving.Endpoint) -> dict[str, Any]:
     return kept
 
 
-def _newest(traffic: pl.LazyFrame, window: Window) -> datetime | None:
+def _later(traffic: pl.LazyFrame | Callable[[], pl.LazyFrame]) -> Callable[[], pl.LazyFrame]:
+    """Traffic that is opened when it is first asked for: a log has thousands of files."""
+    if isinstance(traffic, pl.LazyFrame):
+        opened = traffic
+        return lambda: opened
+    return lru_cache(1)(traffic)
+
+
+def _no_traffic(endpoint: str, window: Window, notices: Sequence[str] = ()) -> NotFound:
+    return NotFound(
+        f"endpoint {endpoint!r} has no traffic in the window {window}",
+        "; ".join(notices),
+        fix="widen --since and --until, or send rows with `%mlops call`",
+        code="E-MONITORING-070",
+    )
+
+
+def _newest(
+    rows: Callable[[], pl.LazyFrame], log: KeptLog | None, window: Window
+) -> datetime | None:
+    """The time of the newest row, to the hour where it is read from kept profiles."""
+    if log is not None:
+        ends = log.ends(window)
+        return None if ends is None else ends[1] - timedelta(microseconds=1)
     time = pl.col("event_time").cast(pl.Datetime("us", "UTC"))
-    found: datetime | None = within(traffic, window).select(time.max()).collect().item()
+    found: datetime | None = within(rows(), window).select(time.max()).collect().item()
     return found
 
 
-def _start_of(moment: datetime, span: timedelta) -> datetime:
-    found: datetime = pl.Series([moment]).dt.truncate(period_of(span)).item()
-    return found
+def _count(traffic: pl.LazyFrame, window: Window) -> int:
+    return int(within(traffic, window).select(pl.len()).collect().item())
 
 
-def _windows(
-    before: pl.DataFrame,
-    current: pl.DataFrame,
-    names: Sequence[str],
-    span: timedelta,
-    limits: Limits,
-) -> list[MapWindow]:
-    time = log_column(current, "event_time")
-    assert time is not None
-    moment = pl.col(time).cast(pl.Datetime("us", "UTC"))
-    period = "\0period"
-    parts = {
-        start: rows.drop(period)
-        for (start,), rows in current.drop_nulls(time)
-        .with_columns(moment.dt.truncate(period_of(span)).alias(period))
-        .group_by(period)
-    }
-    first, last = min(parts), max(parts)
-    found, start = [], first
-    while start <= last:
-        rows = parts.get(start)
-        judged = compare_features(before, rows, names, limits) if rows is not None else []
-        found.append(
-            MapWindow(
-                start,
-                start + span,
-                rows.height if rows is not None else 0,
-                {one.name: one for one in judged},
-            )
-        )
+def _periods(
+    reference: Table,
+    rows: Callable[[], pl.LazyFrame],
+    features: Sequence[str] | None,
+    window: Window,
+    span: timedelta | None,
+    log: KeptLog | None,
+) -> Periods:
+    """From kept profiles where there are any, else from rows."""
+    if log is None:
+        return periods_of_rows(reference, rows(), features, window, span)
+    kept = periods_kept(reference, log, rows, features, window, span)
+    if kept is not None:
+        return kept
+    found = periods_of_rows(reference, rows(), features, window, span)
+    why = (
+        "they are of whole hours"
+        if span is not None and span % _HOUR
+        else (f"they don't tell enough of every feature of {reference.label}")
+    )
+    return replace(
+        found,
+        notices=[*found.notices, f"rows were read and not the kept profiles: {why}"],
+    )
+
+
+def _windows(found: Periods, span: timedelta, limits: Limits) -> list[MapWindow]:
+    windows = []
+    start = min(found.parts)
+    while start <= max(found.parts):
+        current = found.parts.get(start)
+        judged: list[FeatureDrift] = []
+        if current is not None:
+            judged, _ = run_battery(found.reference, current, found.kinds, limits, jointly=False)
+        rows = current.rows if current is not None else 0
+        windows.append(MapWindow(start, start + span, rows, {one.name: one for one in judged}))
         start += span
-    return found
+    return windows
 
 
 def _in_order(names: Sequence[str], windows: Sequence[MapWindow]) -> list[str]:

@@ -55,8 +55,11 @@ def estimates(answers: Answers, task: Task, labels: list[str]) -> list[Estimate]
     positive = answers.positive(labels) if task == "binary" else None
     if positive is not None:
         truth, probability = positive
-        found.insert(0, _log_loss(np.where(truth, probability, 1 - probability)))
-        if 0 < truth.sum() < truth.size:
+        foreign = answers.foreign(labels)
+        chance = np.where(truth, probability, 1 - probability)
+        # What is neither of the two was given no chance.
+        found.insert(0, _log_loss(np.where(foreign, 0.0, chance)))
+        if 0 < truth.sum() < truth.size and not foreign.any():
             found.insert(1, _auc(truth, probability))
         return found
     chances = answers.chance_of_truth(labels) if task == "multiclass" else None

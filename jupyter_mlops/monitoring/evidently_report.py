@@ -29,8 +29,9 @@ import pandas as pd
 import pandas.core.dtypes.common
 import polars as pl
 
+from jupyter_mlops.monitoring.contents import compare_texts, psi_of
 from jupyter_mlops.monitoring.drawing import Drawn, Side, drawn
-from jupyter_mlops.monitoring.features import FeatureDrift, compare_features
+from jupyter_mlops.monitoring.features import FeatureDrift, compare_columns, compare_features
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.workspace.errors import Invalid
 
@@ -118,6 +119,33 @@ def draw(
     those of all rows either way.
     """
     columns, notices, sampled = drawn(reference, current, features)
+    limits = limits or Limits()
+    try:
+        return _page(columns, notices, sampled, features, title, limits, current.rows)
+    except ValueError as error:
+        # Where texts have no words that are told apart, it ends the whole report.
+        others = [one for one in columns if one.kind != "text"]
+        if len(others) == len(columns) or (
+            "vocabulary" not in f"{error}" and "terms" not in f"{error}"
+        ):
+            raise
+        told = [
+            f"{one.name!r} isn't drawn: Evidently finds no words in it that differ"
+            for one in columns
+            if one.kind == "text"
+        ]
+        return _page(others, [*notices, *told], sampled, features, title, limits, current.rows)
+
+
+def _page(
+    columns: Sequence[Drawn],
+    notices: list[str],
+    sampled: bool,
+    features: Sequence[FeatureDrift],
+    title: str,
+    limits: Limits,
+    rows: int,
+) -> Page:
     if not columns:
         raise Invalid(
             "no column has values on both sides, so there is nothing to draw",
@@ -125,20 +153,21 @@ def draw(
             "widen the window",
             code="E-MONITORING-007",
         )
-    limits = limits or Limits()
     names = [one.name for one in columns]
+    judged = {one.name: one for one in features}
     preset = DataDriftPreset(
         columns=names,
         num_method=TEST,
         cat_method=TEST,
-        per_column_threshold={name: limits.of(name).psi_act for name in names},
+        text_method=TEST,
+        per_column_threshold={name: _limit(judged[name], limits.of(name)) for name in names},
         # One column that has drifted is enough for us.
         drift_share=min(0.01, 0.5 / len(names)),
     )
-    metadata = {"title": title, "rows": str(current.rows)}
+    metadata = {"title": title, "rows": str(rows)}
     report = Report([preset], include_tests=True, metadata=metadata)
     before, now = _datasets(columns)
-    token = _verdicts.set({one.name: one for one in features})
+    token = _verdicts.set(judged)
     try:
         with warnings.catch_warnings():
             # Correlations of constant columns, which it computes and we don't show.
@@ -186,6 +215,11 @@ def _our_verdict(
         found = judged[str(current.name)]
         return found.effect, found.verdict == "drifted"
     # Asked in a report that isn't ours: of these rows alone, missing ones dropped before.
+    if kind == ColumnType.Text:
+        texts = [pl.Series("x", side.astype(str).to_list()) for side in (reference, current)]
+        content = {"x": ("text", len(texts[1]), compare_texts(*texts))}
+        (found,) = compare_columns({}, {}, Limits(), content)
+        return found.effect, found.verdict == "drifted"
     before, now = (
         pl.DataFrame({"x": side.to_numpy(float)})
         if kind == ColumnType.Numerical
@@ -200,11 +234,16 @@ register_stattest(
     StatTest(
         name=TEST,
         display_name="PSI above its noise floor, missing and unseen values too (jupyter_mlops)",
-        allowed_feature_types=[ColumnType.Numerical, ColumnType.Categorical],
+        allowed_feature_types=[ColumnType.Numerical, ColumnType.Categorical, ColumnType.Text],
         default_threshold=Limits().psi_act,
     ),
     default_impl=_our_verdict,
 )
+
+
+def _limit(one: FeatureDrift, limits: Limits) -> float:
+    """From which score on a column has drifted: of texts and vectors the area's, as a PSI."""
+    return limits.psi_act if one.auc is None else psi_of(limits.auc_act)
 
 
 def _datasets(columns: Sequence[Drawn]) -> tuple[Dataset, Dataset]:
@@ -212,7 +251,7 @@ def _datasets(columns: Sequence[Drawn]) -> tuple[Dataset, Dataset]:
     definition = DataDefinition(
         numerical_columns=[one.name for one in columns if one.kind == "number"],
         categorical_columns=[one.name for one in columns if one.kind == "category"],
-        text_columns=[],
+        text_columns=[one.name for one in columns if one.kind == "text"],
         datetime_columns=[],
         unknown_columns=[],
         list_columns=[],

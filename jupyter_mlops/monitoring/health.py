@@ -11,7 +11,7 @@ import polars as pl
 from jupyter_mlops import serving
 from jupyter_mlops.monitoring.alerts import list_alerts
 from jupyter_mlops.monitoring.checks import list_checks
-from jupyter_mlops.monitoring.driftmap import period_of
+from jupyter_mlops.monitoring.periods import period_of
 from jupyter_mlops.monitoring.windows import Window, parse_length
 from jupyter_mlops.workspace import Invalid, Result, Workspace
 from jupyter_mlops.workspace.events import Event

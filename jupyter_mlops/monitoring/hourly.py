@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -29,8 +30,9 @@ from jupyter_mlops.monitoring.logfiles import (
     HOUR,
     LogFile,
     files_of,
+    in_order,
     look_at,
-    read_files,
+    read_alike,
     size_of,
 )
 from jupyter_mlops.serving.records import EndpointRecord
@@ -142,7 +144,7 @@ def parts_of(index: Index, since: int, until: int) -> list[tuple[str, str, list[
     -------
     list of (str, str, list of int)
         ``"span"`` or ``"day"`` with its name and no hours, or ``"hours"`` with the day's name
-        and the hours that are wanted of it.
+        and the hours that are wanted of it; in the order of time.
     """
     whole = {day for day in index.days if _hours(day)[0] >= since and _hours(day)[1] <= until}
     parts: list[tuple[str, str, list[int]]] = []
@@ -162,7 +164,7 @@ def parts_of(index: Index, since: int, until: int) -> list[tuple[str, str, list[
             parts.append(("day", day, []))
         else:
             parts.append(("hours", day, list(range(max(first, since), min(end, until)))))
-    return parts
+    return sorted(parts, key=lambda one: min(held[one[1]]) if one[0] == "span" else one[1])
 
 
 def load(ws: Workspace, endpoint: str, index: Index, kind: str, name: str) -> pl.DataFrame:
@@ -197,12 +199,15 @@ def _make_days(ws: Workspace, endpoint: str, index: Index, days: set[str]) -> No
     for chunk in _chunks(files, rows):
         names = sorted({name for day in chunk for name in files[day]})
         spans = [(first * HOUR, end * HOUR) for first, end in map(_hours, chunk)]
-        found = read_files(ws, endpoint, names, spans)
-        parts = _by_day(found)
+        # A number that came as text one day is none the day before.
+        parts: dict[str, list[pl.DataFrame]] = defaultdict(list)
+        for found in read_alike(ws, endpoint, names, spans):
+            for day, part in _by_day(found).items():
+                parts[day].append(part)
         for day in chunk:
             hidden = sorted({one for name in files[day] for one in index.files[name].hidden})
             mark = _mark("day", files[day], hidden)
-            _keep_day(ws, endpoint, day, mark, parts[day], hidden)
+            _keep_day(ws, endpoint, day, mark, in_order(parts[day]), hidden)
             index.days[day] = mark
     index.days = dict(sorted(index.days.items()))
 
@@ -259,6 +264,7 @@ def _make_spans(ws: Workspace, endpoint: str, index: Index, spans: set[str]) -> 
     index.spans = dict(sorted(index.spans.items()))
 
 
+@lru_cache(4096)
 def _spans_of(day: str) -> tuple[str, str]:
     """The month and the week of a day."""
     year, week, _ = datetime.fromisoformat(day).isocalendar()
@@ -330,6 +336,9 @@ def _read_index(ws: Workspace, endpoint: str) -> Index:
     except NotFound:
         return Index()
     if state["engine"] != ENGINE:
+        # What another version kept is read by nobody any more.
+        for key in ws.traffic.list(f"{endpoint}/{FOLDER}"):
+            ws.traffic.delete(key)
         return Index()
     files = {name: LogFile.of(one) for name, one in state["files"].items()}
     return Index(files, state["days"], state["spans"])
@@ -348,6 +357,7 @@ def _day_of(hour: int) -> str:
     return f"{_EPOCH + timedelta(hours=hour):%Y-%m-%d}"
 
 
+@lru_cache(4096)
 def _hours(day: str) -> tuple[int, int]:
     """The first hour of a day, and that after its last."""
     start = datetime.fromisoformat(day).replace(tzinfo=UTC)

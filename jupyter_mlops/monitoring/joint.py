@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy import stats
 
 from jupyter_mlops.data.hashing import hash_column
 from jupyter_mlops.monitoring.columns import as_numbers, as_text
+from jupyter_mlops.monitoring.correlations import Pair, compare_pairs
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.populations import Kind
 from jupyter_mlops.monitoring.separating import (
@@ -23,6 +22,7 @@ from jupyter_mlops.monitoring.separating import (
     one_thread,
     separate,
 )
+from jupyter_mlops.monitoring.statistics import together
 
 __all__ = ["JointDrift", "compare_jointly", "encoded"]
 
@@ -31,24 +31,13 @@ _NAMED: Final = 60
 _HASHED: Final = 16
 _LEANED_ON: Final = 3
 _PAIRS: Final = 3
-_SMALLEST_CHANGE: Final = 0.1
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two features whose rank correlation changed."""
-
-    first: str
-    second: str
-    before: float
-    now: float
-
-
-@dataclass(frozen=True)
 class JointDrift:
-    """What a classifier that tells the window from the reference found.
+    """What a classifier that tells the window from the reference found, and what pairs show.
 
     Attributes
     ----------
@@ -58,12 +47,13 @@ class JointDrift:
     auc, low, high : float
         0.5 when nothing changed, 1 when every row can be told apart.
     p_value : float
+        Of the classifier and the correlations together.
     rows : int
         Rows of both sides that it looked at.
     leans_on : list of str
         The features it tells the sides apart by, the most telling first.
     pairs : list of Pair
-        Pairs of numbers whose rank correlation changed by 0.1 or more, significantly.
+        Pairs of numbers whose rank correlation changed, significantly and by enough.
     """
 
     verdict: str
@@ -98,12 +88,14 @@ def compare_jointly(
     kinds : mapping of str to str
         The features; texts and embeddings have tests of their own and are left out.
     limits : Limits
-        `alpha` is this test's; an area of `auc_watch` is worth a look, one of `auc_act` is drift.
+        `alpha` is this test's; an area of `auc_watch` is worth a look, one of `auc_act` is drift;
+        `correlation_watch` and `correlation_act` likewise.
 
     Notes
     -----
-    Gradient-boosted trees see what linear models don't: two features that used to rise together
-    and no longer do, while each looks as it always did.
+    Gradient-boosted trees see what linear models don't: where features together hold what they
+    never held, while each looks as it always did. Of two numbers that used to rise together and
+    do so less, a test of their correlation knows it from a fifth of the rows.
     """
     names = [name for name, kind in kinds.items() if kind in ("number", "category")]
     fewest = min(reference.height, current.height)
@@ -113,27 +105,43 @@ def compare_jointly(
     rows, categories = encoded(reference, current, kinds, names)
     side = np.arange(len(rows)) >= reference.height
     found = separate(rows, side, lambda: _trees(categories), confidence=limits.confidence)
-    made = JointDrift(
-        "stable", "within the noise", found.auc, found.low, found.high, found.p_value, len(rows)
+    numbers = [at for at, name in enumerate(names) if kinds[name] == "number"]
+    pairs = compare_pairs(
+        rows[~side][:, numbers], rows[side][:, numbers], [names[at] for at in numbers]
     )
-    if found.p_value > limits.alpha:
+    p_value = together([found.p_value, *[one.p_value for one in pairs[:1]]])
+    made = JointDrift(
+        "stable", "within the noise", found.auc, found.low, found.high, p_value, len(rows)
+    )
+    if p_value > limits.alpha:
         return made
-    if found.auc < limits.auc_watch:
-        return JointDrift(**{**vars(made), "reason": "real but small"})
-    leans_on = _leans_on(found, rows, side, names)
-    pairs = _pairs(rows, side, names, [kinds[name] == "number" for name in names], limits.alpha)
-    verdict = "drifted" if found.auc >= limits.auc_act else "watch"
-    reason = f"told apart with an area of {found.auc:.2f} by {', '.join(leans_on)}"
-    if pairs:
-        first = pairs[0]
-        reason += (
-            f"; {first.first} and {first.second} correlate by {first.now:.2f}, "
-            f"not {first.before:.2f}"
-        )
-    return JointDrift(
-        verdict, reason, found.auc, found.low, found.high, found.p_value, len(rows),
-        leans_on, pairs,
-    )  # fmt: skip
+    moved = [
+        one
+        for one in pairs
+        if one.p_value <= limits.alpha and one.change >= limits.correlation_watch
+    ]
+    moved.sort(key=lambda one: -one.change)
+    apart = found.auc if found.p_value <= limits.alpha else 0.5
+    if apart < limits.auc_watch and not moved:
+        return replace(made, reason="real but small")
+    leans_on: list[str] = []
+    reasons = []
+    if apart >= limits.auc_watch:
+        leans_on = _leans_on(found, rows, side, names)
+        reasons.append(f"told apart with an area of {found.auc:.2f} by {', '.join(leans_on)}")
+    reasons += [
+        f"{one.first} and {one.second} correlate by {one.now:.2f}, not {one.before:.2f}"
+        for one in moved[:1]
+    ]
+    largest = max([0.0, *[one.change for one in moved]])
+    act = apart >= limits.auc_act or largest >= limits.correlation_act
+    return replace(
+        made,
+        verdict="drifted" if act else "watch",
+        reason="; ".join(reasons),
+        leans_on=leans_on,
+        pairs=moved[:_PAIRS],
+    )
 
 
 def encoded(
@@ -217,41 +225,3 @@ def _losses(found: Separation, rows: Floats, side: npt.NDArray[np.bool_]) -> Flo
             shuffled[:, at] = rng.permutation(shuffled[:, at])
             loss[at] += whole - area_of(model.predict_proba(shuffled)[:, 1], side[tested])
     return loss
-
-
-def _pairs(
-    rows: Floats,
-    side: npt.NDArray[np.bool_],
-    names: Sequence[str],
-    numeric: list[bool],
-    alpha: float,
-) -> list[Pair]:
-    """Pairs of numbers whose rank correlation changed (Fisher's z, Bonferroni)."""
-    places = [at for at, one in enumerate(numeric) if one]
-    if len(places) < 2:
-        return []
-    before, now = (_correlations(rows[side == one][:, places]) for one in (False, True))
-    sizes = [int((side == one).sum()) for one in (False, True)]
-    # 1.06 for ranks: Fieller, Hartley and Pearson (1957).
-    error = np.sqrt(1.06 * sum(1 / max(1, size - 3) for size in sizes))
-    tests = len(places) * (len(places) - 1) // 2
-    limit = float(stats.norm.isf(alpha / (2 * tests)))
-    found = []
-    for a, b in itertools.combinations(range(len(places)), 2):
-        was, new = float(before[a, b]), float(now[a, b])
-        if abs(new - was) < _SMALLEST_CHANGE:
-            continue
-        z = np.arctanh(np.clip(new, -0.999, 0.999)) - np.arctanh(np.clip(was, -0.999, 0.999))
-        if abs(z) / error > limit:
-            found.append(Pair(names[places[a]], names[places[b]], was, new))
-    return sorted(found, key=lambda one: -abs(one.now - one.before))[:_PAIRS]
-
-
-def _correlations(rows: Floats) -> Floats:
-    filled = np.where(np.isfinite(rows), rows, np.nan)
-    middle = [float(np.nanmedian(one)) if np.isfinite(one).any() else 0.0 for one in filled.T]
-    filled = np.where(np.isnan(filled), middle, filled)
-    ranks = np.apply_along_axis(stats.rankdata, 0, filled)
-    spread = ranks.std(axis=0)
-    ranks = (ranks - ranks.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return np.asarray(ranks.T @ ranks / len(rows), float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ class Limits:
         Area under the curve of a classifier that tells the window from the reference, for
         features taken together, texts and embeddings: 0.6 and 0.65 are a normal shifted by 0.36
         and by 0.54 of its standard deviation.
+    correlation_watch, correlation_act : float
+        Change of the rank correlation of two numbers.
     loss_margin : float
         Relative change of the loss that matters: 0.02 is 2 % of the loss at validation.
     confidence : float
@@ -59,6 +62,8 @@ class Limits:
     unseen_act: float = 0.05
     auc_watch: float = 0.60
     auc_act: float = 0.65
+    correlation_watch: float = 0.1
+    correlation_act: float = 0.3
     loss_margin: float = 0.02
     confidence: float = 0.95
     fewest_truths: int = 100
@@ -111,3 +116,16 @@ class Limits:
         """The limits back from what was kept."""
         own = {name: (watch, act) for name, (watch, act) in stored.get("columns", {}).items()}
         return cls(**{**stored, "columns": own})
+
+
+def level(confidence: float) -> str:
+    """A level of confidence in as many digits as tell it from certainty.
+
+    Examples
+    --------
+    >>> level(0.95), level(0.991239), level(0.99995)
+    ('95%', '99.1%', '99.995%')
+    """
+    left = 100 * (1 - confidence)
+    decimals = max(0, math.ceil(-math.log10(left))) if 0 < left < 100 else 0
+    return f"{100 * confidence:.{decimals}f}%"

@@ -21,7 +21,17 @@ from jupyter_mlops.serving.journal import SUFFIX, read_segment
 from jupyter_mlops.serving.places import traffic_folder
 from jupyter_mlops.workspace import NotFound, Workspace
 
-__all__ = ["HOUR", "LogFile", "files_of", "hot_rows", "look_at", "read_files", "size_of"]
+__all__ = [
+    "HOUR",
+    "LogFile",
+    "files_of",
+    "hot_rows",
+    "in_order",
+    "look_at",
+    "read_alike",
+    "read_files",
+    "size_of",
+]
 
 #: Microseconds.
 HOUR: Final = 3_600_000_000
@@ -112,14 +122,28 @@ def read_files(
     spans : sequence of (int, int)
         Microseconds since 1970; each without its end.
     """
+    return in_order(read_alike(ws, endpoint, names, spans))
+
+
+def read_alike(
+    ws: Workspace, endpoint: str, names: Iterable[str], spans: Sequence[tuple[int, int]]
+) -> list[pl.DataFrame]:
+    """The same as one frame for all files whose columns have the same types."""
     moment = pl.col("event_time").dt.epoch("us")
     wanted = pl.any_horizontal(*[(moment >= lo) & (moment < hi) for lo, hi in spans])
-    frames = [_answered(frame).filter(wanted) for frame in _scans(ws, endpoint, names)]
+    alike: dict[frozenset[tuple[str, pl.DataType]], list[pl.LazyFrame]] = {}
+    for frame in _scans(ws, endpoint, names):
+        types = frozenset(frame.collect_schema().items())
+        alike.setdefault(types, []).append(_answered(frame).filter(wanted))
+    every = [pl.concat(frames, how="diagonal_relaxed") for frames in alike.values()]
+    return pl.collect_all(every, engine="streaming")
+
+
+def in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Rows of several files; the order in which these are read must not show in what is made."""
     if not frames:
         return pl.DataFrame()
-    rows = pl.concat(frames, how="diagonal_relaxed").collect(engine="streaming")
-    # The order in which files are read must not show in what is made of them.
-    return rows.sort("event_time", "prediction_id")
+    return pl.concat(frames, how="diagonal_relaxed").sort("event_time", "prediction_id")
 
 
 def hot_rows(ws: Workspace, endpoint: str) -> dict[str, pl.DataFrame]:

@@ -40,6 +40,7 @@ def row_losses(answers: Answers, task: Task, labels: list[str]) -> tuple[str, Fl
         if positive is not None:
             truth, probability = positive
             chance = np.where(truth, probability, 1 - probability)
+            chance = np.where(answers.foreign(labels), 0.0, chance)
     if chance is None:
         return "error rate", 1 - answers.hits()
     return "log-loss", -np.log(np.clip(chance, EPSILON, 1))

@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["merged"]
+__all__ = ["Merged", "merged", "pieces"]
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.signedinteger[Any]]
+#: Values, and the rows of the reference and of the current sample up to each of them.
+Merged: TypeAlias = tuple[Floats, Counts, Counts]
+
+#: Values of a side in a piece: what is made of them stays in the processor's cache.
+_PIECE: Final = 4096
+
+
+def pieces(
+    reference: Floats,
+    current: Floats,
+    reference_counts: Counts | None = None,
+    current_counts: Counts | None = None,
+) -> Iterator[Merged]:
+    """What `merged` makes of both, piece by piece in ascending order; equal values stay together.
+
+    A million rows a side, merged whole, make a dozen arrays of 16 MB each, which takes three
+    times as long.
+    """
+    cuts = np.unique(np.concatenate([side[_PIECE::_PIECE] for side in (reference, current)]))
+    ends = [
+        np.append(np.searchsorted(side, cuts, "right"), side.size) for side in (reference, current)
+    ]
+    start, done = (0, 0), (0, 0)
+    for end in zip(*(one.tolist() for one in ends), strict=True):
+        a, b = slice(start[0], end[0]), slice(start[1], end[1])
+        start = end
+        if a.start == a.stop and b.start == b.stop:
+            continue
+        points, before, now = merged(
+            reference[a],
+            current[b],
+            None if reference_counts is None else reference_counts[a],
+            None if current_counts is None else current_counts[b],
+        )
+        before += done[0]
+        now += done[1]
+        done = int(before[-1]), int(now[-1])
+        yield points, before, now
 
 
 def merged(
@@ -18,7 +57,7 @@ def merged(
     current: Floats,
     reference_counts: Counts | None = None,
     current_counts: Counts | None = None,
-) -> tuple[Floats, Counts, Counts]:
+) -> Merged:
     """Merge two sorted samples and count the rows of each up to every value.
 
     Parameters

@@ -112,6 +112,12 @@ def over_time(
     loss, losses = (
         row_losses(answers, task, labels) if answers and answers.rows else ("loss", np.zeros(0))
     )
+    if answers and task != "regression" and (foreign := answers.foreign(labels)).any():
+        which = answers.frame["truth"].filter(foreign)
+        told.append(
+            f"{which.len():,} truths are no class of the model (such as {which[0]!r}) and count "
+            "as wrong"
+        )
     days = answers.days if answers else None
     changes: list[Change] = []
     try:
@@ -173,6 +179,13 @@ def _joined(
             f"it logs {', '.join(inputs[:12]) or 'none'}",
             closest(by, inputs),
             code="E-MONITORING-023",
+        )
+    if by is not None and traffic.collect_schema()[INPUT + by].is_nested():
+        raise Invalid(
+            f"rows can't be grouped by {by!r}",
+            "it holds lists or structures",
+            "take another input",
+            code="E-MONITORING-027",
         )
     columns = ["prediction_id", "event_time", "version", "prediction", "probability"]
     wanted = [name for name in columns if name in logged] + ([INPUT + by] if by else [])

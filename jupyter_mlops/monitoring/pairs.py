@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 
 __all__ = ["SkewFeature", "compare_pairs"]
@@ -91,8 +92,8 @@ def compare_pairs(name: str, keys: pl.Series, trained: pl.Series, served: pl.Ser
     else:
         same = (rows["a"] == rows["b"]).fill_null(False)
     differ = ~(same | (gone_a & gone_b))
-    shown = rows.with_columns(x=trained.cast(pl.String, strict=False), y=served.cast(
-        pl.String, strict=False)).filter(differ).head(SHOWN)  # fmt: skip
+    places = differ.arg_true().head(SHOWN)
+    shown = [_text(one.gather(places)) for one in (rows["key"], trained, served)]
     count = int(differ.sum())
     verdict: Literal["skewed", "watch", "same"] = "watch" if count else "same"
     if count and count >= SKEWED * rows.height:
@@ -104,14 +105,47 @@ def compare_pairs(name: str, keys: pl.Series, trained: pl.Series, served: pl.Ser
         missing_trained=int((gone_a & ~gone_b).sum()),
         missing_served=int((gone_b & ~gone_a).sum()),
         rule=_rule(rows.filter(differ), int((gone_b & ~gone_a).sum())),
-        pairs=[(k or "", _said(a), _said(b)) for k, a, b in shown.select("key", "x", "y").rows()],
+        pairs=[(k or "", _said(a), _said(b)) for k, a, b in zip(*shown, strict=True)],
         verdict=verdict,
     )
+
+
+def _text(values: pl.Series) -> pl.Series:
+    if values.dtype.is_nested() or values.dtype == pl.Duration:
+        texts = [None if one is None else str(one) for one in values.to_list()]
+        return pl.Series(values.name, texts, pl.String)
+    return values.cast(pl.String, strict=False)
+
+
+def _lists(trained: pl.Series, served: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Lists and structures as text, the same where their numbers are."""
+    before, now = [], []
+    for a, b in zip(trained.to_list(), served.to_list(), strict=True):
+        before.append(None if a is None else str(a))
+        now.append(before[-1] if _near(a, b) else None if b is None else str(b))
+    return pl.Series("a", before, pl.String), pl.Series("b", now, pl.String)
+
+
+def _near(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return False
+    try:
+        left, right = np.asarray(a, float), np.asarray(b, float)
+    except (TypeError, ValueError):
+        return bool(a == b)
+    near = left.shape == right.shape and np.allclose(
+        right, left, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True
+    )
+    return bool(near)
 
 
 def _alike(trained: pl.Series, served: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Both sides in the type in which they can be compared."""
     kinds = (trained.dtype, served.dtype)
+    if any(one.is_nested() for one in kinds):
+        return _lists(trained, served)
+    if any(one in (pl.Duration, pl.Time) for one in kinds):
+        return _length(trained), _length(served)
     if any(one.is_temporal() for one in kinds):
         return _time(trained), _time(served)
     if any(one.is_numeric() or one == pl.Boolean for one in kinds):
@@ -124,6 +158,15 @@ def _number(values: pl.Series) -> pl.Series:
         lower = values.str.to_lowercase()
         values = lower.replace({"true": "1", "false": "0"})
     return values.cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def _length(values: pl.Series) -> pl.Series:
+    """Lengths of time, and times of day, as numbers."""
+    if values.dtype == pl.Duration:
+        values = values.dt.total_microseconds()
+    elif values.dtype == pl.Time:
+        values = values.cast(pl.Int64)
+    return _number(values)
 
 
 def _time(values: pl.Series) -> pl.Series:

@@ -18,7 +18,7 @@ from jupyter_mlops.monitoring.estimates import (
     estimates,
     quantile_of,
 )
-from jupyter_mlops.monitoring.limits import Limits
+from jupyter_mlops.monitoring.limits import Limits, level
 from jupyter_mlops.monitoring.truth import as_label, in_order, read_answers
 
 # How a person writes the metrics; the names are those of the runs.
@@ -165,7 +165,7 @@ def measure(
         rows=known.rows,
         answered=answered.height,
         scores=[_score(one, blocks, quantile) for one in now],
-        interval=f"{100 * limits.confidence:.6g}%, {kind}",
+        interval=f"{level(limits.confidence)}, {kind}",
     )
     loss_error = now[0].error(blocks)
     if reference is not None and reference.rows > 1:

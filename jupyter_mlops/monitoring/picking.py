@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -26,12 +28,32 @@ _BINS: Final = 20
 _CATEGORIES: Final = 100
 
 
+@dataclass(frozen=True)
+class _Sought:
+    """Which rows of a log are looked at."""
+
+    window: Window
+    after: datetime | None = None
+    but: Collection[str] = field(default=())
+
+    def of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        rows = within(rows, self.window)
+        if self.after is not None:
+            rows = rows.filter(pl.col("at").cast(pl.Datetime("us", "UTC")) > self.after)
+        if self.but:
+            rows = rows.filter(~pl.col("prediction_id").is_in(list(self.but)))
+        return rows
+
+
 def pick(
     ws: Workspace,
     endpoint: str,
     how: Sequence[Pick],
     count: int = 50,
     window: Window | None = None,
+    *,
+    after: datetime | None = None,
+    but: Collection[str] = (),
 ) -> pl.DataFrame:
     """Pick the rows that teach most: each way in turn names its next best.
 
@@ -47,6 +69,10 @@ def pick(
         Rows at the most.
     window : Window, optional
         By event time; all that is logged when None.
+    after : datetime, optional
+        Only rows that were logged later.
+    but : collection of str
+        Predictions that aren't picked, since they were before.
 
     Returns
     -------
@@ -75,10 +101,11 @@ def pick(
             fix=f"pick 1 to {_MOST:,} rows by {', '.join(PICKS)}",
             code="E-MONITORING-062",
         )
-    ranked = [_RANK[way](ws, endpoint, window or Window(), count) for way in ways]
+    sought = _Sought(window or Window(), after, but)
+    ranked = [_RANK[way](ws, endpoint, sought, count) for way in ways]
     order, picked, scores = _in_turn(ways, ranked, count)
     served = serving.get(ws, endpoint)
-    rows = within(serving.traffic.read(ws, served.name), window or Window())
+    rows = sought.of(serving.traffic.read(ws, served.name))
     chosen = pl.DataFrame(
         {"prediction_id": order, "picked": picked, "score": scores},
         schema={"prediction_id": pl.String, "picked": pl.List(pl.String), "score": pl.Float64},
@@ -107,18 +134,18 @@ def _in_turn(
     return list(chosen), picked, list(chosen.values())
 
 
-def _strange(ws: Workspace, endpoint: str, window: Window, count: int) -> pl.DataFrame:
-    served, rows = scored_rows(ws, endpoint, window)
+def _strange(ws: Workspace, endpoint: str, sought: _Sought, count: int) -> pl.DataFrame:
+    served, rows = scored_rows(ws, endpoint, sought.window)
     score = -pl.col(SCORE).log10()
-    found = _best(rows, score, count)
+    found = _best(sought.of(rows), score, count)
     if found.is_empty():
         raise unscored(ws, served, 1)
     return found
 
 
-def _uncertain(ws: Workspace, endpoint: str, window: Window, count: int) -> pl.DataFrame:
+def _uncertain(ws: Workspace, endpoint: str, sought: _Sought, count: int) -> pl.DataFrame:
     served = serving.get(ws, endpoint)
-    rows = within(serving.traffic.read(ws, served.name), window)
+    rows = sought.of(serving.traffic.read(ws, served.name))
     probability = pl.col("probability")
     kind = rows.collect_schema().get("probability")
     if isinstance(kind, pl.List):
@@ -137,7 +164,7 @@ def _uncertain(ws: Workspace, endpoint: str, window: Window, count: int) -> pl.D
     return found
 
 
-def _drifted(ws: Workspace, endpoint: str, window: Window, count: int) -> pl.DataFrame:
+def _drifted(ws: Workspace, endpoint: str, sought: _Sought, count: int) -> pl.DataFrame:
     served = serving.get(ws, endpoint)
     check = latest(ws, served.name)
     names = check.drifted if check is not None else []
@@ -149,7 +176,7 @@ def _drifted(ws: Workspace, endpoint: str, window: Window, count: int) -> pl.Dat
             code="E-MONITORING-064",
         )
     reference = reference_of(ws, served, None).scan().select(names).collect(engine="streaming")
-    rows = within(serving.traffic.read(ws, served.name), window)
+    rows = sought.of(serving.traffic.read(ws, served.name))
     frame = rows.select("prediction_id", *(INPUT + name for name in names)).collect(
         engine="streaming"
     )
@@ -201,7 +228,7 @@ def _best(rows: pl.LazyFrame, score: pl.Expr, count: int) -> pl.DataFrame:
     )
 
 
-_RANK: Final[dict[Pick, Callable[[Workspace, str, Window, int], pl.DataFrame]]] = {
+_RANK: Final[dict[Pick, Callable[[Workspace, str, _Sought, int], pl.DataFrame]]] = {
     "strange": _strange,
     "uncertain": _uncertain,
     "drifted": _drifted,

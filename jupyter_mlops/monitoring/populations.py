@@ -11,6 +11,7 @@ import polars as pl
 
 from jupyter_mlops.monitoring.columns import (
     Column,
+    is_nested,
     is_number,
     read_categories,
     read_numbers,
@@ -56,13 +57,20 @@ class Population:
         kinds: Mapping[str, Kind],
         sample: pl.DataFrame | None = None,
     ) -> Population:
-        """Count the columns of a frame as these kinds; its sample may have been drawn already."""
-        columns: dict[str, Column] = {}
-        for name, kind in kinds.items():
-            if kind in ("number", "category"):
-                columns[name] = read_as(frame[name], kind)
+        """Count the columns of a frame as these kinds; its sample may have been drawn already.
+
+        Lists and structures where single values are expected count as missing.
+        """
         types = {name: str(frame.schema[name]) for name in kinds}
-        return cls(frame.height, columns, drawn(frame) if sample is None else sample, types)
+        sample = drawn(frame) if sample is None else sample
+        single = [name for name, kind in kinds.items() if kind in ("number", "category")]
+        wrong = [name for name in single if is_nested(frame.schema[name])]
+        frame, sample = (
+            side.with_columns(pl.lit(None, pl.String).alias(name) for name in wrong)
+            for side in (frame, sample)
+        )
+        columns = {name: read_as(frame[name], kinds[name]) for name in single}
+        return cls(frame.height, columns, sample, types)
 
 
 def drawn(frame: pl.DataFrame, size: int = DRAWN) -> pl.DataFrame:
@@ -78,7 +86,7 @@ def kind_of(column: pl.Series) -> Kind:
     if isinstance(dtype, (pl.List, pl.Array)):
         inner = dtype.inner
         return "embedding" if inner is not None and inner.is_numeric() else "other"
-    if isinstance(dtype, (pl.Struct, pl.Object)) or dtype == pl.Binary:
+    if is_nested(dtype) or dtype == pl.Binary:
         return "other"
     if is_number(dtype):
         return "number"

@@ -71,23 +71,36 @@ class KeptLog:
     def rows(self, window: Window) -> int:
         """About how many rows a window holds: its outer hours count whole."""
         since, until = _micros(window)
-        inside = sum(
-            rows
-            for hour, rows in self._hours.items()
-            if (since is None or (hour + 1) * HOUR > since)
-            and (until is None or hour * HOUR < until)
-        )
+        inside = sum(rows for hour, rows in self._hours.items() if _touches(hour, since, until))
         return inside + _within(self._hot, since, until).height
 
     def newest(self) -> datetime | None:
         """The event time of the newest row, to the hour where it is in a closed file."""
-        ends = [_EPOCH + timedelta(hours=max(self._hours) + 1)] if self._hours else []
-        if self._hot.height:
-            ends.append(self._hot["event_time"].max())  # type: ignore[arg-type]
-        return max(ends, default=None)
+        ends = self.ends(Window())
+        return None if ends is None else ends[1]
 
-    def read(self, window: Window, version: str | None = None) -> Reading:
-        """Profile a window."""
+    def ends(self, window: Window) -> tuple[datetime, datetime] | None:
+        """Between which times a window has rows, to the hour where these are in closed files."""
+        since, until = _micros(window)
+        hours = [hour for hour in self._hours if _touches(hour, since, until)]
+        found = [_EPOCH + timedelta(hours=hour) for hour in (*hours, *(one + 1 for one in hours))]
+        open_ones = _within(self._hot, since, until)
+        if open_ones.height:
+            times: tuple[datetime, datetime] = open_ones.select(
+                lo=pl.col("event_time").min(), hi=pl.col("event_time").max()
+            ).row(0)
+            # The end is exclusive, and the newest row belongs to the window.
+            found += [times[0], times[1] + timedelta(microseconds=1)]
+        if not found:
+            return None
+        first, last = min(found), max(found)
+        return (
+            first if window.since is None else max(first, window.since),
+            last if window.until is None else min(last, window.until),
+        )
+
+    def read(self, window: Window, version: str | None = None, *, sampled: bool = True) -> Reading:
+        """Profile a window, with a sample of its rows or without."""
         since, until = _micros(window)
         lo = min(self._hours, default=0) if since is None else -(-since // HOUR)
         hi = max(self._hours, default=-1) + 1 if until is None else until // HOUR
@@ -100,13 +113,16 @@ class KeptLog:
             for kind, name, hours in parts_of(self.index, lo, hi):
                 count += 1
                 table = load(self.ws, self.endpoint, self.index, kind, name)
+                if kind == "hours":
+                    table = table.filter(pl.col("hour").is_in(hours)).drop("hour")
+                tables.append(table)
+                if not sampled:
+                    continue
                 rows = "span.rows" if kind == "span" else "day.rows"
                 sample = load(self.ws, self.endpoint, self.index, rows, name)
                 if kind == "hours":
-                    table = table.filter(pl.col("hour").is_in(hours)).drop("hour")
                     at = pl.col("event_time").dt.epoch("us") // HOUR
                     sample = sample.filter(at.is_in(hours))
-                tables.append(table)
                 samples.append(sample)
         else:
             start = lo * HOUR if since is None else since
@@ -114,14 +130,17 @@ class KeptLog:
             spans = [(start, end)] if start < end else []
         edges = [self._edge(spans), _within(self._hot, since, until)]
         read = 0
-        hidden = {column for one in self.index.files.values() for column in one.hidden}
+        hidden: set[str] = set()
+        if any(edge.height for edge in edges):
+            hidden = {column for one in self.index.files.values() for column in one.hidden}
         for edge in edges:
             read += edge.height
             parts = edge.partition_by("version", as_dict=True) if edge.height else {}
             for (one,), part in parts.items():
                 block = profile_rows(part, hidden)
                 tables.append(block.table().with_columns(pl.lit(one, pl.String).alias("version")))
-                samples.append(block.sample)
+                if sampled:
+                    samples.append(block.sample)
         if not tables:
             empty = Block(0, 0.0, (1.0, 1.0), None, None, {}, pl.DataFrame())
             return Reading(empty, empty, 0, 0)
@@ -192,6 +211,10 @@ def _within(rows: pl.DataFrame, since: int | None, until: int | None) -> pl.Data
     return rows.filter((at >= since) if since is not None else True).filter(
         (at < until) if until is not None else True
     )
+
+
+def _touches(hour: int, since: int | None, until: int | None) -> bool:
+    return (since is None or (hour + 1) * HOUR > since) and (until is None or hour * HOUR < until)
 
 
 def _overlaps(day: str, lo: int, hi: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from jupyter_mlops.monitoring.truth import as_label
+from jupyter_mlops.monitoring.truth import Floats, as_label
 from jupyter_mlops.workspace import Invalid
 
 __all__ = ["Replay", "replay"]
@@ -114,15 +114,21 @@ def _same(first: pl.Series, second: pl.Series) -> np.ndarray[Any, np.dtype[np.bo
     return np.array([as_label(a) == as_label(b) for a, b in pairs], dtype=bool)
 
 
-def _gap(first: pl.Series, second: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _gap(first: pl.Series, second: pl.Series) -> Floats:
     """The largest difference in each row, shape (n,); 1 where labels differ."""
     if first.dtype.is_nested() or second.dtype.is_nested():
         a, b = (np.asarray(one.to_list(), dtype=float) for one in (first, second))
-        return np.asarray(np.abs(a - b).max(axis=1))
+        return _apart(a, b).max(axis=1)  # type: ignore[no-any-return]
     if first.dtype.is_float() or second.dtype.is_float():
         a, b = (one.cast(pl.Float64, strict=False).to_numpy() for one in (first, second))
-        return np.asarray(np.nan_to_num(np.abs(a - b), nan=0.0))
+        return _apart(a, b)
     return 1.0 - _same(first, second).astype(float)
+
+
+def _apart(a: Floats, b: Floats) -> Floats:
+    """How far numbers are apart; 1 where only one side has one."""
+    gap = np.nan_to_num(np.abs(a - b), nan=0.0)
+    return np.asarray(np.where(np.isnan(a) != np.isnan(b), 1.0, gap))
 
 
 def _said(frame: pl.DataFrame, at: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from jupyter_mlops import profiling
 from jupyter_mlops.data import Table
 from jupyter_mlops.monitoring.checks import Drift
-from jupyter_mlops.monitoring.drawing import RAW_ROWS, Rows, Side, Sketches, sketched
+from jupyter_mlops.monitoring.drawing import CONTENTS, RAW_ROWS, Rows, Side, Sketches, sketched
 from jupyter_mlops.monitoring.records import DriftCheckRecord, ReportRecord
 from jupyter_mlops.monitoring.sides import INPUT, within
 from jupyter_mlops.workspace import NotFound, Result, Workspace
@@ -212,8 +212,7 @@ def _sides(
     logged = traffic.collect_schema().names()
     if "at" in logged:
         traffic = traffic.filter(pl.col("at").cast(pl.Datetime("us", "UTC")) <= drift.at)
-    # Other kinds, such as texts, have no bars; the page says so.
-    kinds = {one.name: one.kind for one in drift.features if one.kind in ("number", "category")}
+    kinds = {one.name: one.kind for one in drift.features}
     inputs = [name for name in kinds if INPUT + name in logged]
     now = within(traffic, drift.window).select(pl.col(INPUT + name).alias(name) for name in inputs)
     known = reference.scan().collect_schema().names()
@@ -221,7 +220,14 @@ def _sides(
     rows = [side.select(pl.len()).collect(engine="streaming").item() for side in (before, now)]
     if max(rows) <= RAW_ROWS:
         return Rows(before.collect(engine="streaming")), Rows(now.collect(engine="streaming"))
-    return _kept(ws, reference, kinds) or sketched(before, kinds), sketched(now, kinds)
+    counted = {name: kind for name, kind in kinds.items() if kind not in CONTENTS}
+    kept = _kept(ws, reference, counted)
+    if kept is None:
+        return sketched(before, kinds), sketched(now, kinds)
+    contents = {name: kind for name, kind in kinds.items() if kind in CONTENTS}
+    if contents:
+        kept = replace(kept, some=sketched(before, contents).some)
+    return kept, sketched(now, kinds)
 
 
 def _kept(ws: Workspace, reference: Table, kinds: Mapping[str, str]) -> Sketches | None:

@@ -85,8 +85,12 @@ def separate(
     for test in (half, ~half):
         unseen = np.flatnonzero(test)
         model = make()
+        known = rows[~test]
+        if isinstance(known, np.ndarray):
+            # Trees can't cut a column into bins that has no value here; a constant says as little.
+            known[:, np.isnan(known).all(axis=0)] = 0.0
         with one_thread():
-            model.fit(rows[~test], current[~test])
+            model.fit(known, current[~test])
             scores = np.asarray(model.predict_proba(rows[unseen])[:, 1], float)
         area, variance, p_value = _area(scores, current[unseen])
         alike = max(repeats(scores[current[unseen] == side]) for side in (True, False))

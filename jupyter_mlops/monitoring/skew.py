@@ -165,6 +165,13 @@ def compare_sides(
         )
     pairs = None
     if key is not None:
+        if reference.scan().collect_schema()[key].is_nested():
+            raise Invalid(
+                f"rows can't be found by {key!r}",
+                "it holds lists or structures",
+                "name a column of numbers or texts with --key",
+                code="E-MONITORING-024",
+            )
         pairs, names = _pairs(reference, traffic, window, key, features, told)
     made = Skew(
         id=new_id(),
@@ -194,7 +201,21 @@ def compare_sides(
     else:
         sides = read_sides(reference, traffic, features, window)
         told.extend(sides.notices)
-        judged = compare_features(sides.reference, sides.current, sides.names, TIGHT)
+        lists = [
+            one
+            for one in sides.names
+            if any(side.schema[one].is_nested() for side in (sides.reference, sides.current))
+        ]
+        told.extend(f"{one!r} holds lists, which are compared row by row alone" for one in lists)
+        plain = [one for one in sides.names if one not in lists]
+        if not plain:
+            raise Invalid(
+                f"none of the features of {endpoint!r} can be compared by distribution",
+                told[-1],
+                "say with --key by which column rows are found on both sides",
+                code="E-MONITORING-029",
+            )
+        judged = compare_features(sides.reference, sides.current, plain, TIGHT)
         made = replace(made, rows=sides.current.height, distributions=judged)
     made = replace(made, verdict=_verdict(made))
     return replace(made, sentence=_sentence(made))
@@ -216,14 +237,14 @@ def _pairs(
     if not names or "key" not in logged:
         return None, names
     before = reference.scan().select(
-        pl.col(key).cast(pl.String).alias("\0key"),
+        _as_logged(key, reference.scan().collect_schema()[key]).alias("\0key"),
         *(pl.col(one).alias("\0a" + one) for one in names),
     )
     now = (
         within(traffic, window)
         .sort("event_time", maintain_order=True)
         .select(
-            pl.col("key").cast(pl.String).alias("\0key"),
+            pl.col("key").cast(pl.String).str.replace(r"^(-?\d+)\.0$", "${1}").alias("\0key"),
             *(pl.col(INPUT + one).alias("\0b" + one) for one in names),
         )
         .drop_nulls("\0key")
@@ -242,6 +263,17 @@ def _pairs(
         )
         return None, names
     return pairs, names
+
+
+def _as_logged(key: str, dtype: pl.DataType) -> pl.Expr:
+    """A key as text, a whole number without its decimals: pandas makes 5.0 of 5 beside a gap."""
+    values = pl.col(key)
+    if dtype.is_float():
+        whole = values.cast(pl.Int64, strict=False)
+        return (
+            pl.when(values == whole).then(whole.cast(pl.String)).otherwise(values.cast(pl.String))
+        )
+    return values.cast(pl.String)
 
 
 def _verdict(found: Skew) -> Verdict:

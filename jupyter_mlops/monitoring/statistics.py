@@ -21,13 +21,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from jupyter_mlops.monitoring import merging
 from jupyter_mlops.monitoring.columns import NumberColumn
-from jupyter_mlops.monitoring.merging import merged
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -138,16 +139,15 @@ def kolmogorov_smirnov(
     as `dependence.repeats` tells, there are so many times fewer.
     """
     reference, current = _column(reference), _column(current)
-    n, m = reference.present, current.present
+    distance = distances(reference, current).largest
+    return distance, chance_of_gap(distance, reference.present, current.present, alike)
+
+
+def chance_of_gap(distance: float, n: int, m: int, alike: float = 1.0) -> float:
+    """Chance of so large a Kolmogorov-Smirnov distance of n and m rows when nothing changed."""
     if n == 0 or m == 0:
-        return 0.0, 1.0
-    points, left, right = _merged(reference, current)
-    gaps = left / n
-    gaps -= right / m
-    np.abs(gaps, out=gaps)
-    # Within a run of equal values the distribution functions don't stand still.
-    distance = float(np.max(gaps[:-1], where=points[1:] > points[:-1], initial=0.0))
-    return distance, float(stats.kstwobign.sf(distance * math.sqrt(n * m / (n + m) / alike)))
+        return 1.0
+    return float(stats.kstwobign.sf(distance * math.sqrt(n * m / (n + m) / alike)))
 
 
 def normal_scores(
@@ -186,8 +186,14 @@ def normal_scores(
     return found[0], found[1]
 
 
-def together(p_values: Sequence[float]) -> float:
+def together(p_values: Sequence[float], weights: Sequence[float] | None = None) -> float:
     """One p-value from several of the same rows, whatever they share (Cauchy combination).
+
+    Parameters
+    ----------
+    p_values : sequence of float
+    weights : sequence of float of the same length, optional
+        How much each counts; all alike when left out.
 
     Examples
     --------
@@ -203,7 +209,7 @@ def together(p_values: Sequence[float]) -> float:
     terms = np.where(
         small, 1 / (math.pi * kept), np.tan((0.5 - np.where(small, 0.5, kept)) * math.pi)
     )
-    return float(stats.cauchy.sf(terms.mean()))
+    return float(stats.cauchy.sf(np.average(terms, weights=weights)))
 
 
 def wasserstein(
@@ -223,23 +229,70 @@ def wasserstein(
         ``sqrt(2/π (1/n + 1/m)) ∫ sqrt(H (1 - H)) dx`` with H the pooled
         distribution function, both in the unit of the column.
     """
+    found = distances(reference, current)
+    if not math.isfinite(found.moved + found.noise):
+        raise ValueError("infinite values have no distance; clip them first")
+    return found.moved, found.noise
+
+
+class Distances(NamedTuple):
+    """How far two distribution functions lie apart.
+
+    Attributes
+    ----------
+    largest : float
+        Their largest difference (Kolmogorov-Smirnov).
+    moved, noise : float
+        As :func:`wasserstein` returns them; infinite or NaN where a value is infinite.
+    """
+
+    largest: float
+    moved: float
+    noise: float
+
+
+def distances(
+    reference: Floats | NumberColumn,
+    current: Floats | NumberColumn,
+    within: tuple[float, float] = (-math.inf, math.inf),
+) -> Distances:
+    """All distances of two *sorted* samples in one pass.
+
+    Parameters
+    ----------
+    reference, current : sorted arrays of shape (n,) and (m,), or columns
+    within : (float, float)
+        For `moved` and `noise`, values outside count as the nearer end.
+    """
     reference, current = _column(reference), _column(current)
     n, m = reference.present, current.present
     if n == 0 or m == 0:
-        return 0.0, 0.0
-    points, left, right = _merged(reference, current)
-    if not np.isfinite(points[[0, -1]]).all():
-        raise ValueError("infinite values have no distance; clip them first")
-    # Where two values are equal the width is 0, so that their counts don't matter.
-    widths, left, right = np.diff(points), left[:-1], right[:-1]
-    # In place: a million rows a side would make a dozen arrays of 16 MB each.
-    gaps = left / n
-    gaps -= right / m
-    distance = float(np.dot(np.abs(gaps, out=gaps), widths))
-    pooled = (left + right) / (n + m)
-    pooled *= 1 - pooled
-    noise = float(np.dot(np.sqrt(pooled, out=pooled), widths))
-    return distance, math.sqrt(2 / math.pi * (1 / n + 1 / m)) * noise
+        return Distances(0.0, 0.0, 0.0)
+    sides = (reference.values, current.values, reference.counts, current.counts)
+    largest = moved = noise = 0.0
+    last: tuple[float, float, float] | None = None
+    for points, left, right in merging.pieces(*sides):
+        gaps = left / n
+        gaps -= right / m
+        np.abs(gaps, out=gaps)
+        # Within a run of equal values the distribution functions don't stand still.
+        ends = points[1:] > points[:-1]
+        largest = max(largest, gaps[-1], np.max(gaps[:-1], where=ends, initial=0.0))
+        pooled = (left + right) / (n + m)
+        pooled *= 1 - pooled
+        np.sqrt(pooled, out=pooled)
+        kept = np.clip(points, *within)
+        # Where two values are equal the width is 0, so that their counts don't matter.
+        with np.errstate(invalid="ignore"):
+            widths = np.diff(kept)
+            if last is not None:
+                width = float(kept[0]) - last[0]
+                moved += last[1] * width
+                noise += last[2] * width
+            moved += float(gaps[:-1] @ widths)
+            noise += float(pooled[:-1] @ widths)
+        last = float(kept[-1]), float(gaps[-1]), float(pooled[-1])
+    return Distances(float(largest), moved, math.sqrt(2 / math.pi * (1 / n + 1 / m)) * noise)
 
 
 def robust_scale(reference: Floats | NumberColumn) -> float:
@@ -341,7 +394,3 @@ def _shares(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Floats, F
     if p.sum() <= 0 or q.sum() <= 0:
         raise ValueError("a sample without rows has no distribution")
     return p / p.sum(), q / q.sum()
-
-
-def _merged(reference: NumberColumn, current: NumberColumn) -> tuple[Floats, Counts, Counts]:
-    return merged(reference.values, current.values, reference.counts, current.counts)

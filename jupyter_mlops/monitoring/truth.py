@@ -46,6 +46,10 @@ class Answers:
         """1.0 where the predicted class came true, else 0.0; shape (n,)."""
         return (self.frame["truth"] == self.frame["prediction"]).to_numpy().astype(float)
 
+    def foreign(self, labels: list[str]) -> npt.NDArray[np.bool_]:
+        """Whether what came true is none of the labels, shape (n,)."""
+        return (~self.frame["truth"].is_in(labels)).to_numpy().astype(bool)
+
     def positive(self, labels: list[str]) -> tuple[npt.NDArray[np.bool_], Floats] | None:
         """Whether the second of two labels came true, and its probability; None without one."""
         if "probability" not in self.frame.columns or len(labels) != 2:
@@ -80,7 +84,8 @@ def join_truth(traffic: pl.DataFrame, feedback: pl.DataFrame) -> tuple[pl.DataFr
         Has ``prediction_id``.
     feedback : polars.DataFrame
         ``prediction_id``, ``truth``, ``at``. Where a prediction has several
-        truths the latest counts; a null truth takes the earlier one back.
+        truths the latest counts; a null truth takes the earlier one back. A column
+        ``corrected`` says so of truths that are the latest already.
 
     Returns
     -------
@@ -88,10 +93,11 @@ def join_truth(traffic: pl.DataFrame, feedback: pl.DataFrame) -> tuple[pl.DataFr
         The traffic with a ``truth`` column, and how many of its rows have a truth
         that replaced another one.
     """
+    before = pl.col("corrected").any() if "corrected" in feedback.columns else pl.lit(False)
     latest = (
         feedback.sort("at", maintain_order=True)
         .group_by("prediction_id")
-        .agg(pl.col("truth").last(), corrected=pl.col("truth").n_unique() > 1)
+        .agg(pl.col("truth").last(), corrected=(pl.col("truth").n_unique() > 1) | before)
     )
     joined = traffic.join(latest, on="prediction_id", how="left")
     corrected = int(joined["corrected"].fill_null(False).sum())

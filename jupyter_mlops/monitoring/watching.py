@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
-import polars as pl
 from sqlalchemy import func, select
 
 from jupyter_mlops import serving
 from jupyter_mlops.experiments.trials import may_live, process_name
 from jupyter_mlops.monitoring.alerts import Finding, settle
 from jupyter_mlops.monitoring.checks import Drift, check
+from jupyter_mlops.monitoring.drift import fresh_window
 from jupyter_mlops.monitoring.monitors import Monitor, Terms
 from jupyter_mlops.monitoring.records import DriftCheckRecord, MonitorRecord
 from jupyter_mlops.monitoring.served import check_served
@@ -86,14 +86,14 @@ def _checked(
     before = _last(ws, row)
     fresh = True
     if found is None:
-        fresh = _has_rows(ws, row.endpoint, before)
-        truth = _has_truth(ws, row)
+        new = _new(ws, row.endpoint, before)
+        fresh, truth = new is not None, _has_truth(ws, row)
         if not fresh and not truth:
             return None, [], "No traffic and no truth has come since the last check."
         since = None
         if terms.window is None and before is not None and before.last is not None:
             # Where only truth is new, the rows of the last check get theirs.
-            since = before.window if not fresh else _after(before.last)
+            since = new or before.window
         found = check_served(
             ws,
             row.endpoint,
@@ -104,10 +104,6 @@ def _checked(
             every=terms.budget.every,
         )
     return found, _findings(found, terms, fresh), found.sentence
-
-
-def _after(time: datetime) -> Window:
-    return Window(since=time + timedelta(microseconds=1))
 
 
 def _unjudged(ws: Workspace, row: MonitorRecord) -> Drift | None:
@@ -126,12 +122,11 @@ def _last(ws: Workspace, row: MonitorRecord) -> Drift | None:
     return check(ws, row.check) if row.check is not None else None
 
 
-def _has_rows(ws: Workspace, endpoint: str, before: Drift | None) -> bool:
-    if before is None or before.last is None:
-        return True
-    times = serving.traffic.read(ws, endpoint).select(pl.col("event_time").max())
-    newest = times.collect().item()
-    return newest is not None and newest > before.last
+def _new(ws: Workspace, endpoint: str, before: Drift | None) -> Window | None:
+    """The traffic that no check has seen yet; None when there is none."""
+    if before is None:
+        return Window()
+    return fresh_window(serving.traffic.read(ws, endpoint), before)
 
 
 def _has_truth(ws: Workspace, row: MonitorRecord) -> bool:

@@ -29,8 +29,9 @@ def main() -> int:
     try:
         ws = Workspace.open(given.workspace)
         if given.settle:
-            settle_waiting(ws)
+            # What does harm goes back first.
             watch_promoted(ws)
+            settle_waiting(ws)
             return 0
         found = decide(ws, given.decision)
     except MLOpsError as error:

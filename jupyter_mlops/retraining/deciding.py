@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,8 +19,9 @@ from jupyter_mlops.monitoring.estimates import FEWEST_BLOCKS
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.windows import parse_length
 from jupyter_mlops.retraining.answering import Answer, answer
+from jupyter_mlops.retraining.budget import lately
 from jupyter_mlops.retraining.conditions import parse
-from jupyter_mlops.retraining.decisions import Decision, State, claim, close, lately, note
+from jupyter_mlops.retraining.decisions import Decision, State, claim, close, note
 from jupyter_mlops.retraining.evidence import HeldOut
 from jupyter_mlops.retraining.labelled import TIME, training_rows
 from jupyter_mlops.retraining.looking import Subject
@@ -75,6 +77,8 @@ class _Deciding:
     def __init__(self, ws: Workspace, found: Decision) -> None:
         self.ws, self.found, self.terms = ws, found, found.terms
         self.cpu_seconds = found.cpu_seconds
+        #: Processor seconds that the week's budget leaves to this decision.
+        self.cpu_most = math.inf
         self.subject = Subject(ws, found)
         self.notes = self.subject.notes
 
@@ -100,7 +104,7 @@ class _Deciding:
             why = "It trains each time it looks."
         if fresh == 0:
             raise _Ended("unneeded", f"{why} But no truth has come since the last decision.")
-        self.train, self.hold = self.subject.known.part(self.terms.hold)
+        self.train, self.hold = self.subject.known.part(self.terms.hold, self.subject.unseen)
         needed = Limits().fewest_truths
         if self.hold.height < needed:
             few = f"{self.hold.height:,} of {needed:,} rows to judge by"
@@ -111,7 +115,9 @@ class _Deciding:
         if self.rows.is_empty():
             raise _Ended("unneeded", f"{why} But there are no rows to train on.")
         since, until = self.hold[TIME].min(), self.hold[TIME].max()
+        known = self.subject.known.known_at
         window = {
+            "known_until": _iso(known.max()) if known is not None else None,
             "rows": self.rows.height,
             "held_rows": self.hold.height,
             "held_since": _iso(since),
@@ -131,12 +137,15 @@ class _Deciding:
             raise _Ended("would train", f"It would {what}. {why}")
 
     def _check_budget(self, why: str) -> None:
-        runs, seconds = lately(self.ws, self.found.policy)
+        # A decision that goes on after its process died may end the run that it began.
+        runs, seconds = lately(self.ws, self.found.policy, besides=self.found.id)
         most = self.terms.runs_a_week
         if most is not None and runs >= most:
             raise _Ended("held", f"{why} But it ran {runs} notebooks in seven days, of {most}.")
         if self.terms.cpu_a_week:
             limit = parse_length(self.terms.cpu_a_week).total_seconds()
+            self.cpu_most = limit - seconds
+            seconds += self.cpu_seconds
             if seconds >= limit:
                 used = f"{seconds / 3600:,.3g} hours of processor time in seven days"
                 raise _Ended("held", f"{why} But it took {used}, of {self.terms.cpu_a_week}.")
@@ -195,6 +204,8 @@ class _Deciding:
                     cpu_seconds=before + now.cpu_seconds,
                     found={"progress": asdict(now)},
                 )
+            if before + now.cpu_seconds > self.cpu_most:
+                return f"it used up the {self.terms.cpu_a_week} of processor time a week"
             return self._stopped()
 
         ran = run_notebook(
@@ -322,6 +333,8 @@ def _iso(moment: Any) -> str | None:
 
 
 def _plain(line: Line) -> dict[str, Any]:
-    """A line as JSON has it: there is no infinity."""
-    infinite = (float("inf"), float("-inf"))
-    return {key: None if value in infinite else value for key, value in asdict(line).items()}
+    """A line as JSON has it: there is neither infinity nor NaN."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in asdict(line).items()
+    }

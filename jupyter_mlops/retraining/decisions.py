@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import func, select
@@ -14,14 +14,7 @@ from jupyter_mlops.experiments.trials import may_live, process_name
 from jupyter_mlops.retraining.policies import Policy, next_look
 from jupyter_mlops.retraining.records import DecisionRecord, PolicyRecord
 from jupyter_mlops.retraining.terms import Terms
-from jupyter_mlops.workspace import (
-    Conflict,
-    NotFound,
-    Reference,
-    Result,
-    Transaction,
-    Workspace,
-)
+from jupyter_mlops.workspace import Conflict, NotFound, Reference, Result, Transaction, Workspace
 from jupyter_mlops.workspace.records import utcnow
 
 __all__ = [
@@ -57,6 +50,8 @@ State = Literal[
 #: A process works on it, or should.
 ACTIVE = ("due", "looking", "training", "judging")
 _EVENTS = {
+    "training": "decision.training",
+    "judging": "decision.judging",
     "waiting": "decision.waiting",
     "unneeded": "decision.unneeded",
     "held": "decision.held",
@@ -298,12 +293,19 @@ def claim(ws: Workspace, ref: str) -> Decision:
 
 
 def note(ws: Workspace, ref: str, state: State | None = None, **values: Any) -> Decision:
-    """Write down how far a decision is; keys of `found` are added to those that are there."""
+    """Write down how far a decision is; keys of `found` are added to those that are there.
+
+    Who watches it is told when it gets to train and to judge, and of each cell.
+    """
     found = values.pop("found", {})
     with ws.write() as tx:
         row = tx.session.get_one(DecisionRecord, Reference.parse(ref, kind="decision").name)
-        if state is not None:
-            row.state = state
+        told = "decision.progressed" if "progress" in found else ""
+        if state is not None and state != row.state:
+            row.state, told = state, _EVENTS[state]
+        if told and not row.dry:
+            cells = {key: found["progress"][key] for key in ("done", "cells")} if not state else {}
+            tx.emit(told, f"decision:{row.id}", payload={"policy": row.policy, **cells})
         for key, value in values.items():
             setattr(row, key, value)
         if found:
@@ -391,15 +393,3 @@ def unfinished(ws: Workspace) -> list[tuple[Decision, str | None]]:
     query = select(DecisionRecord).where(DecisionRecord.state.in_(ACTIVE))
     with ws.read() as session:
         return [(Decision.of(row), row.process) for row in session.scalars(query)]
-
-
-def lately(ws: Workspace, policy: str, span: timedelta = timedelta(days=7)) -> tuple[int, float]:
-    """Notebooks that a policy ran in the last days, and their processor seconds."""
-    query = select(func.count(), func.coalesce(func.sum(DecisionRecord.cpu_seconds), 0.0)).where(
-        DecisionRecord.policy == policy,
-        DecisionRecord.at > utcnow() - span,
-        DecisionRecord.cpu_seconds > 0,
-    )
-    with ws.read() as session:
-        count, seconds = session.execute(query).one()
-    return int(count), float(seconds)

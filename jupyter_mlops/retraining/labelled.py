@@ -22,6 +22,7 @@ __all__ = ["TIME", "Labelled", "labelled", "training_rows"]
 #: The log's time of a row, under a name that no feature has.
 TIME = "event_time"
 _INPUT = "in."
+_LOGGED, _RECEIVED = "\0logged", "\0received"
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,14 @@ class Labelled:
     predictions : int
         All that were logged, with truth or without.
     target : str
+    known_at : polars.Series of datetime, length n, or None
+        When the row and its truth were both there, whatever the time of the row is.
     """
 
     rows: pl.DataFrame
     predictions: int
     target: str
+    known_at: pl.Series | None = None
 
     @property
     def last(self) -> datetime | None:
@@ -53,10 +57,11 @@ class Labelled:
         """The rows from a time on."""
         return self.rows if moment is None else self.rows.filter(pl.col(TIME) >= moment)
 
-    def part(self, hold: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def part(self, hold: str, unseen: datetime | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Part the rows in time: those to train on, and the newest that are held back.
 
-        A day is never parted: its rows share their weather.
+        A day is never parted: its rows share their weather. No row before `unseen` is held back:
+        somebody was trained on such rows.
         """
         if self.rows.is_empty():
             return self.rows, self.rows
@@ -70,6 +75,8 @@ class Labelled:
         else:
             start = days[min(len(days) - 1, round(len(days) * (1 - wanted)))]
             held = days >= start
+        if unseen is not None:
+            held &= self.rows[TIME] >= unseen
         return self.rows.filter(~held), self.rows.filter(held)
 
 
@@ -117,19 +124,27 @@ def labelled(ws: Workspace, endpoint: str, version: ModelVersion, run: Run) -> L
         if name.startswith(_INPUT) and name.removeprefix(_INPUT) not in (*features, *log)
     ]
     columns = [*log, *(pl.col(_INPUT + name).alias(name) for name in [*features, *others])]
-    asked = traffic.select(columns).collect()
-    joined, _ = join_truth(asked, serving.feedback.read(ws, endpoint).collect())
-    known = joined.drop_nulls("truth").sort(TIME)
+    asked = traffic.select([*columns, pl.col("at").alias(_LOGGED)]).collect()
+    told = serving.feedback.read(ws, endpoint).collect()
+    joined, _ = join_truth(asked, told)
+    received = told.group_by("prediction_id").agg(pl.col("at").max().alias(_RECEIVED))
+    known = joined.drop_nulls("truth").join(received, on="prediction_id", how="left").sort(TIME)
     truth = _as_trained(known["truth"], run.model)
     known = known.drop("truth").with_columns(truth.alias(version.target))
-    return Labelled(known.drop_nulls(version.target), asked.height, version.target)
+    known = known.drop_nulls(version.target)
+    # A truth may come before its row, and wait for it.
+    since = known.select(pl.max_horizontal(_LOGGED, _RECEIVED)).to_series()
+    rows = known.drop(_LOGGED, _RECEIVED)
+    return Labelled(rows, asked.height, version.target, since)
 
 
 def _as_trained(truth: pl.Series, model: Mapping[str, Any]) -> pl.Series:
     """The truth as the classes that the model was fitted on, or as numbers."""
     classes = model.get("classes")
     if not classes:
-        return truth.cast(pl.Float64, strict=False)
+        numbers = truth.cast(pl.Float64, strict=False)
+        # What is no number is no truth: one such row would leave no loss to judge by.
+        return numbers.set(~numbers.is_finite(), None)
     by_label = {as_label(one): one for one in classes}
     values = [
         None if value is None else by_label.get(as_label(value), value) for value in truth.to_list()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -70,18 +71,40 @@ class Subject:
         return sorted({*FIGURES.get(self.champion.task, ()), *self.champion.metrics})
 
     def fresh(self) -> int:
-        """Rows with truth that no decision before this one knew."""
-        before = self._last_trained()
-        rows = self.known.rows
-        return rows.height if before is None else rows.filter(pl.col(TIME) > before).height
+        """Rows with truth that no decision before this one knew, however late it came."""
+        for one in self._earlier:
+            window = one.found.get("window", {})
+            # One that was held because of its budget knew nothing.
+            if one.state in _TRAINED and "held_until" in window:
+                return self._since(window)
+        return self.known.rows.height
 
-    def _last_trained(self) -> datetime | None:
-        """The time of the newest row with truth that an earlier decision knew."""
-        for one in list_decisions(self.ws, self.found.policy):
-            if one.state in _TRAINED and one.id != self.found.id:
-                until = one.found.get("window", {}).get("held_until")
-                return datetime.fromisoformat(until) if until else None
-        return None
+    def _since(self, window: Mapping[str, Any]) -> int:
+        if window.get("known_until") and self.known.known_at is not None:
+            known = datetime.fromisoformat(window["known_until"])
+            return int((self.known.known_at > known).sum())
+        held = datetime.fromisoformat(window["held_until"])
+        return int((self.known.rows[TIME] > held).sum())
+
+    @cached_property
+    def _earlier(self) -> list[Decision]:
+        """The policy's decisions before this one, the newest first."""
+        every = list_decisions(self.ws, self.found.policy)
+        return [one for one in every if one.id != self.found.id]
+
+    @property
+    def unseen(self) -> datetime | None:
+        """From when on no version was trained on rows with truth.
+
+        Truth that comes late, or another `hold`, may move what is held back into the time that an
+        earlier challenger was trained on.
+        """
+        begins = [
+            datetime.fromisoformat(one.found["window"]["held_since"])
+            for one in self._earlier
+            if one.challenger is not None and one.found.get("window", {}).get("held_since")
+        ]
+        return max(begins, default=None)
 
     def facts(self, fresh: int) -> Facts:
         """What a condition is answered from; `fresh` rows with truth are new."""

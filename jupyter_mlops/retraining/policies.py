@@ -94,6 +94,8 @@ class Policies(Result):
 def set_policy(ws: Workspace, model: str, *, name: str | None = None, **terms: Any) -> Policy:
     """Set a policy, or change the one of that name; what isn't given stays as it is.
 
+    One that was stopped stays so until it is resumed.
+
     Parameters
     ----------
     ws : Workspace
@@ -133,11 +135,11 @@ def set_policy(ws: Workspace, model: str, *, name: str | None = None, **terms: A
     with ws.write() as tx:
         row = tx.session.get(PolicyRecord, name)
         if row is None:
-            row = PolicyRecord(name=name, generation=0)
+            row = PolicyRecord(name=name, generation=0, paused=False)
             tx.session.add(row)
         row.model, row.terms = version.name, wanted.to_dict()
         row.generation += 1
-        row.actor, row.set_at, row.paused = ws.user, utcnow(), False
+        row.actor, row.set_at = ws.user, utcnow()
         row.due_at = utcnow() + _FIRST_LOOK
         tx.emit(
             "policy.set",

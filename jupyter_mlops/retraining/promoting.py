@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -18,12 +19,20 @@ from jupyter_mlops.models import ModelVersion
 from jupyter_mlops.models.aliases import pointed_to
 from jupyter_mlops.models.approvals import approvals_of
 from jupyter_mlops.monitoring.estimates import FEWEST_BLOCKS
+from jupyter_mlops.monitoring.limits import level
 from jupyter_mlops.retraining.decisions import Decision, close, note
 from jupyter_mlops.retraining.evidence import HeldOut, score
 from jupyter_mlops.retraining.labelled import TIME, labelled
 from jupyter_mlops.retraining.policies import policy
 from jupyter_mlops.retraining.records import DecisionRecord
-from jupyter_mlops.workspace import Conflict, Denied, NotFound, Workspace
+from jupyter_mlops.workspace import (
+    Conflict,
+    Denied,
+    MLOpsError,
+    NotFound,
+    Unavailable,
+    Workspace,
+)
 from jupyter_mlops.workspace.records import utcnow
 
 __all__ = ["CHAMPION", "deciding_metric", "promote_challenger", "settle_waiting", "watch_promoted"]
@@ -74,18 +83,29 @@ def settle_waiting(ws: Workspace) -> int:
     """Promote what a person has approved; return how many decisions were settled."""
     settled = 0
     for found in _in_state(ws, "waiting"):
-        assert found.challenger is not None
-        challenger = models.get(ws, found.challenger)
-        approved = approvals_of(ws, challenger)
-        if not approved:
-            continue
-        versions = [challenger]
-        if found.champion:
-            versions.append(models.get(ws, found.champion))
-        held = HeldOut.restored(ws, found.folder, versions)
-        promote_challenger(ws, found, held)
-        settled += 1
+        try:
+            settled += _promote_approved(ws, found)
+        except Unavailable:
+            raise  # what can't be reached now is asked again
+        except MLOpsError as error:
+            # One that can't be promoted any more doesn't hold up the others.
+            why = f": {error.why}" if error.why else ""
+            reason = f"{found.challenger} can't be promoted: {error.what}{why}."
+            close(ws, found.ref, "failed", reason, found={"code": error.code})
+            settled += 1
     return settled
+
+
+def _promote_approved(ws: Workspace, found: Decision) -> bool:
+    assert found.challenger is not None
+    challenger = models.get(ws, found.challenger)
+    if not approvals_of(ws, challenger):
+        return False
+    versions = [challenger]
+    if found.champion:
+        versions.append(models.get(ws, found.champion))
+    promote_challenger(ws, found, HeldOut.restored(ws, found.folder, versions))
+    return True
 
 
 def watch_promoted(ws: Workspace) -> int:
@@ -102,12 +122,21 @@ def watch_promoted(ws: Workspace) -> int:
             continue
         if found.found.get("watch", {}).get("done") or utcnow() - found.ended_at > WATCHED:
             continue
-        version, earlier = models.get(ws, found.challenger), models.get(ws, found.champion)
-        if pointed_to(ws, found.model, CHAMPION) != version.version:
-            note(ws, found.ref, found={"watch": {"done": "another version is champion by now"}})
-            continue
-        back += _look(ws, found, version, earlier)
+        try:
+            back += _watch(ws, found, found.challenger, found.champion)
+        except MLOpsError as error:
+            # It is looked at again when more truth has come; the others are looked at now.
+            watch = found.found.get("watch", {})
+            note(ws, found.ref, found={"watch": watch | {"error": str(error)}})
     return back
+
+
+def _watch(ws: Workspace, found: Decision, challenger: str, champion: str) -> bool:
+    version = models.get(ws, challenger)
+    if pointed_to(ws, found.model, CHAMPION) != version.version:
+        note(ws, found.ref, found={"watch": {"done": "another version is champion by now"}})
+        return False
+    return _look(ws, found, version, models.get(ws, champion))
 
 
 def _look(ws: Workspace, found: Decision, version: ModelVersion, earlier: ModelVersion) -> bool:
@@ -130,10 +159,12 @@ def _look(ws: Workspace, found: Decision, version: ModelVersion, earlier: ModelV
     said = (
         f"its {metric} on {rows.height:,} rows with truth is {float(mine.mean()):.4g} against "
         f"{float(theirs.mean()):.4g} of {earlier.label} on the same rows; as a loss the "
-        f"difference is {worse:+.4g} ({100 * confidence:.4g}%: {low:+.4g} to {high:+.4g})"
+        f"difference is {worse:+.4g} ({level(confidence)}: {low:+.4g} to {high:+.4g})"
     )
-    told = {"looks": looks, "rows": rows.height, "low": low, "high": high, "said": said}
-    if low <= 0:
+    told: dict[str, Any] = {"looks": looks, "rows": rows.height, "said": said}
+    told |= {"low": _number(low), "high": _number(high)}
+    # A difference that isn't a number sends nobody back.
+    if not low > 0:
         note(ws, found.ref, found={"watch": told})
         return False
     models.rollback(ws, found.model, CHAMPION)
@@ -149,6 +180,11 @@ def deciding_metric(task: str | None, rows: pd.DataFrame) -> str:
     if task != "regression" and "p_0" not in rows:
         return "accuracy"
     return METRICS_OF_ROWS[task or "regression"][0]
+
+
+def _number(value: float) -> float | None:
+    """As JSON has it, which knows neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
 
 
 def _days(rows: pd.DataFrame) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -203,10 +204,17 @@ def _failure(notebook: bytes) -> str:
             if output.get("output_type") == "error":
                 number = cell.get("execution_count")
                 said = f"{output.get('ename', '')}: {output.get('evalue', '')}"
-                return f"cell {number} failed: {said}"[:_LONGEST_REASON]
+                return _line(f"cell {number} failed: {said}")
     return ""
 
 
 def _last_line(log: Path) -> str:
     lines = [one.strip() for one in log.read_text(errors="replace").splitlines() if one.strip()]
-    return lines[-1][:_LONGEST_REASON] if lines else ""
+    # An exception's name says enough without its module.
+    return _line(re.sub(r"^(?:\w+\.)+(?=\w+: )", "", lines[-1])) if lines else ""
+
+
+def _line(said: str) -> str:
+    """One line that any database takes, whatever a cell wrote."""
+    plain = "".join(one if one.isprintable() else " " for one in said)
+    return " ".join(plain.split())[:_LONGEST_REASON]

@@ -169,16 +169,20 @@ class Watcher:
 
 
 def digested(events: list[Event]) -> list[Event]:
-    """The events without the trials' that others of the same experiment and kind follow."""
-    last: dict[tuple[str, str], int] = {}
-    for event in events:
-        if "experiment" in event.payload:
-            last[str(event.payload["experiment"]), event.kind] = event.seq
-    return [
-        event
-        for event in events
-        if last.get((str(event.payload.get("experiment")), event.kind), event.seq) == event.seq
-    ]
+    """The events without those that others of the same kind, which say as much, follow.
+
+    An experiment's trials end, and people label, faster than anybody looks; telling it takes a
+    server longer than keeping it.
+    """
+    last = {key: event.seq for event in events if (key := _much_told(event))}
+    return [event for event in events if last.get(_much_told(event), event.seq) == event.seq]
+
+
+def _much_told(event: Event) -> tuple[str, ...]:
+    """What an event has in common with those that stand for it; empty when it stands alone."""
+    if "experiment" in event.payload:
+        return event.kind, str(event.payload["experiment"])
+    return (event.kind, event.subject, event.actor) if event.kind == "label.committed" else ()
 
 
 def payload(event: Event) -> dict[str, Any]:

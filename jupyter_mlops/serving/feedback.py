@@ -22,7 +22,7 @@ from jupyter_mlops.serving.records import FeedbackRecord
 from jupyter_mlops.workspace import Invalid, Result, Workspace, closest
 from jupyter_mlops.workspace.records import new_id, utcnow
 
-__all__ = ["Feedback", "add", "read"]
+__all__ = ["Feedback", "add", "read", "standing"]
 
 BATCHES = "feedback"
 
@@ -45,6 +45,8 @@ class Feedback(Result):
         logging is off or because there was no room: they will never belong to one.
     empty : int
         Rows without a truth, which are left out.
+    conflicting : int
+        Predictions to which the batch gives more than one truth; the last row of each counts.
     known : bool
         The same batch had come before, and nothing was added.
     total : int
@@ -66,6 +68,7 @@ class Feedback(Result):
     digest: str
     at: datetime
     unlogged: int = 0
+    conflicting: int = 0
     log: str = ""
 
 
@@ -129,12 +132,38 @@ def add(ws: Workspace, endpoint: str, data: Table, truth: str) -> Feedback:
         rows=given.height,
         matched=given.height - waiting.height,
         unlogged=int(waiting["lost"].sum()),
+        conflicting=_conflicting(given, column),
         empty=frame.height - given.height,
         known=known,
         total=int(read(ws, found.name).select(pl.len()).collect().item()),
         predictions=logged.height,
         digest=digest,
         at=now,
+        log=found.log.words(),
+    )
+
+
+def standing(ws: Workspace, endpoint: str) -> Feedback:
+    """How much truth is known when nothing new was told.
+
+    Parameters
+    ----------
+    ws : Workspace
+    endpoint : str
+    """
+    found = get(ws, endpoint)
+    count = pl.len()
+    return Feedback(
+        endpoint=found.name,
+        by="prediction_id",
+        rows=0,
+        matched=0,
+        empty=0,
+        known=True,
+        total=int(read(ws, found.name).select(count).collect().item()),
+        predictions=int(traffic.read(ws, found.name).select(count).collect().item()),
+        digest="",
+        at=utcnow(),
         log=found.log.words(),
     )
 
@@ -150,8 +179,8 @@ def read(ws: Workspace, endpoint: str) -> pl.LazyFrame:
     Returns
     -------
     polars.LazyFrame
-        ``prediction_id, truth, at``, one row for each prediction that has a truth; ``at`` is
-        when it was received.
+        ``prediction_id, truth, at, corrected``, one row for each prediction that has a truth;
+        ``at`` is when it was received, ``corrected`` says that another one had come before it.
     """
     found = get(ws, endpoint)
     name = found.name
@@ -176,7 +205,12 @@ def read(ws: Workspace, endpoint: str) -> pl.LazyFrame:
     if not batches:
         moment = pl.Datetime("us", "UTC")
         return pl.LazyFrame(
-            schema={"prediction_id": pl.String(), "truth": pl.Float64(), "at": moment}
+            schema={
+                "prediction_id": pl.String(),
+                "truth": pl.Float64(),
+                "at": moment,
+                "corrected": pl.Boolean(),
+            }
         )
     every = pl.concat(batches, how="vertical_relaxed")
     by_id = every.filter(pl.col("prediction_id").is_not_null()).drop("key")
@@ -194,8 +228,8 @@ def read(ws: Workspace, endpoint: str) -> pl.LazyFrame:
     return (
         pl.concat([by_id, by_key])
         .sort("order", maintain_order=True)
-        .unique("prediction_id", keep="last", maintain_order=True)
-        .drop("order")
+        .group_by("prediction_id", maintain_order=True)
+        .agg(pl.col("truth", "at").last(), corrected=pl.col("truth").n_unique() > 1)
     )
 
 
@@ -248,6 +282,11 @@ def _joined_by(key: str | None, endpoint: str, columns: list[str], truth: str) -
         or f"`%mlops call {endpoint} DATA` returns prediction ids; or serve with --key COLUMN",
         code="E-SERVE-051",
     )
+
+
+def _conflicting(given: pl.DataFrame, column: str) -> int:
+    truths = given.group_by(column).agg(pl.col("truth").n_unique())
+    return truths.filter(pl.col("truth") > 1).height
 
 
 def _lost(policy: LogPolicy, column: str) -> pl.Expr:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jupyter_mlops.verbs.table import Data, Rest, verb
 
 if TYPE_CHECKING:
-    from jupyter_mlops.labeling import Agreement, Disputes, People, Roles, TaskState
+    from jupyter_mlops.labeling import Agreement, Disputes, People, Roles, Stats, TaskState
     from jupyter_mlops.workspace import Workspace
 
 
@@ -24,6 +24,7 @@ def label_set(
     threshold: float | None = None,
     scale: str | None = None,
     guideline: str | None = None,
+    due: str | None = None,
 ) -> TaskState:
     """Change a labeling task's rules; what stands of the labels so far follows from them.
 
@@ -44,7 +45,10 @@ def label_set(
     scale : str
         The lowest and the highest rating, such as 1-5.
     guideline : str
-        What the classes mean, in Markdown.
+        What the classes mean, in Markdown. Another text is a new version; each label says
+        under which it was made.
+    due : str
+        The last day on which the labels are in time, such as 2026-12-31.
 
     Examples
     --------
@@ -60,6 +64,7 @@ def label_set(
         "threshold": threshold,
         "scale": scale,
         "guideline": guideline,
+        "due": due,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     return labeling.change_rules(ws, task, changes)
@@ -111,6 +116,24 @@ def label_people(ws: Workspace, task: str) -> People:
     from jupyter_mlops import labeling
 
     return labeling.people(ws, task)
+
+
+@verb("label stats")
+def label_stats(ws: Workspace, task: str) -> Stats:
+    """Show how labels came to be: under which guideline, chosen and suggested by what.
+
+    Parameters
+    ----------
+    task : str
+        The task.
+
+    Examples
+    --------
+    >>> %mlops label stats digits
+    """
+    from jupyter_mlops import labeling
+
+    return labeling.stats(ws, task)
 
 
 @verb("label agreement")

@@ -43,6 +43,8 @@ EXTRAS = {
     "nats": ("nats-py", "nats://"),
     "dask": ("dask", "Dask's frames"),
     "media": ("av", "sound and film"),
+    "audio": ("soundfile", "peaks of FLAC, Ogg and MP3"),
+    "cleanlab": ("cleanlab", "labels that may be wrong"),
     "pandera": ("pandera", "contracts for pandera"),
     "keyring": ("keyring", "secrets in the keyring"),
 }

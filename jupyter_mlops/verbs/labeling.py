@@ -28,6 +28,7 @@ def label(
     scale: str | None = None,
     requeue: Literal["never", "me", "others"] | None = None,
     guideline: str | None = None,
+    due: str | None = None,
     contract: str | None = None,
     from_: str | None = None,
     pick: list[str] | None = None,
@@ -70,11 +71,14 @@ def label(
         Who sees a skipped row again when the person who skips doesn't say.
     guideline : str
         What the classes mean, in Markdown.
+    due : str
+        The last day on which the labels are in time, such as 2026-12-31.
     contract : str
         A contract that the rows must keep, or none of them is put in the queue.
     from_ : str
-        An endpoint (endpoint:NAME) whose served rows are labelled instead of data;
-        `feedback NAME --labels TASK` takes the labels back as truth.
+        An endpoint (endpoint:NAME) whose served rows are labelled instead of data; the same
+        line again adds rows that were served since. `feedback NAME --labels TASK` takes the
+        labels back as truth.
     pick : list of str
         Which of them: strange, uncertain or drifted; the first two when left out.
     count : int
@@ -112,6 +116,7 @@ def label(
         "requeue": requeue,
         "guideline": guideline,
         "fps": fps,
+        "due": due,
     }
     settings = {name: value for name, value in given.items() if value is not None}
     if from_ is not None:
@@ -215,12 +220,14 @@ def label_import(
         doccano, prodigy, audacity, cvat, cvat-video or mot; found out when left out.
     keep_people : bool
         Let the people whom the files name be those who say it, which only the task's owner
-        may; otherwise whoever imports them says it.
+        may; otherwise whoever imports them says it. JSON lines then bring the task's rules,
+        guidelines, roles, suggestions and audit along, unless somebody has labelled already.
 
     Examples
     --------
     >>> %mlops label import digits {frame} --column truth
     >>> %mlops label import cats exports/annotations.json --format coco
+    >>> %mlops label import cats cats.jsonl --keep-people
     """
     from jupyter_mlops import data as room
     from jupyter_mlops import labeling
@@ -256,7 +263,8 @@ def label_export(
     """Take the labels out, as a frame and into files if a place is named.
 
     What is labelled now becomes a version of the task's label set, unless it is one already;
-    `train --labels TASK@N` trains on it.
+    `train --labels TASK@N` trains on it. JSON lines lose nothing. Who is no reviewer isn't
+    given what others said of items that this person has still to label.
 
     Parameters
     ----------

@@ -58,6 +58,7 @@ def label_rank(
     task: str,
     *,
     by: Chosen | None = None,
+    strategy: Data | None = None,
     model: Data | None = None,
     features: Data | None = None,
 ) -> Ranking:
@@ -69,6 +70,8 @@ def label_rank(
         The task.
     by : str
         The strategy; the task's own unless given.
+    strategy : Data
+        Instead, in Python an object with score(pool), such as one of another library.
     model : Data
         A registered model, or in Python an object with predict_proba.
     features : Data
@@ -78,6 +81,7 @@ def label_rank(
     --------
     >>> %mlops label rank digits --by entropy
     >>> %mlops label rank digits --model {classifier} --features {X}
+    >>> %mlops label rank digits --strategy {mine}
     """
     from jupyter_mlops import labeling
 
@@ -86,7 +90,7 @@ def label_rank(
     return labeling.rank(
         ws,
         task,
-        by=by,
+        by=by if strategy is None else strategy,
         predict=_predictor(ws, found, named, features),
         vectors=_vectors(ws, features) if named is None else None,
     )
@@ -97,6 +101,7 @@ def label_suspects(
     ws: Workspace,
     task: str,
     *,
+    by: Literal["confident-learning", "cleanlab"] = "confident-learning",
     model: Data | None = None,
     features: Data | None = None,
     count: int = 20,
@@ -108,6 +113,8 @@ def label_suspects(
     ----------
     task : str
         The task; only its reviewers and its owner may.
+    by : str
+        How: built in, or by cleanlab where it is installed.
     model : Data
         A registered model, or in Python an object with predict_proba, that wasn't trained on
         these labels; without one, models are trained on parts of them.
@@ -128,6 +135,7 @@ def label_suspects(
     return labeling.suspects(
         ws,
         task,
+        by=by,
         predict=_predictor(ws, found, model, features),
         vectors=_vectors(ws, features) if model is None else None,
         count=count,

@@ -42,7 +42,8 @@ def retrain(
     these: rows that neither the challenger nor the champion has seen. A challenger that passes
     is promoted to champion and served, by itself or when a person approves it; any other is held,
     with reasons. A version that then does worse than the one before on the rows it answered goes
-    back. Setting a policy again changes what is given and leaves the rest.
+    back. Setting a policy again changes what is given and leaves the rest; one that was stopped
+    stays so until `retrain resume`.
 
     The notebook's cell tagged `parameters` gets `data` (a dataset of the rows to train on),
     `since`, `until`, `policy` and `decision`.

@@ -24,6 +24,7 @@ def experiment(
     maximize: bool = False,
     trials: int = 20,
     data: Data | None = None,
+    labels: str | None = None,
     model: str | None = None,
     target: str | None = None,
     valid: Data | None = None,
@@ -68,6 +69,9 @@ def experiment(
         How many.
     data : Data
         A dataset that the body sees as a pandas frame called `data`.
+    labels : str
+        A labeling task's labels, such as tickets@2, or tickets as they are now; the body sees
+        them as a pandas frame called `labels`, with the columns item, label and content.
     model : str
         The variable that holds the model after the body; `model` when the cell sets it.
     target : str
@@ -126,7 +130,7 @@ def experiment(
     ... model = LogisticRegression(C=C).fit(X_train, y_train)
     ... log_loss = metrics.log_loss(y_valid, model.predict_proba(X_valid))
     """
-    from jupyter_mlops import models
+    from jupyter_mlops import labeling, models
     from jupyter_mlops.experiments import driver
 
     __tracebackhide__ = True
@@ -135,6 +139,7 @@ def experiment(
         maximize=maximize,
         trials=trials,
         data=data,
+        labels=None if labels is None else labeling.label_set(ws, labels),
         model=model,
         target=target,
         valid=valid,

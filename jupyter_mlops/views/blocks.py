@@ -77,12 +77,14 @@ class Column(_Model):
     whose text stands beside it), ``time`` ISO 8601 in UTC, ``spark``
     a list of numbers or ``{"values": …, "against": …, "ends": [low, high]}``, ``ref`` a
     reference, ``badge`` ``{"text": …, "level": …}``, ``link`` ``{"text": …, "path": …}`` as a
-    `Fact` has it, ``actions`` a list of what an `Action` holds.
+    `Fact` has it, ``actions`` a list of what an `Action` holds. Numbers have four significant
+    digits, or `digits` decimals.
     """
 
     key: str
     label: str
     kind: CellKind = "text"
+    digits: int | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -257,19 +259,22 @@ class Progress(_Model):
 
 
 class Field(_Model):
-    """One thing to fill in. A ``dataset`` is chosen among those of the workspace.
+    """One thing to fill in. A ``dataset`` is chosen among those of the workspace; ``lines`` is text
+    of more than one.
 
     What is `required` is marked so; whether it may be left out, the verb decides. `emptied` is
-    what is sent where a person takes away what stood there; None leaves it out.
+    what is sent where a person takes away what stood there; None leaves it out. `unset` is what is
+    chosen while nothing is.
     """
 
     name: str
     label: str
-    kind: Literal["text", "number", "choice", "dataset", "switch", "list"] = "text"
+    kind: Literal["text", "lines", "number", "choice", "dataset", "switch", "list"] = "text"
     value: str = ""
     choices: list[str] = Pydantic(default_factory=list)
     hint: str = ""
     required: bool = False
+    unset: str = ""
     emptied: str | None = None
 
 

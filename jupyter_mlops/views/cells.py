@@ -34,6 +34,8 @@ def cell_text(column: Column, value: Any) -> str:
     if column.kind == "ref":
         return _LONG_ID.sub(_short_ref, str(value))
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if column.digits is not None and math.isfinite(value):
+            return f"{value:,.{column.digits}f}"
         return number_text(value)
     return str(value)
 

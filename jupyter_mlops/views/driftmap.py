@@ -52,7 +52,11 @@ def drift_map_view(result: DriftMap) -> View:
         else Fact(label="Model", value="–"),
         Fact(label="Reference", value=f"{result.reference} ({result.reference_rows:,} rows)"),
         Fact(label="Periods", value=f"{len(result.windows):,}", hint=f"of {result.every}"),
-        Fact(label="Rows", value=f"{sum(one.rows for one in result.windows):,}"),
+        Fact(
+            label="Rows",
+            value=f"{sum(one.rows for one in result.windows):,}",
+            hint=f"read from {result.source}",
+        ),
     ]
     blocks: list[Block] = [_said(result, moved), Facts(items=facts)]
     blocks += [Notice(level="warn", text=text) for text in result.notices]

@@ -9,12 +9,14 @@ from jupyter_mlops.labeling.adjudication import Dispute, Disputes
 from jupyter_mlops.labeling.coefficients import Estimate
 from jupyter_mlops.labeling.functions import Votes
 from jupyter_mlops.labeling.membership import Roles
+from jupyter_mlops.labeling.provenance import Stats, Under
 from jupyter_mlops.labeling.quality import People, Quality
 from jupyter_mlops.labeling.ranking import Ranking
 from jupyter_mlops.labeling.reliability import Agreement, Measure
 from jupyter_mlops.labeling.suspicion import Suspects
 from jupyter_mlops.labeling.tasks import Task
-from jupyter_mlops.views.blocks import Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views.blocks import Action, Column, Fact, Facts, Notice, Table, View
+from jupyter_mlops.views.labeltasks import HOURLY, counted, rate_of, undecided
 from jupyter_mlops.views.registry import look
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "people_view",
     "ranking_view",
     "roles_view",
+    "stats_view",
     "suspects_view",
     "votes_view",
 ]
@@ -53,7 +56,7 @@ def agreement_view(result: Agreement) -> View:
                 title="Each two people",
                 columns=[
                     Column(key="first", label="Person"),
-                    Column(key="second", label="and"),
+                    Column(key="second", label="And"),
                     *_estimate_columns("items"),
                 ],
                 rows=[
@@ -66,7 +69,8 @@ def agreement_view(result: Agreement) -> View:
     return _view(
         result.task,
         "agreement",
-        f"{result.items:,} items with two opinions or more · {result.people} people",
+        f"{counted(result.items, 'item')} with two opinions or more"
+        f" · {counted(result.people, 'person', 'people')}",
         blocks,
     )
 
@@ -75,28 +79,120 @@ def agreement_view(result: Agreement) -> View:
 def people_view(result: People) -> View:
     """What each person has done, and how well."""
     facts = [
-        Fact(label="People", value=f"{len(result.people):,}"),
-        Fact(label="Known answers", value=f"{result.gold:,}", hint="gold items"),
         Fact(label="Who may label", value="anybody" if result.open else "those with a role"),
+        Fact(label="Known answers", value=f"{result.gold:,}" if result.gold else "none"),
+    ]
+    rows = [_person(one) for one in result.people[:ROWS]]
+    measured = [
+        Column(key="gold", label="Right on known"),
+        Column(key="adjudicated", label="Right on decided"),
+        Column(key="others", label="Agrees with others"),
+        Column(key="skill", label="Skill", kind="number", digits=2),
     ]
     table = Table(
         columns=[
             Column(key="name", label="Person"),
             Column(key="role", label="Role"),
             Column(key="labels", label="Labels", kind="number"),
-            Column(key="seconds", label="Seconds an item", kind="number"),
-            Column(key="gold", label="Right on known"),
-            Column(key="adjudicated", label="Right on decided"),
-            Column(key="others", label="Agrees with others"),
-            Column(key="skill", label="Skill", kind="number"),
+            Column(key="rate", label=HOURLY, kind="number"),
+            Column(key="seconds", label="Seconds a label", kind="number", digits=1),
+            # What nothing is known of yet takes no room.
+            *[one for one in measured if any(row[one.key] is not None for row in rows)],
         ],
-        rows=[_person(one) for one in result.people[:ROWS]],
+        rows=rows,
         total=len(result.people),
     )
-    return _view(result.task, "people", _count(len(result.people), "people"), [
+    return _view(result.task, "people", counted(len(result.people), "person", "people"), [
         Facts(items=facts),
         table,
     ])  # fmt: skip
+
+
+@look(Stats)
+def stats_view(result: Stats) -> View:
+    """How labels came to be: guidelines, strategies, suggestions and skips."""
+    blocks: list[Any] = [
+        Facts(
+            items=[
+                Fact(label="Labels", value=f"{result.labels:,}", hint="each person's last word"),
+                Fact(label="Skips", value=f"{result.skips:,}"),
+            ]
+        ),
+        Table(
+            title="Guidelines",
+            columns=[
+                Column(key="version", label="Version"),
+                Column(key="text", label="Begins"),
+                Column(key="person", label="Written by"),
+                Column(key="at", label="When", kind="time"),
+                Column(key="labels", label="Labels", kind="number"),
+                Column(key="skips", label="Skips", kind="number"),
+                Column(key="people", label="People", kind="number"),
+            ],
+            rows=[_under(one) for one in result.guidelines[:ROWS]],
+            total=len(result.guidelines),
+            empty="There is no guideline, and no label yet.",
+        ),
+        Table(
+            title="Chosen by",
+            columns=[
+                Column(key="strategy", label="Strategy"),
+                Column(key="labels", label="Labels", kind="number"),
+                Column(key="audits", label="Drawn at random", kind="number"),
+            ],
+            rows=[
+                {"strategy": one.strategy, "labels": one.labels, "audits": one.audits}
+                for one in result.chosen[:ROWS]
+            ],
+            total=len(result.chosen),
+            empty="Nothing is labelled yet.",
+        ),
+    ]
+    if result.suggested:
+        columns = [Column(key="by", label="Suggested by"), Column(key="kept", label="Kept")]
+        rows = [{"by": one.by or "–", "kept": _short(one.kept)} for one in result.suggested[:ROWS]]
+        blocks.append(
+            Table(title="Suggestions", columns=columns, rows=rows, total=len(result.suggested))
+        )
+    if result.skipped:
+        blocks.append(
+            Table(
+                title="Skips",
+                columns=[
+                    Column(key="reason", label="Reason"),
+                    Column(key="requeue", label="Seen again by"),
+                    Column(key="skips", label="Skips", kind="number"),
+                ],
+                rows=[
+                    {
+                        "reason": one.reason or "–",
+                        "requeue": _AGAIN.get(one.requeue, one.requeue),
+                        "skips": one.skips,
+                    }
+                    for one in result.skipped[:ROWS]
+                ],
+                total=len(result.skipped),
+            )
+        )
+    return _view(result.task, "stats", counted(result.labels, "label"), blocks)
+
+
+_AGAIN = {"me": "the same person, later", "others": "somebody else", "never": "nobody"}
+
+
+def _under(one: Under) -> dict[str, Any]:
+    known = one.guideline
+    name = f"{known.number}: {one.version}" if known else one.version or "none"
+    text = " ".join(known.text.split()) if known else ""
+    return {
+        "version": f"{name} (holds)" if one.holds else name,
+        "text": text if len(text) <= WIDE else text[: WIDE - 1] + "…",
+        "person": known.person if known else "",
+        "at": known.at.isoformat() if known else None,
+        "labels": one.labels,
+        "skips": one.skips,
+        "people": one.people,
+    }
 
 
 @look(Roles)
@@ -117,7 +213,7 @@ def roles_view(result: Roles) -> View:
         total=len(result.held),
     )
     blocks = [Notice(level="info", text=text), table]
-    return _view(result.task, "roles", _count(len(result.held), "roles"), blocks, verb="people")
+    return _view(result.task, "roles", counted(len(result.held), "role"), blocks, verb="people")
 
 
 @look(Disputes)
@@ -128,10 +224,14 @@ def disputes_view(result: Disputes) -> View:
         columns=[
             Column(key="item", label="Item", kind="number"),
             Column(key="shown", label="Content"),
-            Column(key="agreement", label="Agreement", kind="number"),
+            Column(key="agreement", label="Agreement", kind="number", digits=2),
             *[Column(key=f"by-{number}", label=one) for number, one in enumerate(people)],
+            *([Column(key="do", label="Decide", kind="actions")] if _few(result) else []),
         ],
-        rows=[_dispute(one, people) for one in result.items[:ROWS]],
+        rows=[
+            _dispute(one, people) | ({"do": _decisions(result, one)} if _few(result) else {})
+            for one in result.items[:ROWS]
+        ],
         total=result.total,
         empty="Nothing waits for a reviewer.",
     )
@@ -141,12 +241,12 @@ def disputes_view(result: Disputes) -> View:
             0,
             Notice(
                 level="warn",
-                text=f"{result.total:,} items wait for a reviewer.",
-                fix=f"Decide one: %mlops label adjudicate {result.task.name} "
-                f"{result.items[0].item} ANSWER",
+                text=undecided(result.total),
+                fix=f"`%mlops label adjudicate {result.task.name} "
+                f"{result.items[0].item} ANSWER` decides one.",
             ),
         )
-    return _view(result.task, "disputes", _count(result.total, "items"), blocks)
+    return _view(result.task, "disputes", counted(result.total, "item"), blocks)
 
 
 @look(Ranking)
@@ -206,7 +306,8 @@ def suspects_view(result: Suspects) -> View:
     return _view(
         result.task,
         "suspects",
-        f"{result.total:,} of {result.looked:,} labels look wrong",
+        f"{result.total:,} of {result.looked:,} labels look wrong, by "
+        f"{result.by.replace('-', ' ')}",
         blocks,
     )
 
@@ -274,8 +375,8 @@ def _view(task: Task, what: str, subtitle: str, blocks: list[Any], *, verb: str 
 def _waiting(task: Task, count: int) -> Notice:
     return Notice(
         level="warn",
-        text=f"{count:,} items wait for a reviewer.",
-        fix=f"See them side by side: %mlops label disputes {task.name}",
+        text=undecided(count),
+        fix=f"`%mlops label disputes {task.name}` shows them side by side.",
     )
 
 
@@ -290,9 +391,9 @@ def _measures(title: str, label: str, measures: tuple[Measure, ...]) -> Table:
 
 def _estimate_columns(cases: str) -> list[Column]:
     return [
-        Column(key="value", label="Value", kind="number"),
-        Column(key="low", label="from", kind="number"),
-        Column(key="high", label="to (95 %)", kind="number"),
+        Column(key="value", label="Value", kind="number", digits=2),
+        Column(key="low", label="From", kind="number", digits=2),
+        Column(key="high", label="To (95 %)", kind="number", digits=2),
         Column(key="n", label=cases.capitalize(), kind="number"),
     ]
 
@@ -306,7 +407,8 @@ def _person(one: Quality) -> dict[str, Any]:
         "name": one.name,
         "role": one.role,
         "labels": one.done.labels if one.done else 0,
-        "seconds": one.done.seconds if one.done else None,
+        "rate": rate_of(one.done.pace) if one.done else None,
+        "seconds": one.done.pace.seconds if one.done else None,
         "gold": _short(one.gold),
         "adjudicated": _short(one.adjudicated),
         "others": _short(one.others),
@@ -327,6 +429,24 @@ def _dispute(one: Dispute, people: list[str]) -> dict[str, Any]:
     }
 
 
+def _few(result: Disputes) -> bool:
+    """Whether an answer is short enough for a button."""
+    return result.task.answer in ("class", "pairwise", "rating")
+
+
+def _decisions(result: Disputes, one: Dispute) -> list[dict[str, Any]]:
+    """A button for each answer that somebody gave."""
+    answers = sorted((person, str(value)) for person, value, _ in one.opinions if value is not None)
+    said = dict.fromkeys(value for _, value in answers)
+    args = {"task": result.task.name, "item": one.item}
+    return [
+        Action(
+            label=_text(value), verb="label adjudicate", args={**args, "value": value}
+        ).model_dump(exclude_defaults=True)
+        for value in said
+    ]
+
+
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= WIDE else text[: WIDE - 1] + "…"
@@ -339,7 +459,3 @@ def _short(found: Estimate) -> str | None:
     if found.low is None or found.high is None:
         return f"{found.value:.0%} of {found.n:,}"
     return f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%}) of {found.n:,}"
-
-
-def _count(number: int, things: str) -> str:
-    return f"{number:,} {things}"

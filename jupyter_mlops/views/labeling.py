@@ -6,9 +6,9 @@ from typing import Any
 
 from jupyter_mlops.labeling.exports import Export
 from jupyter_mlops.labeling.intake import Import
-from jupyter_mlops.labeling.kinds import ANSWERS, KINDS
-from jupyter_mlops.labeling.progress import Queue, Tasks, TaskState
-from jupyter_mlops.labeling.tasks import Counts, Task
+from jupyter_mlops.labeling.progress import Queue, TaskState
+from jupyter_mlops.labeling.rules import Rules
+from jupyter_mlops.labeling.tasks import Task
 from jupyter_mlops.views import labelers  # noqa: F401  (registers the looks of the rest)
 from jupyter_mlops.views.blocks import (
     Action,
@@ -16,15 +16,14 @@ from jupyter_mlops.views.blocks import (
     Column,
     Fact,
     Facts,
-    Field,
-    Form,
     Notice,
     Table,
     View,
 )
+from jupyter_mlops.views.labeltasks import HOURLY, asked, counted, hours_text, rate_of, undecided
 from jupyter_mlops.views.registry import look
 
-__all__ = ["export_view", "import_view", "queue_view", "task_view", "tasks_view"]
+__all__ = ["export_view", "import_view", "queue_view", "task_view"]
 
 ROWS = 200
 WIDE = 80
@@ -37,11 +36,17 @@ def task_view(result: TaskState) -> View:
     facts = Facts(
         items=[
             Fact(label="Labelled", value=f"{counts.labeled:,} of {counts.total:,}"),
-            Fact(label="Skipped", value=f"{counts.skipped:,}"),
-            Fact(label="Open", value=f"{counts.open:,}"),
-            Fact(label="In hand", value=f"{result.held:,}", hint="given to somebody right now"),
-            Fact(label="Data", value=task.data_ref or "a frame", hint=task.data_digest),
+            *([Fact(label="Skipped", value=f"{counts.skipped:,}")] if counts.skipped else []),
+            *([Fact(label="In hand", value=f"{result.held:,}")] if result.held else []),
+            Fact(
+                label="Data",
+                value=task.data_ref or "a data frame",
+                hint=task.data_digest,
+                ref=task.data_ref or "",
+            ),
+            *_due(task),
             *_by_many(result),
+            *_fast(result),
         ]
     )
     classes = Table(
@@ -57,71 +62,29 @@ def task_view(result: TaskState) -> View:
         ],
         total=len(result.classes),
     )
-    blocks: list[Any] = [facts, _notice(counts), classes]
+    blocks: list[Any] = [facts, _notice(task)]
+    if task.answer == "class":
+        blocks.append(classes)
     if result.disputed:
         blocks.insert(
             1,
             Notice(
                 level="warn",
-                text=f"{result.disputed:,} items wait for a reviewer.",
-                fix=f"See them side by side: %mlops label disputes {task.name}",
+                text=undecided(result.disputed),
+                fix=f"`%mlops label disputes {task.name}` shows them side by side.",
             ),
         )
     if result.people:
         blocks.append(_people(result))
     if result.recent:
         blocks.append(_recent(result))
-    actions = [Action(label="Next items", verb="label next", args={"task": task.name})]
-    if counts.open:
-        here = Action(label="Label", verb="label", args={"task": task.name})
-        actions.insert(0, here)
-    if counts.labeled:
-        actions.append(Action(label="Export labels", verb="label export", args={"task": task.name}))
     return View(
         kind="label-task",
         title=f"label {task.name}",
         subtitle=_subtitle(task),
         ref=task.ref,
         line=f"%mlops label status {task.name}",
-        blocks=[*blocks, Actions(items=actions)],
-    )
-
-
-@look(Tasks)
-def tasks_view(result: Tasks) -> View:
-    """All tasks with their progress."""
-    table = Table(
-        columns=[
-            Column(key="task", label="Task", kind="ref"),
-            Column(key="kind", label="Kind"),
-            Column(key="total", label="Items", kind="number"),
-            Column(key="labeled", label="Labelled", kind="number"),
-            Column(key="open", label="Open", kind="number"),
-            Column(key="done", label="Done", kind="bar"),
-            Column(key="state", label="State", kind="badge"),
-        ],
-        rows=[
-            {
-                "task": task.ref,
-                "kind": task.kind,
-                "total": task.counts.total,
-                "labeled": task.counts.labeled,
-                "open": task.counts.open,
-                "done": 1 - task.counts.open / task.counts.total,
-                "state": _badge(task.counts),
-            }
-            for task in result.tasks[:ROWS]
-        ],
-        total=len(result.tasks),
-        empty="Nothing is labelled yet: %mlops label TASK DATA --kind text --classes a,b",
-    )
-    waiting = sum(task.counts.open for task in result.tasks)
-    return View(
-        kind="label-queue",
-        title="Labels",
-        subtitle=f"{len(result.tasks):,} tasks · {waiting:,} items wait for a person",
-        line="%mlops label status",
-        blocks=[table, _begin()],
+        blocks=[*blocks, Actions(items=_actions(result))],
     )
 
 
@@ -227,51 +190,54 @@ def import_view(result: Import) -> View:
     )
 
 
-def _begin() -> Form:
-    """A form that makes a task."""
-    return Form(
-        title="New task",
-        submit="Make the task",
-        verb="label",
-        fields=[
-            Field(name="task", label="Name", required=True),
-            Field(name="data", label="Data", kind="dataset", required=True),
-            Field(
-                name="kind",
-                label="What is shown",
-                kind="choice",
-                value="text",
-                choices=list(KINDS),
-                required=True,
-            ),
-            Field(
-                name="answer",
-                label="Answer",
-                kind="choice",
-                choices=list(ANSWERS),
-                hint="a class, or the better of a pair, when left out",
-            ),
-            Field(name="classes", label="Classes", kind="list", hint="in the order of their keys"),
-            Field(name="column", label="Column", hint="when more than one could be meant"),
-            Field(name="key", label="Key column", hint="names a row, to join labels by"),
-            Field(name="scale", label="Scale of a rating", hint="1-5 when left out"),
-            Field(name="overlap", label="People an item", kind="number", hint="1 when left out"),
-            Field(name="guideline", label="Guideline", hint="Markdown, shown beside each item"),
-        ],
-    )
-
-
 def _by_many(result: TaskState) -> list[Fact]:
     """How well people agree, and how good the model that chooses is."""
     facts = []
     if result.agreement is not None:
-        hint = f"mean over {result.shared:,} items with two opinions or more"
+        hint = f"over {counted(result.shared, 'item')} with two opinions"
         facts.append(Fact(label="Agreement", value=f"{result.agreement:.2f}", hint=hint))
     found = result.accuracy
     if found is not None and found.value is not None:
         value = f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
         hint = f"by {found.n:,} items drawn at random"
         facts.append(Fact(label="Model's accuracy", value=value, hint=hint))
+    return facts
+
+
+def _actions(result: TaskState) -> list[Action]:
+    """What can be done about a task, and what else there is to see of it."""
+    counts, args = result.counts, {"task": result.task.name}
+    several = len(result.people) > 1
+    wanted = [
+        ("Label", "label", counts.open),
+        ("Decide", "label disputes", result.disputed),
+        ("Next items", "label next", counts.open),
+        ("People", "label people", result.people),
+        ("Where from", "label stats", result.people),
+        ("Agreement", "label agreement", several),
+        ("Export labels", "label export", counts.labeled),
+    ]
+    return [Action(label=name, verb=verb, args=args) for name, verb, when in wanted if when]
+
+
+def _due(task: Task) -> list[Fact]:
+    last = Rules.of(task.settings).due
+    return [Fact(label="Due", value=last)] if last else []
+
+
+def _fast(result: TaskState) -> list[Fact]:
+    """How fast people label, and how long what is left takes at that."""
+    rate, pace = rate_of(result.pace), result.pace
+    if rate is None or pace.per_hour is None:
+        return []
+    facts = [
+        Fact(label="Labels an hour", value=f"{rate:,}", hint="of one person"),
+        Fact(label="Seconds a label", value=f"{pace.seconds:.1f}", hint="the median"),
+    ]
+    overlap = Rules.of(result.task.settings).overlap
+    if result.counts.open:
+        left = hours_text(result.counts.open * overlap / pace.per_hour)
+        facts.append(Fact(label="Time left", value=left, hint="for one person"))
     return facts
 
 
@@ -283,7 +249,8 @@ def _people(result: TaskState) -> Table:
             Column(key="labels", label="Labels", kind="number"),
             Column(key="skips", label="Skips", kind="number"),
             Column(key="undos", label="Taken back", kind="number"),
-            Column(key="seconds", label="Seconds an item", kind="number"),
+            Column(key="rate", label=HOURLY, kind="number"),
+            Column(key="seconds", label="Seconds a label", kind="number", digits=1),
             Column(key="last", label="Last", kind="time"),
         ],
         rows=[
@@ -292,7 +259,8 @@ def _people(result: TaskState) -> Table:
                 "labels": one.labels,
                 "skips": one.skips,
                 "undos": one.undos,
-                "seconds": one.seconds,
+                "rate": rate_of(one.pace),
+                "seconds": one.pace.seconds,
                 "last": one.last.isoformat(),
             }
             for one in result.people[:ROWS]
@@ -322,23 +290,16 @@ def _recent(result: TaskState) -> Table:
     )
 
 
-def _notice(counts: Counts) -> Notice:
-    if not counts.open:
+def _notice(task: Task) -> Notice:
+    if not task.counts.open:
         return Notice(level="good", text="Every item is labelled or skipped.")
     return Notice(
         level="info",
-        text=f"{counts.open:,} items wait for a person.",
-        fix="Run this cell in JupyterLab to label them.",
+        text=f"{counted(task.counts.open, 'item')} to label.",
+        fix=f"`%mlops label {task.name}` opens the labeler in a notebook.",
     )
 
 
-def _badge(counts: Counts) -> dict[str, str]:
-    if not counts.open:
-        return {"text": "done", "level": "good"}
-    if counts.open == counts.total:
-        return {"text": "not begun", "level": "info"}
-    return {"text": "under way", "level": "info"}
-
-
 def _subtitle(task: Task) -> str:
-    return f"{task.counts.total:,} {task.kind}s · {len(task.classes)} classes"
+    classes = [counted(len(task.classes), "class", "classes")] if task.classes else []
+    return " · ".join([counted(task.counts.total, "item"), asked(task), *classes])

@@ -89,29 +89,18 @@ def drift_view(result: Drift) -> View:
 @look(Checks)
 def checks_view(result: Checks) -> View:
     """The checks there were, each with what it found."""
-    of = f" of {result.endpoint}" if result.endpoint else ""
-    return View(
-        kind="checks",
-        title=f"Drift checks{of}",
-        subtitle=f"{result.total:,}",
-        line=f"%mlops checks {result.endpoint or ''}".rstrip(),
-        blocks=[
-            Table(
-                columns=[
-                    Column(key="check", label="Check", kind="ref"),
-                    Column(key="endpoint", label="Endpoint"),
-                    Column(key="window", label="Window"),
-                    Column(key="rows", label="Rows", kind="number"),
-                    Column(key="verdict", label="Verdict", kind="badge"),
-                    Column(key="drifted", label="Drifted features"),
-                    Column(key="at", label="Checked", kind="time"),
-                ],
-                rows=[_line(one) for one in result.items],
-                total=result.total,
-                empty="No check yet: %mlops drift ENDPOINT makes one.",
-            )
-        ],
-    )
+    columns = [
+        Column(key="check", label="Check", kind="ref"),
+        Column(key="endpoint", label="Endpoint"),
+        Column(key="window", label="Window"),
+        Column(key="rows", label="Rows", kind="number"),
+        Column(key="verdict", label="Verdict", kind="badge"),
+        Column(key="drifted", label="Drifted features"),
+        Column(key="at", label="Checked", kind="time"),
+    ]
+    rows = [_line(one) for one in result.items]
+    empty = "No check yet: %mlops drift ENDPOINT makes one."
+    return _listed("checks", "Drift checks", result, columns, rows, empty)
 
 
 def _line(one: Drift) -> dict[str, Any]:
@@ -160,39 +149,46 @@ def report_view(result: Report) -> View:
 @look(Reports)
 def reports_view(result: Reports) -> View:
     """The reports there are."""
+    columns = [
+        Column(key="report", label="Report", kind="ref"),
+        Column(key="title", label="Of"),
+        Column(key="subject", label="Check", kind="ref"),
+        Column(key="rows", label="Rows", kind="number"),
+        Column(key="columns", label="Columns", kind="number"),
+        Column(key="size", label="Size"),
+        Column(key="at", label="Drawn", kind="time"),
+    ]
+    rows = [
+        {
+            "report": one.ref,
+            "title": one.title,
+            "subject": one.subject,
+            "rows": one.current_rows,
+            "columns": len(one.columns),
+            "size": size_text(one.size),
+            "at": one.at.isoformat(),
+        }
+        for one in result.items
+    ]
+    empty = "No report yet: %mlops drift ENDPOINT --report draws one."
+    return _listed("reports", "Reports", result, columns, rows, empty)
+
+
+def _listed(
+    kind: str,
+    title: str,
+    result: Checks | Reports,
+    columns: list[Column],
+    rows: list[dict[str, Any]],
+    empty: str,
+) -> View:
     of = f" of {result.endpoint}" if result.endpoint else ""
     return View(
-        kind="reports",
-        title=f"Reports{of}",
+        kind=kind,
+        title=f"{title}{of}",
         subtitle=f"{result.total:,}",
-        line=f"%mlops reports {result.endpoint or ''}".rstrip(),
-        blocks=[
-            Table(
-                columns=[
-                    Column(key="report", label="Report", kind="ref"),
-                    Column(key="title", label="Of"),
-                    Column(key="subject", label="Check", kind="ref"),
-                    Column(key="rows", label="Rows", kind="number"),
-                    Column(key="columns", label="Columns", kind="number"),
-                    Column(key="size", label="Size"),
-                    Column(key="at", label="Drawn", kind="time"),
-                ],
-                rows=[
-                    {
-                        "report": one.ref,
-                        "title": one.title,
-                        "subject": one.subject,
-                        "rows": one.current_rows,
-                        "columns": len(one.columns),
-                        "size": size_text(one.size),
-                        "at": one.at.isoformat(),
-                    }
-                    for one in result.items
-                ],
-                total=result.total,
-                empty="No report yet: %mlops drift ENDPOINT --report draws one.",
-            )
-        ],
+        line=f"%mlops {kind} {result.endpoint or ''}".rstrip(),
+        blocks=[Table(columns=columns, rows=rows, total=result.total, empty=empty)],
     )
 
 

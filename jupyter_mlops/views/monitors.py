@@ -89,15 +89,17 @@ def monitor_view(result: Monitor) -> View:
             "share a fifth of it.",
         ),
         Fact(label="Resolved by", value=f"{count(terms.good_checks, 'good check')} in a row"),
-        Fact(label="Requests that may fail", value=f"{terms.errors:.2%}"),
+        Fact(label="Requests that may fail", value=f"{100 * terms.errors:.3g} %"),
     ]
     facts += [
-        Fact(label="Rows that may be outliers", value=f"{terms.outliers:.2%}"),
+        Fact(label="Rows that may be outliers", value=f"{100 * terms.outliers:.3g} %"),
         Fact(label="Restarts", value=f"alert at {terms.restarts:,} within 15 min"),
-        Fact(label="GPU memory", value=f"{terms.gpu_memory:.0%} at the most"),
+        Fact(label="GPU memory", value=f"{100 * terms.gpu_memory:.3g} % at the most"),
     ]
     if terms.gpu_busy is not None:
-        facts.append(Fact(label="GPU work", value=f"{terms.gpu_busy:.0%} of the time at the most"))
+        facts.append(
+            Fact(label="GPU work", value=f"{100 * terms.gpu_busy:.3g} % of the time at the most")
+        )
     if terms.latency:
         facts.append(Fact(label="Latency", value=f"99 % within {terms.latency}"))
     if result.check:

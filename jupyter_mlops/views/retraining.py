@@ -239,8 +239,9 @@ def _facts(result: Decision) -> list[Fact]:
     if found.get("notebook"):
         facts.append(Fact(label="Notebook as it ran", value=found["notebook"]))
     watch = found.get("watch", {})
-    if watch.get("said"):
-        facts.append(Fact(label="Since it serves", value=watch["said"]))
+    if watch.get("said") or watch.get("error"):
+        said = watch.get("error") or watch["said"]
+        facts.append(Fact(label="Since it serves", value=said))
     return facts
 
 

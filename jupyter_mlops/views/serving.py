@@ -67,6 +67,10 @@ def feedback_view(result: Feedback) -> View:
     if waiting:
         text = f"{waiting:,} rows belong to no prediction yet; they wait for theirs."
         blocks.append(Notice(level="warn" if waiting == result.rows else "info", text=text))
+    if result.conflicting:
+        which = "prediction has" if result.conflicting == 1 else "predictions have"
+        text = f"{result.conflicting:,} {which} several truths in these rows; the last one counts."
+        blocks.append(Notice(level="warn", text=text))
     if result.empty:
         blocks.append(Notice(text=f"{result.empty:,} rows hold no truth and were left out."))
     return View(

@@ -115,6 +115,7 @@ def _sqlite(url: URL, busy_timeout: float, options: dict[str, Any]) -> Engine:
     def prepare(connection: sqlite3.Connection, record: Any) -> None:
         _prepare_sqlite(connection, busy_timeout, *journal)
         record.info["file"] = _identity(path)
+        record.info["wal"] = journal[0] == "WAL"
 
     def still_there(_connection: object, record: Any, _proxy: object) -> None:
         # A write to a file that was deleted or replaced would be lost without a word.
@@ -180,10 +181,17 @@ def _set_journal(cursor: sqlite3.Cursor, patience: float, journal: str) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = bool(connection.get_execution_options().get("mlops_write"))
+    options = connection.get_execution_options()
+    writes = bool(options.get("mlops_write"))
     if connection.info.get("writes") is not writes:
         connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
         connection.info["writes"] = writes
+    lasting = bool(options.get("mlops_lasting", True))
+    if connection.info["wal"] and connection.info.get("lasting", True) is not lasting:
+        # Neither the disk's word nor the turn of moving the log into the file is waited for.
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
+        connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint={1000 if lasting else 0}")
+        connection.info["lasting"] = lasting
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

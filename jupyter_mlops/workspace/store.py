@@ -81,6 +81,7 @@ class Store:
             )
         )
         self._writing = self.engine.execution_options(mlops_write=True)
+        self._noting = self.engine.execution_options(mlops_write=True, mlops_lasting=False)
         self._under_way: set[int] = set()
         self._stranded = False
         _stores.add(self)
@@ -111,11 +112,19 @@ class Store:
             session.rollback()
 
     @contextmanager
-    def write(self, actor: str) -> Iterator[Transaction]:
+    def write(self, actor: str, *, lasting: bool = True) -> Iterator[Transaction]:
         """A transaction: all of it is durable when the block ends, or none of it is.
 
         Writers take turns from the block's first line on, so what a block reads stays
         true until it ends, on both databases.
+
+        Parameters
+        ----------
+        actor : str
+            Who writes.
+        lasting : bool
+            Wait for the disk. Without it the write outlives this process and every other,
+            but a power cut soon afterwards may undo it: only for what may be forgotten.
 
         Raises
         ------
@@ -134,11 +143,12 @@ class Store:
                 "start processes by 'spawn' or 'forkserver'",
                 code="E-STORE-020",
             )
-        with self.explained(), Session(self._writing, expire_on_commit=False) as session:
+        engine = self._writing if lasting else self._noting
+        with self.explained(), Session(engine, expire_on_commit=False) as session:
             self._under_way.add(me)
             try:
                 with session.begin():
-                    self._take_turn(session)
+                    self._take_turn(session, lasting)
                     yield Transaction(session, actor)
             finally:
                 self._under_way.discard(me)
@@ -158,7 +168,7 @@ class Store:
                 raise
             raise explanation from error
 
-    def _take_turn(self, session: Session) -> None:
+    def _take_turn(self, session: Session, lasting: bool) -> None:
         if self.sqlite:
             # BEGIN IMMEDIATE, which waits: a read that turns into a write never does.
             session.connection()
@@ -167,10 +177,11 @@ class Store:
         session.execute(
             text(
                 "SELECT set_config('lock_timeout', :wait, true), CASE"
+                " WHEN NOT :lasting THEN set_config('synchronous_commit', 'off', true)"
                 " WHEN current_setting('synchronous_commit') = 'off'"
                 " THEN set_config('synchronous_commit', 'on', true) END"
             ),
-            {"wait": str(int(self.busy_timeout * 1000))},
+            {"wait": str(int(self.busy_timeout * 1000)), "lasting": lasting},
         )
         session.execute(text("SELECT seq FROM event_head WHERE id = 1 FOR UPDATE"))
 

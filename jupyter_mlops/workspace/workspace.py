@@ -84,9 +84,9 @@ class Workspace:
         return self.store.read()
 
     @contextmanager
-    def write(self, actor: str | None = None) -> Iterator[Transaction]:
-        """One transaction by `actor` (default: the workspace's user)."""
-        with self.store.write(actor or self.user) as transaction:
+    def write(self, actor: str | None = None, *, lasting: bool = True) -> Iterator[Transaction]:
+        """One transaction by `actor` (default: the workspace's user); see `Store.write`."""
+        with self.store.write(actor or self.user, lasting=lasting) as transaction:
             yield transaction
 
     def events(

@@ -25,6 +25,18 @@ export function numberText(value: number): string {
 }
 
 /**
+ * A number with so many decimals, thousands separated.
+ */
+export function fixedText(value: number, digits: number): string {
+  return Number.isFinite(value)
+    ? value.toLocaleString('en-US', {
+        minimumFractionDigits: digits,
+        maximumFractionDigits: digits
+      })
+    : numberText(value);
+}
+
+/**
  * A share, precise enough to tell none from few.
  */
 export function percentText(fraction: number): string {

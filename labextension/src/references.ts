@@ -29,6 +29,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'label-status': ['label.'],
   'label-next': ['label.'],
   'label-people': ['label.'],
+  'label-stats': ['label.'],
   'label-agreement': ['label.'],
   'label-disputes': ['label.'],
   'label-require': [],

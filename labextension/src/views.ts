@@ -37,6 +37,8 @@ export interface IColumn {
   label: string;
   kind?: CellKind;
   align?: 'left' | 'right';
+  /** How many decimals its numbers have; four significant digits without it. */
+  digits?: number | null;
 }
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -172,7 +174,7 @@ export interface IProgress {
 }
 
 export type FieldKind =
-  'text' | 'number' | 'choice' | 'dataset' | 'switch' | 'list';
+  'text' | 'lines' | 'number' | 'choice' | 'dataset' | 'switch' | 'list';
 
 export interface IField {
   name: string;
@@ -182,6 +184,8 @@ export interface IField {
   choices?: string[];
   hint?: string;
   required?: boolean;
+  /** What is chosen while nothing is. */
+  unset?: string;
   /** What is sent where what stood there is taken away; without it, nothing. */
   emptied?: string | null;
 }

@@ -98,6 +98,17 @@ def test_an_acknowledged_alert_stays_quiet_until_more_is_concerned(ws):
         mlops.alerts("alert:f00")
 
 
+def test_features_that_drift_by_turns_dont_wake_who_acknowledged_them(ws):
+    look(ws, 0, True, "rain")
+    ref = list_alerts(ws).items[0].ref
+    mlops.alert.ack(ref)
+    assert look(ws, 1, True, "distance") == ["open"]
+    mlops.alert.ack(ref)
+    for day in range(2, 12):
+        assert look(ws, day, True, ("rain", "distance")[day % 2]) == []
+    assert mlops.alerts(ref).parts == ["rain", "distance"]
+
+
 def test_alerts_are_seen_at_a_glance_and_in_full(ws):
     assert "No alerts wait" in mimebundle(mlops.alerts())["text/plain"]
     look(ws, 0, True, "rain")

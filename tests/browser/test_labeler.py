@@ -7,8 +7,9 @@ import statistics
 import pytest
 from sqlalchemy import select
 
-from jupyter_mlops.labeling import labels, status
+from jupyter_mlops.labeling import change_rules, get, labels, stats, status
 from jupyter_mlops.labeling.records import AnnotationRecord
+from jupyter_mlops.labeling.rules import version_of
 from jupyter_mlops.workspace import Workspace
 
 LABELER = ".mlops-labeler"
@@ -132,6 +133,48 @@ def test_buttons_do_what_keys_do(lab, book):
     saved(page)
     assert stored(lab, "buttons") == {0: "one"}
     assert status(Workspace.open(lab.root), "buttons").counts.skipped == 1
+
+
+def test_a_skip_says_who_sees_it_again_and_a_label_which_guideline_was_read(lab, book, axe):
+    page = book("again", source=f"{label_cell('again')} --requeue others --guideline Old")
+    ws, labeler = Workspace.open(lab.root), page.locator(LABELER)
+    labeler.focus()
+    chosen = labeler.locator("[data-again][aria-pressed=true]")
+    page.keyboard.press("s")
+    # The task's own rule, unless the person says otherwise.
+    assert chosen.get_attribute("data-again") == "others"
+    assert axe(page, LABELER) == []
+    for key in ("l", "1", "s", "n", "2", "s", "3"):
+        page.keyboard.press(key)
+    labeler.get_by_role("button", name="Skip").click()
+    labeler.get_by_role("button", name="somebody else").click()
+    labeler.get_by_role("button", name="unclear").click()
+    page.keyboard.press("1")
+    saved(page)
+    # The owner writes other words; until they are on the screen labels are of the old ones.
+    change_rules(ws, "again", {"guideline": "New"})
+    page.keyboard.press("2")
+    saved(page)
+    words = labeler.locator(".mlops-guideline")
+    for _ in range(12):
+        if "New" in words.inner_text():
+            break
+        page.keyboard.press("1")
+        saved(page)
+    words.get_by_text("New").wait_for()
+    page.keyboard.press("3")
+    saved(page)
+    with ws.read() as session:
+        found = select(AnnotationRecord).where(AnnotationRecord.task == get(ws, "again").id)
+        events = session.scalars(found.order_by(AnnotationRecord.number)).all()
+        skips = [(one.reason, one.requeue) for one in events if one.kind == "skip"]
+        said = [(one.value, one.guideline) for one in events if one.kind == "label"]
+    assert skips == [("unclear", "me"), ("broken", "never"), ("not mine", "others"),
+                     ("unclear", "others")]  # fmt: skip
+    old, new = version_of("Old"), version_of("New")
+    assert said[:2] == [("zero", old), ("one", old)]
+    assert said[-1] == ("two", new)
+    assert [one.version for one in stats(ws, "again").guidelines] == [old, new]
 
 
 def test_no_label_is_lost_when_the_kernel_restarts(lab, book):

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import base64
 
+import polars as pl
 import pytest
 from labelcells import LABELER, answers, run_cell, saved
+from labelcells import film as film_of
+from sqlalchemy import select
+
+from jupyter_mlops import data
+from jupyter_mlops.labeling import create, get, suggest
+from jupyter_mlops.labeling.records import AnnotationRecord
+from jupyter_mlops.workspace import Workspace
 
 MADE = """\
 %load_ext jupyter_mlops
@@ -135,6 +143,23 @@ def test_a_text_is_written_and_no_key_of_it_is_an_action(lab, page, ask):
     shown(page, 2)
     saved(page)
     assert answers(lab, "said") == {0: "us? 12 s\ntwo"}
+
+
+def test_a_picture_that_comes_late_leaves_what_was_written(lab, page, ask):
+    held = []
+    page.route("**/mlops/api/labels/*/media/0", lambda route: held.append(route))
+    labeler = ask("tardy", line("tardy", "pictures[:1]", "--kind image --answer text"))
+    press(page, "Enter")
+    page.keyboard.type("early")
+    assert labeler.locator(".mlops-item img").count() == 0
+    for route in held:
+        route.continue_()
+    labeler.locator(".mlops-item img").wait_for()
+    page.unroute("**/mlops/api/labels/*/media/0")
+    page.keyboard.type(" bird")
+    press(page, "Enter")
+    saved(page)
+    assert answers(lab, "tardy") == {0: "early bird"}
 
 
 def test_the_better_of_two_is_left_right_or_neither(lab, page, ask, shots):
@@ -391,6 +416,75 @@ def test_boxes_move_through_a_film_between_key_frames(lab, page, ask, film, shot
         "label": "a",
         "track": 1,
         "keyframes": [{"frame": 0, **box}, {"frame": 10, **box, "x": 145}],
+    }
+
+
+def test_an_mp4_is_played_frame_by_frame_and_labelled(lab, page, ask, axe):
+    film_of(page, lab.root / "square.mp4")
+    source = "mp4s = pl.DataFrame({'f': ['square.mp4', 'square.mp4']})\n"
+    source += line("mp4s", "mp4s", "--kind video --answer tracks --classes a,b")
+    labeler = ask("mp4s", source)
+    on_film(page)
+    labeler.locator(".mlops-over").wait_for()
+    assert labeler.locator("video").evaluate("one => [one.duration, one.videoWidth]") == [2, 320]
+    # The square of the film is where it was drawn: frame 5 is 20 pixels on.
+    press(page, *["ArrowRight"] * 5)
+    page.wait_for_function(
+        """() => { const film = document.querySelector('.mlops-labeler video');
+            if (film.seeking || !document.querySelector('.mlops-clock').innerText
+                .includes('frame 5')) return false;
+            const canvas = new OffscreenCanvas(320, 240);
+            const pen = canvas.getContext('2d');
+            pen.drawImage(film, 0, 0);
+            const red = x => pen.getImageData(x, 110, 1, 1).data[0];
+            return red(12) < 90 && red(28) > 180 && red(72) > 180 && red(88) < 90; }"""
+    )
+    press(page, "n")
+    labeler.locator(".mlops-entry").wait_for()
+    for theme in ["JupyterLab Dark", "JupyterLab Light"]:
+        lab.theme(page, theme)
+        assert axe(page, LABELER) == []
+    labeler.focus()
+    press(page, "Enter")
+    shown(page, 1)
+    saved(page)
+    (found,) = answers(lab, "mp4s")[0]
+    assert [one["frame"] for one in found["keyframes"]] == [5]
+
+
+def test_a_suggestion_is_taken_by_one_key_or_changed_and_both_are_kept(lab, page, ask, axe, shots):
+    ws = Workspace.open(lab.root)
+    remarks = pl.DataFrame({"t": ["fog at dawn", "no crew", "snow", "rain"]})
+    create(ws, "advised", data.resolve(ws, remarks), "text", ["weather", "crew"])
+    sure = [[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]]
+    assert suggest(ws, "advised", sure, by="model:remarks@1", least=0.65) == 3
+    labeler = ask("advised", "%mlops label advised")
+    told = labeler.locator(".mlops-suggestion")
+    assert told.inner_text() == "Suggested: weather (model:remarks@1, 90 % sure)"
+    marked = labeler.locator(".mlops-class[aria-pressed=true]")
+    assert marked.all_inner_texts() == ["1\nweather"]
+    assert axe(page, LABELER) == []
+    shots(page, "labeler-suggestion")
+    press(page, "Enter")
+    shown(page, 1)
+    press(page, "2")
+    shown(page, 2)
+    # Nothing is suggested here, so there is nothing to take.
+    assert told.is_hidden()
+    press(page, "Enter")
+    assert labeler.get_attribute("data-item") == "2"
+    press(page, "1")
+    saved(page)
+    with ws.read() as session:
+        query = select(AnnotationRecord).where(AnnotationRecord.task == get(ws, "advised").id)
+        kept = {
+            one.item: (one.value, one.suggestion.get("value"), one.suggestion.get("by"))
+            for one in session.scalars(query)
+        }
+    assert kept == {
+        0: ("weather", "weather", "model:remarks@1"),
+        1: ("crew", "weather", "model:remarks@1"),
+        2: ("weather", None, None),
     }
 
 

@@ -12,16 +12,18 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import psutil
 import pytest
 from distributed import Client
 from sklearn.datasets import load_iris
 
-from jupyter_mlops import experiments, models
+from jupyter_mlops import data, experiments, labeling, models
 from jupyter_mlops.experiments import driver
 from jupyter_mlops.experiments.driver import driving
 from jupyter_mlops.experiments.records import TrialRecord
 from jupyter_mlops.experiments.studies import find_experiment
+from jupyter_mlops.verbs.table import find
 from jupyter_mlops.workspace import Conflict, Invalid, MLOpsError
 from jupyter_mlops.workspace.tracking import tracking_client
 
@@ -29,6 +31,13 @@ SQUARE = """
 x = suggest.float("x", -4, 4)
 n = suggest.int("n", 1, 3)
 loss = (x - 1) ** 2 + n
+"""
+LOGISTIC_OF_LABELS = """
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+model = make_pipeline(CountVectorizer(), LogisticRegression())
+model.fit(labels["content"], labels["label"])
 """
 SLOW = "import time\nx = suggest.float('x', 0, 1)\ntime.sleep(0.4)\nloss = x\n"
 
@@ -93,6 +102,37 @@ def test_the_same_seed_gives_the_same_parameters_whatever_the_order(experiment):
     assert [one.params for one in first.trials] == [one.params for one in again.trials]
     other = experiment(SQUARE, trials=8, seed=8)
     assert [one.params for one in first.trials] != [one.params for one in other.trials]
+
+
+def test_trials_see_a_version_of_labels_and_the_experiment_says_which(ws, scheduler, monkeypatch):
+    monkeypatch.setattr(driving, "send_later", lambda ws: None)
+    remarks = pl.DataFrame({"remark": [f"remark {n}" for n in range(8)]})
+    labeling.create(ws, "remarks", data.resolve(ws, remarks), "text", ["a", "b"])
+    said = [labeling.Decision(f"e{n}", n, "label", "ab"[n % 2]) for n in range(7)]
+    labeling.commit(ws, "remarks", "maria", said[:6])
+    labeling.export(ws, "remarks")
+    labeling.commit(ws, "remarks", "maria", said[6:])
+    body = "share = suggest.float('share', 0.2, 1)\nrows = len(labels)\nloss = rows + 0 * share\n"
+    names = {"labels": "mine", "__name__": "__main__"}
+
+    def run(version, **more):
+        asked = {"metric": ["loss"], "trials": 2, "seed": 1, "cluster": scheduler, **more}
+        return find("experiment")(
+            ws, name="fit", body=body, namespace=names, labels=version, **asked
+        )
+
+    first, again, newer = run("remarks@1"), run("remarks@1"), run("remarks")
+    assert [one.best.metrics["loss"] for one in (first, again, newer)] == [6, 6, 7]
+    assert names["labels"] == "mine"
+    # Which labels they were is sealed with the cell, and one step of its lineage.
+    assert first.cell == again.cell != newer.cell
+    started = [one.inputs for one in ws.events(kind="experiment.started")]
+    assert ["data:labels.remarks@1" in one for one in started] == [True, True, False]
+    assert "data:labels.remarks@2" in started[2]
+    assert driver.verify(ws, first.best.ref).same
+    body = "loss = len(labels)\n" + LOGISTIC_OF_LABELS
+    run("remarks@1", one_model=True)
+    assert "data:labels.remarks@1" in ws.events(kind="run.finished")[-1].inputs
 
 
 def test_a_trial_sees_the_notebooks_values_functions_and_modules(experiment, tmp_path, monkeypatch):

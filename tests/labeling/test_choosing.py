@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,6 +12,7 @@ from sklearn.datasets import load_digits
 from jupyter_mlops.labeling import (
     Decision,
     Pool,
+    change_rules,
     claim,
     commit,
     create,
@@ -23,8 +26,10 @@ from jupyter_mlops.labeling import (
     upcoming,
 )
 from jupyter_mlops.labeling.choosing import STRATEGIES, strategy, suspicion
+from jupyter_mlops.labeling.ranking import learner
 from jupyter_mlops.labeling.records import AnnotationRecord, ItemRecord
-from jupyter_mlops.workspace import Conflict, Invalid
+from jupyter_mlops.verbs.table import find
+from jupyter_mlops.workspace import Conflict, Invalid, Unavailable
 
 from .conftest import Rows, label, skip
 
@@ -136,6 +141,17 @@ def test_the_stated_accuracy_is_that_of_items_drawn_at_random_alone(ws, task, di
         assert {row.strategy for row in rows if row.audit} == {"audit"}
 
 
+def test_a_model_does_not_learn_from_the_items_that_measure_it(ws, task):
+    change_rules(ws, task.id, {"audit": 0.5})
+    pick(ws, task.id, batch=20, seed=4)
+    # A class that the measured items alone have: who hasn't learnt from them can't know it.
+    audit = column(ws, task, "audit") > 0
+    said = np.where(audit, 2, np.random.default_rng(0).integers(0, 2, 300))
+    teach(ws, task, said, range(300))
+    found = rank(ws, task.id).accuracy
+    assert (found.n, found.value) == (150, 0.0)
+
+
 def test_items_drawn_at_random_are_mixed_in_from_the_first_claim_on(ws, task):
     pick(ws, task.id, batch=10)
     drawn = column(ws, task, "audit") > 0
@@ -217,6 +233,63 @@ def test_labels_that_were_changed_on_purpose_are_found(ws, task, digits):
     assert status(ws, task.id).disputed == found.queued == len(found.items)
     # The score is out of sample: its own label can't vouch for it.
     assert all(one.label != one.likely for one in found.items[:5])
+
+
+def test_cleanlab_finds_them_too_where_it_is_installed(ws, task, digits, monkeypatch):
+    truth = digits[1][:300].copy()
+    wrong = np.random.default_rng(0).choice(300, 15, replace=False)
+    truth[wrong] = (truth[wrong] + 3) % 10
+    # Classes that nobody was given don't disturb it.
+    few = [one for one in range(300) if truth[one] not in (8, 9)]
+    teach(ws, task, truth, few)
+    found = suspects(ws, task.id, count=300, by="cleanlab")
+    hit = {one.item for one in found.items[:12]} & set(wrong.tolist())
+    assert len(hit) >= 6
+    assert found.total == len(found.items) < 60
+    assert all(one.label != one.likely for one in found.items[:5])
+    scores = [one.score for one in found.items]
+    assert scores == sorted(scores, reverse=True)
+    shown = find("label suspects")(ws, task="digits", by="cleanlab")
+    assert "by cleanlab" in shown._repr_mimebundle_()["text/plain"]
+    monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
+    with pytest.raises(Unavailable, match="cleanlab isn't installed"):
+        suspects(ws, task.id, by="cleanlab")
+
+
+class FromActiveML:
+    """A query strategy of scikit-activeml as one of ours."""
+
+    def __init__(self, query, model):
+        self.query, self.model = query, model
+
+    def score(self, pool):
+        from skactiveml.utils import MISSING_LABEL
+
+        vectors = np.vstack([pool.known, pool.vectors])
+        known = np.r_[pool.codes.astype(float), np.full(len(pool), MISSING_LABEL)]
+        candidates = np.arange(len(pool.known), len(vectors))
+        _, utilities = self.query.query(
+            vectors, known, self.model, candidates=candidates, return_utilities=True
+        )
+        return utilities[0, candidates]
+
+
+@pytest.mark.parametrize(("ours", "method"), [("margin", "margin_sampling"), ("entropy",) * 2])
+def test_a_strategy_of_scikit_activeml_takes_a_few_lines(ws, task, digits, ours, method):
+    from skactiveml.classifier import SklearnClassifier
+    from skactiveml.pool import UncertaintySampling
+
+    teach(ws, task, digits[1], range(60))
+    scored = rank(ws, task.id, by=ours).scored
+    expected = [one[0] for one in upcoming(ws, task.id, 200).items]
+    rank(ws, task.id, by="random")
+    assert [one[0] for one in upcoming(ws, task.id, 200).items] != expected
+    query = UncertaintySampling(method=method, random_state=0)
+    theirs = FromActiveML(query, SklearnClassifier(learner(), classes=range(10)))
+    found = find("label rank")(ws, task="digits", strategy=theirs)
+    assert (found.strategy, found.scored) == ("FromActiveML", scored)
+    # It trains the same model on the same labels, so it must come to the same order.
+    assert [one[0] for one in upcoming(ws, task.id, 200).items] == expected
 
 
 def test_too_few_labels_to_tell_is_said(ws, task, digits):

@@ -12,9 +12,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from sqlalchemy import select
 from tornado.httpclient import HTTPResponse
 
-from jupyter_mlops.labeling import answer, create, png, status
+from jupyter_mlops.labeling import (
+    Decision,
+    answer,
+    change_rules,
+    commit,
+    create,
+    give_role,
+    png,
+    set_gold,
+    status,
+)
+from jupyter_mlops.labeling.records import AnnotationRecord
 from jupyter_mlops.labeling.widgets.bundle import PADS, pad, script, style
 from jupyter_mlops.labeling.widgets.labeler import LabelerWidget
 from jupyter_mlops.workspace import MLOpsError, Workspace
@@ -154,6 +166,69 @@ async def test_the_person_is_the_servers_user(
     # A token names nobody: it is the one whose server this is.
     owner = Workspace.open(served.root).user
     assert [one.name for one in status(served, "texts").people] == [owner]
+
+
+async def test_the_server_keeps_from_people_what_others_said_of_what_they_have_still_to_label(
+    served: Workspace, jp_fetch: Callable[..., Awaitable[HTTPResponse]]
+) -> None:
+    person = Workspace.open(served.root).user
+    frame = pl.DataFrame({"x": ["one", "two", "three"]})
+    create(served, "blind", Rows(frame), "text", ["a", "b", "sesame"], settings={"overlap": 2})
+    for who in (person, "jo"):
+        give_role(served, "blind", who, "annotator")
+    set_gold(served, "blind", {2: "sesame"})
+    said = [Decision(f"j{n}", n, "label", "sesame") for n in range(3)]
+    commit(served, "blind", "jo", said)
+    commit(served, "blind", person, [Decision("p0", 0, "label", "b")])
+
+    async def ask(*path: str, **body: Any) -> str:
+        found = await jp_fetch(
+            *("mlops", "api", *path),
+            method="POST",
+            headers=dict(JSON),
+            body=json.dumps(body),
+            request_timeout=120,
+        )
+        return found.body.decode()
+
+    shown = await ask("labels", "blind", "claim", session="s1", count=9, recent=50)
+    assert "sesame" not in json.dumps(json.loads(shown)["items"] + json.loads(shown)["recent"])
+    exported = await ask("verbs", "label-export", task="blind", to="blind.jsonl")
+    assert "2 items are left out" in exported
+    text = (served.root / "blind.jsonl").read_text()
+    assert '"j0"' in text
+    assert not any(ev in text for ev in ('"j1"', '"j2"', "gold:"))
+    # The same server's owner of a task sees them.
+    give_role(served, "blind", person, "reviewer")
+    await ask("verbs", "label-export", task="blind", to="blind.jsonl")
+    text = (served.root / "blind.jsonl").read_text()
+    assert all(ev in text for ev in ('"j1"', '"j2"', "gold:"))
+
+
+async def test_what_a_labeler_sends_is_kept_whole_by_every_road(
+    road: Road, served: Workspace
+) -> None:
+    change_rules(served, "texts", {"guideline": "a or b", "requeue": "me"})
+    _, found = await road("state", {})
+    version = found["task"]["settings"]["guideline_version"]
+    assert (len(version), found["task"]["settings"]["requeue"]) == (16, "me")
+    events = [
+        event("e1", 0, guideline=version, suggestion={"value": "b", "by": "m"}, active_ms=5,
+              shown_at="2026-01-02T03:04:05Z", decided_at="2026-01-02T03:04:06Z", session="s"),
+        {"ev": "e2", "item": 1, "kind": "skip", "reason": "not mine", "requeue": "others"},
+        {"ev": "e3", "item": 0, "kind": "undo", "undoes": "e1", "guideline": ""},
+    ]  # fmt: skip
+    _, kept = await road("events", {"events": events})
+    assert kept["refused"] == []
+    with served.read() as session:
+        query = select(AnnotationRecord).order_by(AnnotationRecord.number)
+        label, skip, undo = session.scalars(query).all()
+        session.expunge_all()
+    assert label.suggestion == {"value": "b", "by": "m", "changed": True}
+    assert (label.guideline, undo.guideline, skip.guideline) == (version, "", version)
+    assert (skip.reason, skip.requeue, undo.undoes) == ("not mine", "others", "e1")
+    assert (label.active_ms, label.session, label.strategy) == (5, "s", "order")
+    assert (label.decided_at - label.shown_at).total_seconds() == 1  # type: ignore[operator]
 
 
 async def test_media_come_whole_in_parts_and_once(

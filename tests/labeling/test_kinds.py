@@ -11,13 +11,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_mlops.labeling import Decision, Task, commit, create
+from jupyter_mlops.labeling import Decision, Task, commit, create, status
 from jupyter_mlops.labeling.kinds import ANSWERS, KINDS, answers_of, box_at, check, fit, normal
 from jupyter_mlops.labeling.records import AnnotationRecord
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.workspace import Invalid, Workspace
 
 from .conftest import Rows
+
+
+def test_the_state_of_a_task_counts_and_tells_what_is_marked(ws: Workspace) -> None:
+    rows = Rows(pl.DataFrame({"t": [f"remark {n}" for n in range(5)]}))
+    task = create(ws, "spans", rows, "text", ["name", "place"], answer="spans")
+    marks = [{"label": "name", "start": n, "end": n + 1} for n in range(2)]
+    answers = [[*marks, {"label": "place", "start": 3, "end": 5}], marks[:1], []]
+    said = [Decision(f"e{n}", n, "label", one) for n, one in enumerate(answers)]
+    commit(ws, task.id, "jo", [*said, Decision("s", 3, "skip", reason="unclear")])
+    found = status(ws, "spans")
+    # Items that have a class, not marks.
+    assert found.classes == {"name": 2, "place": 1}
+    told = {one.item: one.label for one in found.recent}
+    assert told == {0: "2 name, 1 place", 1: "1 name", 2: "nothing", 3: None}
+    create(ws, "grades", rows, "text", answer="rating")
+    commit(ws, "grades", "jo", [Decision("g", 0, "label", 4)])
+    assert [one.label for one in status(ws, "grades").recent] == ["4"]
 
 
 @dataclass

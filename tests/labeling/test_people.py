@@ -197,6 +197,29 @@ def test_known_answers_are_slipped_in_once_to_each_person_and_give_their_quality
     assert found.gold.high == pytest.approx(0.792, abs=1e-3)
 
 
+def test_each_person_meets_known_answers_in_an_order_of_their_own(ws):
+    task = make(ws, 60, gold=0.5)
+    set_gold(ws, task.id, dict.fromkeys(range(30), "a"))
+
+    def met(person):
+        given = claim(ws, task.id, person, 8, session=person).items
+        return frozenset(one.item for one in given if one.item < 30)
+
+    first = {person: met(person) for person in ("jo", "ana", "bo", "cy", "di")}
+    assert {len(one) for one in first.values()} == {4}
+    # Nobody can tell the next which items count.
+    assert len(set(first.values())) > 2
+
+
+def test_a_reviewers_word_stands_before_a_known_answer_whichever_came_first(ws):
+    task = make(ws, 2)
+    set_gold(ws, task.id, {0: "a"})
+    adjudicate(ws, task.id, 0, "b", reason="the known answer was wrong")
+    adjudicate(ws, task.id, 1, "b")
+    set_gold(ws, task.id, {0: "c", 1: "c"})
+    assert labels(ws, task.id)["label"].tolist() == ["b", "b"]
+
+
 def test_a_person_is_told_to_agree_with_others_and_how_skilled_they_are(ws):
     task = make(ws, 30, overlap=4)
     truth = ["abc"[n % 3] for n in range(30)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import sys
 import time
 import wave
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from jupyter_mlops.labeling import answer, claim, create, open_media, peaks_of, png, upcoming
+from jupyter_mlops.labeling import answer, claim, create, open_media, peaks, peaks_of, png, upcoming
 from jupyter_mlops.labeling.signatures import media_type
 from jupyter_mlops.workspace import Invalid, NotFound, Workspace
 
@@ -95,6 +96,86 @@ def test_an_hour_of_sound_opens_at_once(ws: Workspace) -> None:
     began = time.perf_counter()
     assert peaks_of(ws, "hours", 0) is found
     assert time.perf_counter() - began < max(1, taken)
+
+
+CODECS = {"audio/flac": "FLAC", "audio/ogg": "OGG", "audio/mpeg": "MP3"}
+
+
+def encoded(samples: np.ndarray, codec: str, rate: int = RATE) -> bytes:
+    """A sound as soundfile writes it."""
+    soundfile = pytest.importorskip("soundfile")
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=codec)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("type", CODECS)
+def test_compressed_sounds_have_the_same_peaks(
+    ws: Workspace, type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave = RAMP * np.sin(np.arange(len(RAMP)) / 3)
+    monkeypatch.setattr(peaks, "BLOCK", 100_000)  # many blocks, so that their seams show
+    sounds = [encoded(wave, CODECS[type]), encoded(np.stack([wave / 2, wave], 1), CODECS[type])]
+    (ws.root / "sound").write_bytes(sounds[0])
+    rows = pl.DataFrame({"s": [*sounds, sounds[0][:-20]]})
+    create(ws, "sounds", Rows(rows), "audio", CLASSES)
+    create(ws, "files", Rows(pl.DataFrame({"s": ["sound"]})), "audio", CLASSES)
+    for task, item in (("sounds", 0), ("sounds", 1), ("files", 0)):
+        assert open_media(ws, task, item).type == type
+        found = peaks_of(ws, task, item)
+        assert (found.rate, found.channels, found.note) == (RATE, 1 + item, "")
+        # An MP3 begins and ends with a little silence of its encoder's.
+        assert found.duration == pytest.approx(4, abs=0.25)
+        seconds = (np.arange(len(found.values)) + 0.5) / len(found.values) * found.duration
+        for second, loud in enumerate((0, 0.25, 0.5, 1)):
+            within = (seconds > second + 0.3) & (seconds < second + 0.7)
+            assert np.median(np.array(found.values)[within]) == pytest.approx(loud, abs=0.08)
+        # Blocks end where stretches do: there are no more of them than a whole reading has.
+        frames = round(found.duration * RATE)
+        step = -(-frames // peaks.POINTS)
+        assert len(found.values) == -(-frames // step)
+    # One that was cut off shows what can be decoded, or leaves it to the browser.
+    cut = peaks_of(ws, "sounds", 2)
+    assert 2 < cut.duration <= 4.25 if cut.duration is not None else "no end" in cut.note
+    assert (cut.duration is None) == (type == "audio/ogg")
+
+
+def test_a_flac_that_does_not_know_its_length_is_read_to_its_end(ws: Workspace) -> None:
+    content = bytearray(encoded(RAMP, "FLAC"))
+    # The lower 36 bits of the 14th to 18th byte of STREAMINFO count the samples (RFC 9639, 8.2).
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    create(ws, "sounds", Rows(pl.DataFrame({"s": [bytes(content)]})), "audio", CLASSES)
+    found = peaks_of(ws, "sounds", 0)
+    assert found.duration == 4
+    assert np.array(found.values).reshape(4, -1).mean(axis=1) == pytest.approx(
+        [0, 0.25, 0.5, 1], abs=0.01
+    )
+
+
+def test_a_compressed_sound_that_is_broken_says_so(ws: Workspace) -> None:
+    rows = pl.DataFrame({"s": [b"fLaC" + bytes(range(200)), encoded(RAMP, "FLAC")]})
+    create(ws, "sounds", Rows(rows), "audio", CLASSES)
+    with pytest.raises(Invalid, match="the sound can't be read: "):
+        peaks_of(ws, "sounds", 0)
+
+
+def test_without_a_decoder_the_browser_decodes_and_is_told_why(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import soundfile
+
+    rows = pl.DataFrame({"s": [encoded(RAMP, "MP3"), b"\0\0\0\x20ftypM4A " + bytes(64)]})
+    create(ws, "sounds", Rows(rows), "audio", CLASSES)
+    flac, boxed = open_media(ws, "sounds", 0), open_media(ws, "sounds", 1)
+    monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": "", "FLAC": ""})
+    assert "which libsndfile 1." in peaks.peaks(flac).note
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    found = peaks.peaks(flac)
+    assert found.values == ()
+    assert found.as_dict()["note"].endswith("`pip install jupyter_mlops[audio]`")
+    # What soundfile can't read either needs no advice.
+    assert peaks.peaks(boxed).note == ""
 
 
 def test_a_sound_of_no_length_is_an_item_and_one_without_samples_says_so(ws: Workspace) -> None:

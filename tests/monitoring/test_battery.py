@@ -161,6 +161,39 @@ def test_awkward_windows_are_a_clear_state(rng, frame, verdicts):
     assert joint.verdict in (("not enough data",) if current.height < 100 else ("drifted",))
 
 
+def test_a_column_that_never_had_a_value_leaves_the_others_to_be_compared(rng):
+    def rows(shift: float) -> pl.DataFrame:
+        return pl.DataFrame(
+            {
+                "x": rng.normal(shift, size=1000),
+                "y": rng.normal(size=1000),
+                "never": pl.Series([None] * 1000, dtype=pl.Float64),
+                # So rare that half of the rows may have none.
+                "rarely": pl.Series([1.0] + [None] * 999, dtype=pl.Float64),
+            }
+        )
+
+    features, joint = battery(rows(0), rows(0))
+    assert {one.verdict for one in features} == {"stable"}
+    assert joint.verdict == "stable"
+    features, joint = battery(rows(0), rows(2))
+    assert [one.name for one in features if one.verdict == "drifted"] == ["x"]
+    assert (joint.verdict, joint.leans_on[0]) == ("drifted", "x")
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_lists_where_single_values_are_expected_stop_no_other_column(rng, name):
+    before = pl.DataFrame({"x": rng.normal(size=1000), "y": rng.choice(["a", "b"], 1000)})
+    lists = pl.Series(name, rng.normal(size=(1000, 2)).tolist())
+    features, joint = battery(before, before.with_columns(lists))
+    (drifted,) = [one for one in features if one.verdict != "stable"]
+    assert drifted.name == name
+    assert drifted.reason.startswith("missing 0.0% → 100.0%")
+    assert joint.verdict == "drifted"
+    (told,) = schema_changes({name: str(before.schema[name])}, {name: str(lists.dtype)}, None)
+    assert told.startswith(f"'{name}' was ")
+
+
 def test_the_promise_is_told_in_plain_words_by_how_often_is_checked():
     daily = promise(Limits(), dt.timedelta(days=1), scheduled=False)
     assert daily.startswith("If nothing changed, at most 1 check in 100 flags anything")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 
 import numpy as np
 import polars as pl
@@ -10,13 +11,16 @@ import pytest
 
 from jupyter_mlops import monitoring
 from jupyter_mlops.data import resolve
-from jupyter_mlops.monitoring import Window
+from jupyter_mlops.monitoring import KeptLog, Window
+from jupyter_mlops.monitoring import drift as drift_module  # noqa: F401
 from jupyter_mlops.monitoring.attribution import explain_loss
 from jupyter_mlops.monitoring.columns import read_numbers
 from jupyter_mlops.monitoring.concentrating import concentrates
 from jupyter_mlops.monitoring.expected import Expectation
 from jupyter_mlops.monitoring.onset import onset
 from jupyter_mlops.views.registry import mimebundle
+
+from .logs import evenly, logged, write
 
 DAY = dt.timedelta(days=1)
 START = dt.datetime(2013, 3, 1, tzinfo=dt.UTC)
@@ -136,3 +140,27 @@ def test_a_check_tells_where_since_when_and_at_what_cost_and_keeps_it(ws, servic
     assert "at most 1 check in 100 if nothing changed" in text
     html = mimebundle(found)["text/html"]
     assert "everywhere" in html
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_check_names_the_segment_and_the_most_alarming_cause_first(ws, rng, monkeypatch, kept):
+    def side(n, moved):
+        van = rng.choice(["a", "b", "c"], n, p=[0.5, 0.3, 0.2])
+        rain = rng.normal(np.where(van == "b", 2.5 * moved, 0.0), 1)
+        return pl.DataFrame({"van": van, "rain": rain, "wind": rng.normal(3 * moved, 1, n)})
+
+    rows = logged(side(3000, 1.0), evenly(START, 20, 3000), "a")
+    write(ws, "delay", "a", rows)
+    monkeypatch.setattr(sys.modules["jupyter_mlops.monitoring.drift"], "FROM_PROFILES", 1000)
+    found = monitoring.drift(
+        ws, resolve(ws, side(4000, 0.0)), rows.lazy(), endpoint="delay",
+        log=KeptLog(ws, "delay") if kept else None, jointly=False,
+    )  # fmt: skip
+    assert ("kept profiles" in found.source) == kept
+    wind, rain = found.causes
+    assert (wind.feature, wind.segment) == ("wind", None)
+    assert rain.feature == "rain"
+    assert (rain.segment.column, rain.segment.value) == ("van", "b")
+    assert rain.segment.share == pytest.approx(0.3, abs=0.05)
+    assert "where van is b" in mimebundle(found)["text/plain"]
+    assert monitoring.check(ws, found.ref).causes == found.causes

@@ -131,6 +131,27 @@ def test_the_next_check_takes_what_came_since_and_again_when_nothing_came(ws, se
     assert check(ws, service, both, endpoint="other").rows == 1800
 
 
+def test_one_row_dated_years_ahead_hides_nothing_that_comes_after_it(ws, service):
+    wrong = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
+    last = pl.int_range(pl.len()) == 999
+    march = service.traffic(service.rows(1000)).with_columns(
+        event_time=pl.when(last).then(pl.lit(wrong)).otherwise("event_time")
+    )
+    first = check(ws, service, march)
+    assert first.last == wrong
+
+    later = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
+    april = service.traffic(service.rows(1000, shift=0.8), start=later)
+    april = april.with_columns(at=pl.lit(first.at + dt.timedelta(seconds=1)))
+    then = check(ws, service, pl.concat([march, april]))
+    assert then.drifted == ["x"]
+    assert (then.first, then.rows) == (april["event_time"].min(), 1001)
+
+    newest = check(ws, service, pl.concat([march, april]), length="7d")
+    assert newest.last == april["event_time"].max()
+    assert newest.rows > 100
+
+
 def test_answers_of_other_versions_are_traffic_but_not_performance(ws, service):
     old, new = service.rows(1000, slope=-1), service.rows(1000)
     first = service.traffic(old, version="1")

@@ -182,6 +182,18 @@ def test_late_rows_retention_and_a_lost_profile_are_all_made_good(ws, rng):
     }.items() >= again.items()
 
 
+def test_profiles_of_another_version_are_made_anew_and_none_is_left(ws, rng, monkeypatch):
+    days_of(ws, rng, 1)
+    monkeypatch.setattr(hourly, "ENGINE", hourly.ENGINE - 1)
+    bring_up_to_date(ws, "delay")
+    old = set(ws.traffic.list(f"delay/{FOLDER}"))
+    monkeypatch.undo()
+    assert KeptLog(ws, "delay").read(Window()).block.rows == 1440
+    now = set(ws.traffic.list(f"delay/{FOLDER}"))
+    assert {one for one in old & now if "index" not in one} == set()
+    assert len(now) == len(old)
+
+
 def test_what_the_log_hides_and_what_was_asked_again_is_in_no_profile(ws, rng):
     rows = logged(wide(rng, 500), evenly(START, 2, 500), "a", share=0.1)
     again = pl.when(pl.int_range(500) < 100).then(pl.lit("mlops-replay-1")).otherwise("request_id")

@@ -299,6 +299,67 @@ def test_strange_rows_are_asked_of_people_whose_labels_come_back_as_truth(desk):
         desk("label", task="odd", data=said, from_="endpoint:delay")
 
 
+def test_a_task_is_filled_again_with_later_traffic_and_only_new_labels_are_told(desk):
+    line = {"task": "again", "from_": "endpoint:delay", "pick": ["strange", "uncertain"]}
+    desk("label", **line, count=6)
+    first = labeling.get(desk.ws, "again")
+    assert first.counts.total == 6
+
+    def say(start, stop, value):
+        frame = pl.DataFrame({"item": range(start, stop), "label": [value] * (stop - start)})
+        desk("label import", task="again", data=frame, column="label", item="item")
+
+    def truth():
+        found = serving.feedback.read(desk.ws, "delay").collect()
+        asked = labeling.export(desk.ws, "again").frame["key"].tolist()
+        return dict(
+            found.filter(pl.col("prediction_id").is_in(asked))[["prediction_id", "truth"]].rows()
+        )
+
+    say(0, 4, "True")
+    told = desk("feedback", endpoint="delay", labels="again")
+    before, known = truth(), labeling.known_keys(desk.ws, "again")
+    assert (told.rows, set(before.values())) == (4, {True})
+    # Nothing was served since: nothing is added, and nothing is told again.
+    desk("label", **line, count=6)
+    assert labeling.get(desk.ws, "again").counts.total == 6
+    told = desk("feedback", endpoint="delay", labels="again")
+    assert (told.rows, told.known) == (0, True)
+    assert told.total == serving.feedback.read(desk.ws, "delay").collect().height
+    batches = len(desk.ws.events(kind="feedback.received"))
+    later = flights(5, 40).drop(columns="late")
+    desk("call", endpoint="delay", data=later)
+    deadline = time.monotonic() + 60
+    fresh = pl.col("key").str.starts_with("5-")
+    while serving.traffic.read(desk.ws, "delay").filter(fresh).collect().height < 40:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    desk("label", **line, count=6)
+    task = labeling.get(desk.ws, "again")
+    assert (task.counts.total, task.counts.labeled) == (12, 4)
+    keys = labeling.known_keys(desk.ws, "again")
+    added = serving.traffic.read(desk.ws, "delay").filter(
+        pl.col("prediction_id").is_in(list(keys - known))
+    )
+    assert added.collect()["key"].str.starts_with("5-").all()
+    (event,) = desk.ws.events(kind="label.items_added", subject="label:again")
+    assert event.payload["items"] == 6
+    # Whoever isn't the owner labels what is there.
+    other = Workspace.open(desk.ws.root, user="jo")
+    find("label")(other, **line, count=30)
+    assert labeling.get(desk.ws, "again").counts.total == 12
+    say(6, 9, "False")
+    # One label is corrected: this and the three new ones are told, the others aren't again.
+    say(0, 1, "False")
+    told = desk("feedback", endpoint="delay", labels="again")
+    assert (told.rows, told.matched) == (4, 4)
+    after = truth()
+    assert sorted(after.values()) == [False] * 4 + [True] * 3
+    assert sum(before[one] != after[one] for one in before) == 1
+    assert len(desk.ws.events(kind="feedback.received")) == batches + 1
+    assert desk("feedback", endpoint="delay", labels="again").rows == 0
+
+
 def test_labels_of_other_rows_are_no_truth(desk):
     other = pl.DataFrame({"id": ["a", "b"], "text": ["one", "two"]})
     desk("label", task="other", data=other, kind="text", column="text", key="id",
@@ -307,4 +368,6 @@ def test_labels_of_other_rows_are_no_truth(desk):
     desk("label import", task="other", data=said, column="label", key="key")
     with pytest.raises(Invalid, match="of no rows that delay answered"):
         desk("feedback", endpoint="delay", labels="other")
-    assert serving.feedback.read(desk.ws, "delay").collect().height == 6
+    with pytest.raises(Conflict, match="asks about other rows than those of delay"):
+        desk("label", task="other", from_="endpoint:delay")
+    assert "a" not in serving.feedback.read(desk.ws, "delay").collect()["prediction_id"]

@@ -88,6 +88,15 @@ def test_what_differs_is_named_with_its_rule_and_its_rows(ws, trained, name, cha
     assert name in found.sentence
 
 
+def test_whole_numbers_are_the_same_key_with_and_without_decimals(ws, trained):
+    """A gap in a column makes pandas read 5 as 5.0, here or there."""
+    numbered = trained.with_columns(flight=pl.int_range(pl.len()))
+    gappy = numbered.with_columns(flight=pl.col("flight").cast(pl.Float64))
+    for before, now in ((gappy, numbered), (numbered, gappy), (gappy, gappy)):
+        found = check(ws, before, now)
+        assert (found.key, found.rows, found.verdict) == ("flight", 500, "same")
+
+
 def test_one_row_in_a_thousand_is_to_watch(ws, trained):
     one = pl.when(pl.col("flight") == "f7").then(-1.0).otherwise("distance")
     found = check(ws, trained, trained.with_columns(one.alias("distance")))
@@ -102,6 +111,33 @@ def test_missing_on_one_side_only_is_counted(trained):
     found = compare_pairs("gaps", keys, values, values.fill_null(0.0))
     assert (found.missing_trained, found.missing_served, found.differing) == (holes, 0, holes)
     assert found.pairs[0][1:] == ("missing", "0.0")
+
+
+def test_lists_structures_and_lengths_of_time_are_compared_row_by_row(ws, trained):
+    odd = trained.with_columns(
+        vector=pl.concat_list("distance", "hour"),
+        place=pl.struct("carrier", "hour"),
+        took=pl.duration(minutes="hour"),
+        clock=pl.time("hour"),
+    )
+    single = odd.with_columns(pl.col("vector").cast(pl.List(pl.Float32)))
+    found = check(ws, odd, single)
+    assert (found.verdict, len(found.features)) == ("same", 9)
+    turned = single.with_columns(
+        pl.col("vector").list.reverse(), place=pl.struct("hour", "carrier"), took=pl.lit("long")
+    )
+    found = check(ws, odd, turned)
+    assert found.skewed == ["took", "vector"]
+    assert found.feature("vector").pairs[0][1].startswith("[")
+    # By distribution the lists are left out, and it is said.
+    other = single.with_columns(flight=pl.lit("z"))
+    found = check(ws, odd, other)
+    assert (found.key, found.verdict) == (None, "same")
+    assert "'vector' holds lists, which are compared row by row alone" in found.notices
+    with pytest.raises(Invalid, match="none of the features of 'delay' can be compared"):
+        check(ws, odd, other, features=["vector"])
+    with pytest.raises(Invalid, match="rows can't be found by 'vector': it holds lists"):
+        compare_sides(resolve(ws, odd), log(odd), endpoint="delay", key="vector")
 
 
 def test_keys_that_mean_several_rows_are_left_out_and_the_newest_request_counts(ws, trained):
@@ -175,5 +211,12 @@ def test_replayed_rows_are_held_against_the_models_own_answers():
     bad = replay(frame, shifted, own, rows=10_000)
     assert (bad.rows, bad.differing) == (300, 30)
     assert bad.largest == pytest.approx(0.9, abs=0.01)
+
+    def unsure(rows: pl.DataFrame) -> pl.DataFrame:
+        known = pl.when(pl.col("x") > 0.9).then(None).otherwise("probability")
+        return own(rows).with_columns(x=rows["x"]).with_columns(probability=known)
+
+    without = replay(frame, unsure, own, rows=10_000)
+    assert (without.differing, without.largest) == (30, 1.0)
     with pytest.raises(Invalid, match="can't be replayed"):
         replay(frame, own, own, rows=0)

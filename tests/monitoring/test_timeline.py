@@ -197,6 +197,26 @@ def test_what_cant_be_shown_is_one_sentence(month, given, kind, message):
     assert len(str(raised.value)) < 300
 
 
+def test_truth_that_is_no_class_counts_as_wrong_and_is_told(month):
+    _, traffic, feedback = month
+    texts = feedback.with_columns(pl.col("truth").cast(pl.String))
+    known = {**KNOWN, "classes": [False, True]}
+    asked = traffic.with_columns(pl.lit(None).alias("in.tags").cast(pl.List(pl.String)))
+    right = over_time(asked.lazy(), texts.lazy(), **known)
+    first = pl.int_range(pl.len()) < 30
+    other = texts.with_columns(truth=pl.when(first).then(pl.lit("lost")).otherwise("truth"))
+    found = over_time(asked.lazy(), other.lazy(), **known)
+    assert found.answered == right.answered
+    assert "30 truths are no class of the model (such as 'lost') and count as wrong" in (
+        found.notices
+    )
+    assert found.whole["accuracy"] < right.whole["accuracy"]
+    # A probability of nought: about 28 for each of the thirty.
+    assert found.whole["log_loss"] > right.whole["log_loss"] + 0.2
+    with pytest.raises(Invalid, match="rows can't be grouped by 'tags': it holds lists"):
+        over_time(asked.lazy(), texts.lazy(), by="tags", **known)
+
+
 def test_windows_of_one_row_and_one_class(service):
     rows = service.rows(1)
     traffic = service.traffic(rows)

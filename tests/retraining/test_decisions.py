@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import time
+from math import inf, nan
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "agent")]
@@ -17,9 +21,19 @@ from living import until
 from world import Place, deliveries
 
 from jupyter_mlops import mlops, models, retraining
-from jupyter_mlops.retraining import decisions
+from jupyter_mlops.retraining import decisions, promoting
+from jupyter_mlops.retraining.decisions import State
+from jupyter_mlops.retraining.labelled import _as_trained
+from jupyter_mlops.retraining.running import _failure, _last_line
 from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound
+
+
+def end(place: Place, state: State, **values: Any) -> str:
+    """A decision that ended so."""
+    begun = retraining.begin(place.ws, retraining.policy(place.ws, place.name), mine=True)
+    return decisions.close(place.ws, begun.ref, state, "It ended.", **values).ref
+
 
 WORSE = "loss > champion_at_promotion.loss + 0.05 (95%)"
 
@@ -49,6 +63,11 @@ def test_a_world_that_turns_gets_a_better_champion_until_it_turns_back(place: Pl
     assert found.found["window"]["held_since"][:10] == "2026-02-25"
     assert found.rows == 24 * 60
     assert place.ws.artifacts.exists(found.found["notebook"])
+    # Who has it open was told of each cell, and of each stage.
+    told = [one.kind for one in place.ws.events(subject=found.ref)]
+    assert told[0] == "decision.training"
+    assert told[-2:] == ["decision.judging", "decision.promoted"]
+    assert set(told[1:-2]) == {"decision.progressed"}
     until(lambda: place.serves == "2")
     text = mimebundle(found)["text/plain"]
     assert f"{place.name}@2 is champion and served by {place.name}" in text
@@ -104,9 +123,18 @@ def test_a_person_approves_what_waits_and_the_agent_promotes_it(place: Place) ->
     assert found.actor == f"policy:{place.name}"
     assert f"`%mlops approve {place.name}@2` promotes it" in found.reason
     assert place.champion == 1
+    # Others that wait for versions that are gone don't hold it up.
+    gone = [
+        end(place, "waiting", challenger=f"{place.name}@{number}", champion=f"{place.name}@1")
+        for number in (8, 9)
+    ]
     mlops.approve(f"{place.name}@2")
     until(lambda: place.champion == 2)
-    until(lambda: place.decisions[0].state == "promoted")
+    until(lambda: retraining.decision(place.ws, found.ref).state == "promoted")
+    for ref in gone:
+        until(lambda: retraining.decision(place.ws, ref).state == "failed")  # noqa: B023
+        one = retraining.decision(place.ws, ref)
+        assert one.reason.startswith(f"{one.challenger} can't be promoted: the model ")
 
 
 def test_a_killed_decision_goes_on_and_promotes_once(place: Place) -> None:
@@ -131,6 +159,71 @@ def test_a_killed_decision_goes_on_and_promotes_once(place: Place) -> None:
     assert [one.payload["how"] for one in moved] == ["register", "promote"]
 
 
+def test_truth_that_comes_late_is_new_and_judges_nobody_who_was_trained_on_its_days(
+    place: Place,
+) -> None:
+    table = deliveries(30, start="2026-02-01", turned=True, seed=3)
+    early, late = table.iloc[: 10 * 60], table.iloc[10 * 60 :]
+    mlops.call(place.name, table.drop(columns="late"))
+    mlops.feedback(place.name, late[["id", "late"]], truth="late")
+    place.retrain(window="90d", runs_a_week=0)
+    mlops.retrain.stop(place.name)
+    first = place.look(dry_run=True).found["window"]
+    assert (first["held_rows"], first["held_since"][:10]) == (4 * 60, "2026-02-27")
+
+    end(place, "held", challenger=f"{place.name}@1", found={"window": first})
+    end(place, "held")  # because of its budget: it knew nothing of the rows
+    again = place.look(dry_run=True)
+    assert again.reason.endswith("But no truth has come since the last decision.")
+
+    mlops.feedback(place.name, early[["id", "late"]], truth="late")
+    then = place.look(dry_run=True)
+    assert then.state == "would train", then.reason
+    window = then.found["window"]
+    # A fifth of all rows would begin on the 25th, which a challenger was trained on.
+    assert window["new_rows"] == 10 * 60
+    assert (window["held_rows"], window["held_since"]) == (4 * 60, first["held_since"])
+    assert window["rows"] == 26 * 60
+
+
+def test_a_decision_that_goes_on_isnt_held_because_of_its_own_run(place: Place) -> None:
+    place.turn()
+    place.retrain(window="90d", runs_a_week=1)
+    mlops.retrain.stop(place.name)
+    begun = retraining.begin(place.ws, retraining.policy(place.ws, place.name), dry=True)
+    decisions.note(place.ws, begun.ref, cpu_seconds=3.0)
+    assert retraining.decide(place.ws, begun.ref).state == "would train"
+    assert "it ran 1 notebooks in seven days, of 1" in place.look(dry_run=True).reason
+
+
+def test_a_notebook_is_ended_when_it_used_up_the_budget(place: Place) -> None:
+    place.turn()
+    world.notebook(place.ws.root / "burns.ipynb", "while True: pass")
+    found = place.decide(notebook="burns.ipynb", cpu_a_week="5s")
+    assert found.state == "stopped"
+    assert found.reason == ("The notebook was ended: it used up the 5s of processor time a week.")
+    assert found.cpu_seconds < 30
+
+
+def test_a_difference_that_is_no_number_sends_nobody_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.ask(deliveries(2, start="2026-02-01", seed=2))
+    place.retrain()
+    mlops.retrain.stop(place.name)
+    found = retraining.decision(place.ws, end(place, "held"))
+    version = models.get(place.ws, f"{place.name}@1")
+    monkeypatch.setattr(promoting, "paired_difference", lambda *_: (nan, nan, nan, 120))
+    assert not promoting._look(place.ws, found, version, version)
+    watch = retraining.decision(place.ws, found.ref).found["watch"]
+    assert (watch["rows"], watch["low"], watch["high"]) == (120, None, None)
+
+
+def test_truth_that_is_no_number_is_no_truth() -> None:
+    truth = pl.Series("late", [1.0, nan, inf, None])
+    assert _as_trained(truth, {}).to_list() == [1.0, None, None, None]
+
+
 def test_a_policy_that_was_changed_while_it_decided_promotes_nothing(place: Place) -> None:
     place.turn()
     place.retrain(approve="auto", window="90d")
@@ -153,6 +246,9 @@ def test_stopping_a_policy_ends_what_it_runs(place: Place) -> None:
     mlops.retrain.stop(place.name)
     until(lambda: place.decisions[0].state == "stopped")
     assert "its policy was stopped" in place.decisions[0].reason
+    # Whoever changes it doesn't start it by the way.
+    assert place.retrain(every="20d").paused
+    assert not mlops.retrain.resume(place.name).paused
 
 
 def test_a_notebook_that_hangs_is_ended_with_its_kernel(place: Place) -> None:
@@ -180,6 +276,18 @@ def test_a_notebook_that_fails_is_run_again_and_its_error_is_told(place: Place) 
     assert found.reason.startswith("The notebook failed 2 times: cell ")
     assert place.champion == 1
     assert b"ZeroDivisionError" in place.ws.artifacts.read_bytes(found.found["notebook"])
+
+
+def test_whatever_a_cell_wrote_its_error_is_one_line(tmp_path: Path) -> None:
+    error = {"output_type": "error", "ename": "ValueError", "evalue": "a\n\tb\x00\udcff" * 200}
+    cell = {"cell_type": "code", "execution_count": 3, "outputs": [error]}
+    said = _failure(json.dumps({"cells": [cell]}).encode())
+    assert said.startswith("cell 3 failed: ValueError: a b a b ")
+    assert said.isprintable()
+    assert len(said) == 500
+    log = tmp_path / "log"
+    log.write_text("Traceback\nnbformat.reader.NotJSONError: no JSON: 'x'\n\n")
+    assert _last_line(log) == "NotJSONError: no JSON: 'x'"
 
 
 def test_a_notebook_that_trains_nothing_is_no_challenger(place: Place) -> None:

@@ -21,11 +21,13 @@ class PostgreSQL:
         Where it keeps everything; a socket's path must be short.
     programs : Path
         The folder of ``initdb`` and ``postgres``.
+    **settings : str
+        Settings of the server that go before those below.
     """
 
     port = 5432
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, **settings: str) -> None:
         self.folder = folder
         self.programs = programs
         self._made = 0
@@ -38,6 +40,7 @@ class PostgreSQL:
             "full_page_writes": "off",
             "shared_buffers": "64MB",
             "max_connections": "100",
+            **settings,
         }
         command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(self.port)]
         for name, value in options.items():

@@ -14,12 +14,14 @@ import pytest
 import served
 
 from jupyter_mlops import data, serving
+from jupyter_mlops.monitoring.truth import join_truth
 from jupyter_mlops.serving import compaction, traffic
 from jupyter_mlops.serving.intake import Intake
 from jupyter_mlops.serving.modelfile import directory_digest, read_model_file
 from jupyter_mlops.serving.places import traffic_folder
 from jupyter_mlops.serving.predictor import Answer
 from jupyter_mlops.serving.trafficlog import Logged, TrafficLog
+from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Invalid, Workspace
 
 
@@ -141,8 +143,20 @@ def test_truth_is_joined_by_key_or_id_once_and_the_last_counts(
 
     truth(ws, pd.DataFrame({"prediction_id": [ids[0], ids[2]], "late": [False, True]}))
     assert known(ws) == {ids[0]: False, ids[1]: False, ids[2]: True}
+    corrected = serving.feedback.read(ws, "delay").filter("corrected").collect()
+    assert corrected["prediction_id"].to_list() == [ids[0]]
+    _, count = join_truth(
+        traffic.read(ws, "delay").collect(), serving.feedback.read(ws, "delay").collect()
+    )
+    assert count == 1
     kinds = [event.kind for event in ws.events()]
     assert kinds == ["endpoint.declared"] + ["feedback.received"] * 3
+
+    both = truth(ws, pd.DataFrame({"flight": ["b", "b", "c"], "late": [False, True, True]}))
+    assert (both.conflicting, both.rows) == (1, 3)
+    assert known(ws)[ids[1]] is True
+    text = mimebundle(both)["text/plain"]
+    assert "1 prediction has several truths in these rows; the last one counts." in text
 
 
 def test_truth_that_cannot_be_joined_is_told(workspace: Workspace) -> None:

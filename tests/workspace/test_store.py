@@ -57,6 +57,20 @@ def test_an_error_takes_everything_back(ws: Workspace) -> None:
     assert ws.audit().intact
 
 
+def test_only_what_may_be_forgotten_does_not_wait_for_the_disk(
+    ws: Workspace, database: str
+) -> None:
+    asked = "PRAGMA synchronous" if database == "sqlite" else "SHOW synchronous_commit"
+    hurried, patient = (1, 2) if database == "sqlite" else ("off", "on")
+    # On one connection, so that what one write sets must be set back for the next.
+    for lasting in (True, False, True, False, True):
+        with ws.write(lasting=lasting) as tx:
+            found = tx.session.execute(text(asked)).scalar_one()
+            assert found == (patient if lasting else hurried)
+            tx.emit("run.started", f"run:{lasting}")
+    assert len(Workspace.open(ws.root).events()) == 5
+
+
 def test_several_events_of_one_write_are_chained(ws: Workspace) -> None:
     with ws.write(actor="ada") as tx:
         for number in range(5):

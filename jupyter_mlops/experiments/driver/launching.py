@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from jupyter_mlops import data as datasets
+from jupyter_mlops.data import Table
 from jupyter_mlops.experiments.body import Body, is_machinery, plain_python
 from jupyter_mlops.experiments.driver.shipments import pack
 from jupyter_mlops.experiments.driver.trial import CALL, PROVIDED, VALID
 from jupyter_mlops.experiments.localcode import local_files
 from jupyter_mlops.experiments.portrait import to_pandas
 from jupyter_mlops.experiments.records import ExperimentRecord
-from jupyter_mlops.experiments.sealing import keep_cell, seal
+from jupyter_mlops.experiments.sealing import keep_cell, labels_seal, seal
 from jupyter_mlops.experiments.studies import Goal
 from jupyter_mlops.experiments.surroundings import Checkout, Environment
 from jupyter_mlops.experiments.trials import process_name
@@ -39,6 +40,8 @@ class Asked:
     ----------
     metric : list of str
         Names that the cell sets; ``auc:max`` and ``loss:min`` say which way, else `maximize`.
+    labels : Table or None
+        A version of a label set, which the cell sees as ``labels``.
     timeout, budget : str or None
         Wall time, and CPU seconds of all trials: ``90s``, ``10m``, ``2h``.
     patience : int or None
@@ -55,6 +58,7 @@ class Asked:
     maximize: bool = False
     trials: int = 20
     data: Any = None
+    labels: Table | None = None
     model: str | None = None
     target: str | None = None
     valid: Any = None
@@ -164,6 +168,8 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
     names = _free(parsed, namespace)
     if table is not None:
         names["data"] = table.pandas()
+    if asked.labels is not None:
+        names["labels"] = asked.labels.pandas()
     validation = _validation(ws, asked, parsed, namespace, names)
     cell, surroundings = seal(
         parsed,
@@ -171,7 +177,8 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         seed,
         checkout,
         table=table,
-        skip=frozenset(PROVIDED),
+        more=labels_seal(asked.labels),
+        skip=frozenset(PROVIDED) | ({"labels"} if asked.labels is not None else set()),
         surroundings=_surroundings(ws, asked.environment),
     )
     files = local_files(parsed.tree, {**namespace, **names})
@@ -220,6 +227,7 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         keep_cell(tx.session, cell, surroundings)
         tx.session.add(row)
         inputs = [f"cell:{cell.id}", cell.data_ref, validation.get("ref")]
+        inputs += [asked.labels.ref] if asked.labels is not None else []
         tx.emit(
             "experiment.started",
             f"experiment:{experiment}",

@@ -33,8 +33,8 @@ def train_on_cluster(
     ws : Workspace
     name, body : str
     asked : Asked
-        ``metric``, ``data``, ``model``, ``target``, ``valid``, ``seed``, ``cluster``,
-        ``workers`` and ``environment`` count.
+        ``metric``, ``data``, ``labels``, ``model``, ``target``, ``valid``, ``seed``,
+        ``cluster``, ``workers`` and ``environment`` count.
     namespace : dict
         The notebook's names.
     freeze : callable
@@ -64,6 +64,7 @@ def train_on_cluster(
                     freeze=freeze,
                     namespace=namespace,
                     data=asked.data,
+                    labels=asked.labels,
                     model=asked.model or "model",
                     target=asked.target,
                     valid=asked.valid,

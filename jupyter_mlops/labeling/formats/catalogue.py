@@ -28,7 +28,8 @@ class Format:
 
     `answers` and `kinds` are the labels and media that it can hold, `endings` those of its main
     file, none where it is a folder. `measures` says that it needs to know how large images and
-    films are, `media` the folder beside the labels where it looks for them.
+    films are, `media` the folder beside the labels where it looks for them, `whole` that it
+    keeps all that is known, of items that nobody has decided on too.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Format:
     endings: tuple[str, ...] = ()
     measures: bool = False
     media: str = ""
+    whole: bool = False
 
     def fits(self, kind: str, answer: str) -> bool:
         """Whether it can hold such labels."""
@@ -97,7 +99,7 @@ CLASSES = frozenset({"class", "classes"})
 BOXES, SPANS, TRACKS = frozenset({"boxes"}), frozenset({"spans"}), frozenset({"tracks"})
 
 _ALL = (
-    Format("jsonl", "JSON lines", "jsonlines", EVERY, ALL_KINDS, (".jsonl",)),
+    Format("jsonl", "JSON lines", "jsonlines", EVERY, ALL_KINDS, (".jsonl",), whole=True),
     Format("csv", "CSV", "sheet", EVERY, ALL_KINDS, (".csv",)),
     Format("coco", "COCO", "coco", DRAWN, IMAGES, (".json",), True, "images"),
     Format("yolo", "YOLO", "yolo", BOXES | {"polygons"}, IMAGES, (), True, "images"),

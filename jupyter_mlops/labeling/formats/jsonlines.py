@@ -1,8 +1,10 @@
-"""Our own JSON lines: the task, then each item with all that was ever decided on it."""
+"""Our own JSON lines: the task with its rules, guidelines and roles, then each item with all
+that was ever decided on it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_mlops.labeling.formats import faults
@@ -23,10 +25,16 @@ def write(labels: LabelSet) -> Written:
         "classes": list(labels.classes),
         "data": labels.data,
         "data_digest": labels.data_digest,
+        **labels.charter,
     }
-    lines = [head, *(_line(entry) for entry in labels.entries if entry.history or entry.standing)]
+    lines = [head, *(_line(entry) for entry in labels.entries if _told(entry))]
     content = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
     return Written({"labels.jsonl": content.encode()})
+
+
+def _told(entry: Entry) -> bool:
+    """Whether there is more to say of an item than what it shows."""
+    return bool(entry.history or entry.standing or entry.suggestion or entry.audit)
 
 
 def _line(entry: Entry) -> dict[str, Any]:
@@ -40,6 +48,8 @@ def _line(entry: Entry) -> dict[str, Any]:
         "state": state,
         "label": entry.value,
         "person": None if standing is None else standing.person,
+        **({"suggestion": dict(entry.suggestion)} if entry.suggestion else {}),
+        **({"audit": entry.audit} if entry.audit else {}),
         "decisions": [dict(one) for one in entry.history],
     }
 
@@ -47,10 +57,13 @@ def _line(entry: Entry) -> dict[str, Any]:
 def read(files: Files, known: LabelSet) -> Reading:
     """All decisions; items are found by what they show, and by their number among equals."""
     items = Items(known)
-    given = []
+    given: list[Given] = []
+    head: dict[str, Any] | None = None
+    waiting: dict[int, tuple[Mapping[str, Any], int]] = {}
     for place, line in records(files):
         if "classes" in line and "item" not in line:
             _check(line, known, place)
+            head = line
             continue
         found = faults.fields(place, line, "item", "digest", "decisions")
         entry = items.entries.get(found["item"]) if isinstance(found["item"], int) else None
@@ -58,6 +71,10 @@ def read(files: Files, known: LabelSet) -> Reading:
             entry = items.digested(str(found["digest"]))
         if entry is None:
             raise faults.misfit(place, f"{known.task!r} has no item that shows the same")
+        if found.get("suggestion") or found.get("audit"):
+            proposed = faults.fields(place, found.get("suggestion") or {"value": None}, "value")
+            number = faults.whole(place, found.get("audit") or 0)
+            waiting[entry.item] = (proposed if found.get("suggestion") else {}, number)
         for one in faults.items(place, found["decisions"]):
             decision = faults.fields(place, one, "ev", "kind")
             person = str(decision.get("person") or "")
@@ -65,7 +82,7 @@ def read(files: Files, known: LabelSet) -> Reading:
             skipped = decision["kind"] == "skip"
             act = Act(decision.get("value"), person, at, skipped, str(decision.get("reason") or ""))
             given.append(Given(entry.item, act, place, decision))
-    return Reading(tuple(given))
+    return Reading(tuple(given), (), head, waiting)
 
 
 def _check(head: dict[str, Any], known: LabelSet, place: str) -> None:

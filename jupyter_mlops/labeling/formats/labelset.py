@@ -28,6 +28,8 @@ class Act:
         Why it was skipped.
     active_ms : int, optional
         Milliseconds somebody was busy with it.
+    guideline : str
+        The version of the guideline that was shown; empty without one.
     """
 
     value: Any
@@ -36,6 +38,7 @@ class Act:
     skipped: bool = False
     reason: str = ""
     active_ms: int | None = None
+    guideline: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,10 @@ class Entry:
         What models said.
     history : tuple of dict
         Every decision as JSON, in the order in which they were stored.
+    suggestion : dict
+        What a model or a rule proposes for it now.
+    audit : int
+        From 1 when it was drawn at random to measure a model by.
     """
 
     item: int
@@ -97,6 +104,8 @@ class Entry:
     opinions: tuple[Act, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     history: tuple[Mapping[str, Any], ...] = ()
+    suggestion: Mapping[str, Any] = field(default_factory=dict)
+    audit: int = 0
 
     @property
     def labelled(self) -> bool:
@@ -128,6 +137,10 @@ class LabelSet:
         The least and the greatest rating.
     data, data_digest : str
         The data that the items are of.
+    charter : dict
+        The task's rules, guidelines and roles as JSON; see `charter.charter_of`.
+    withheld : int
+        Items that are left out because whoever looks has still to label them.
     """
 
     task: str
@@ -138,6 +151,8 @@ class LabelSet:
     scale: tuple[int, int] = (1, 5)
     data: str | None = None
     data_digest: str = ""
+    charter: Mapping[str, Any] = field(default_factory=dict)
+    withheld: int = 0
 
     def labelled(self) -> Iterator[Entry]:
         """The items that have a label, in order."""
@@ -164,7 +179,13 @@ class Given:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file says, and what of it can't be kept, in sentences."""
+    """What a file says, and what of it can't be kept, in sentences.
+
+    `head` is what it says of its task, in files that do; `waiting` are suggestions and audit
+    numbers by item.
+    """
 
     given: tuple[Given, ...]
     notes: tuple[str, ...] = field(default=())
+    head: Mapping[str, Any] | None = None
+    waiting: Mapping[int, tuple[Mapping[str, Any], int]] = field(default_factory=dict)

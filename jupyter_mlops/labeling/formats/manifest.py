@@ -54,7 +54,7 @@ def about(labels: LabelSet, agreement: Mapping[str, Any] | None = None) -> dict[
         "people": _people(labels),
         "agreement": None if agreement is None else dict(agreement),
         "selection": _selection(labels),
-        "guidelines": sorted(_told(labels, "guideline")),
+        "guidelines": _guidelines(labels),
     }
 
 
@@ -118,5 +118,9 @@ def _selection(labels: LabelSet) -> dict[str, Any]:
     return {"strategies": dict(sorted(strategies.items())), "audit": audit}
 
 
-def _told(labels: LabelSet, name: str) -> set[str]:
-    return {str(one[name]) for entry in labels.decided() for one in entry.history if one.get(name)}
+def _guidelines(labels: LabelSet) -> list[dict[str, Any]]:
+    """How many of the labels that stand were given under which version of the guideline."""
+    counts: Counter[str] = Counter(
+        one.standing.guideline for one in labels.labelled() if one.standing
+    )
+    return [{"version": name, "labels": count} for name, count in sorted(counts.items())]

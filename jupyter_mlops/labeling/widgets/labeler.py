@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -76,7 +77,7 @@ class Labeler(TaskState):
     @classmethod
     def of(cls, workspace: Workspace, state: TaskState) -> Labeler:
         """A labeler for a task."""
-        found = cls(state.task, state.held, state.classes, state.people, state.recent)
+        found = cls(**{one.name: getattr(state, one.name) for one in fields(state)})
         object.__setattr__(found, "widget", LabelerWidget(workspace, describe(state.task)))
         return found
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { numberText, percentText, timeText } from '../../src/format';
+import { fixedText, numberText, percentText, timeText } from '../../src/format';
 
 describe('numbers read the same as in the text rendering', () => {
   it.each([
@@ -23,6 +23,12 @@ describe('numbers read the same as in the text rendering', () => {
     [1, '100 %']
   ])('the share %s is %s', (value, text) => {
     expect(percentText(value)).toBe(text);
+  });
+
+  it('writes as many decimals as a column wants', () => {
+    expect(fixedText(0.5, 2)).toBe('0.50');
+    expect(fixedText(-1234.56, 1)).toBe('-1,234.6');
+    expect(fixedText(NaN, 2)).toBe('–');
   });
 
   it('writes times to the minute in UTC', () => {

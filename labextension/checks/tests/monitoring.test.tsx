@@ -149,6 +149,17 @@ describe('actions of a row', () => {
     expect(violations).toEqual([]);
   });
 
+  it('that only lead somewhere are followed', async () => {
+    const answer = vi.fn<NonNullable<IHost['answer']>>(() =>
+      Promise.resolve(null)
+    );
+    const follow = vi.fn<IHost['follow']>(() => true);
+    show([table], { act: () => Promise.resolve(), answer, follow });
+    await userEvent.click(screen.getByRole('button', { name: 'Acknowledge' }));
+    expect(follow.mock.calls[0]?.[0]).toMatchObject({ verb: 'alert ack' });
+    expect(answer).not.toHaveBeenCalled();
+  });
+
   it('have no column where nothing can be set off', () => {
     show([table]);
     expect(screen.getAllByRole('columnheader')).toHaveLength(1);

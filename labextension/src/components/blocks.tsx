@@ -137,7 +137,7 @@ export function ActionsBlock(props: {
   /** Whether what a verb answers is shown nowhere: the view that holds the button changes. */
   stays?: boolean;
 }): React.JSX.Element | null {
-  const { act, answer, insert } = useHost();
+  const { act, answer, follow, insert } = useHost();
   const [running, setRunning] = React.useState<number | null>(null);
   const [progress, setProgress] = React.useState<IProgress | null>(null);
   const [failure, setFailure] = React.useState<unknown>(null);
@@ -147,6 +147,9 @@ export function ActionsBlock(props: {
   const start = async (action: IAction, place: number): Promise<void> => {
     if (action.insert && insert) {
       insert(action.insert);
+      return;
+    }
+    if (follow(action)) {
       return;
     }
     setRunning(place);

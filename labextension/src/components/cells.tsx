@@ -1,6 +1,6 @@
 import React from 'react';
 
-import { percentText, scalarText, timeText } from '../format';
+import { fixedText, percentText, scalarText, timeText } from '../format';
 import { shortName } from '../references';
 import type { CellKind, Level, Row } from '../views';
 import { isServed, levelOf, valueOf } from '../views';
@@ -10,8 +10,10 @@ import { useHost } from './host';
 export function Cell(props: {
   kind: CellKind;
   value: unknown;
+  /** How many decimals a number has. */
+  digits?: number | null;
 }): React.JSX.Element {
-  const { kind, value } = props;
+  const { kind, value, digits } = props;
   if (value === null || value === undefined) {
     // No badge is no news; a missing number is.
     return kind === 'badge' ? (
@@ -48,7 +50,13 @@ export function Cell(props: {
     case 'time':
       return <Time iso={scalarText(value)} />;
     default:
-      return <>{scalarText(value)}</>;
+      return (
+        <>
+          {typeof value === 'number' && typeof digits === 'number'
+            ? fixedText(value, digits)
+            : scalarText(value)}
+        </>
+      );
   }
 }
 

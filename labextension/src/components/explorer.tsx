@@ -161,6 +161,7 @@ function ExplorerRow(props: {
             <Cell
               kind={column.kind ?? 'text'}
               value={valueOf(row, column.key)}
+              digits={column.digits}
             />
           );
           return place === 0 ? (

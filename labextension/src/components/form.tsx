@@ -126,7 +126,9 @@ function FieldInput(props: {
   const { field, value, wrong, onChange } = props;
   const { trans } = useHost();
   const id = React.useId();
-  const control = React.useRef<HTMLInputElement & HTMLSelectElement>(null);
+  const control = React.useRef<
+    HTMLInputElement & HTMLSelectElement & HTMLTextAreaElement
+  >(null);
   React.useEffect(() => {
     if (wrong) {
       control.current?.focus();
@@ -135,6 +137,7 @@ function FieldInput(props: {
   const told = {
     ref: control,
     'aria-invalid': wrong ? true : undefined,
+    'aria-required': field.required ? true : undefined,
     'aria-describedby': wrong || field.hint ? id : undefined
   };
   const datasets = useDatasets(field.kind === 'dataset');
@@ -161,13 +164,28 @@ function FieldInput(props: {
           onChange(event.target.value);
         }}
       >
-        <option value="">{trans.__('none')}</option>
+        <option value="">
+          {field.unset
+            ? field.unset
+            : field.required
+              ? trans.__('choose…')
+              : trans.__('none')}
+        </option>
         {listed.map((choice, place) => (
           <option key={place} value={choice}>
             {choice}
           </option>
         ))}
       </select>
+    ) : field.kind === 'lines' ? (
+      <textarea
+        {...told}
+        rows={3}
+        value={value}
+        onChange={event => {
+          onChange(event.target.value);
+        }}
+      />
     ) : (
       <input
         {...told}
@@ -180,8 +198,11 @@ function FieldInput(props: {
       />
     );
   return (
-    <label className="jp-mlops-Field">
-      <span className="jp-mlops-Field-label">{field.label}</span>
+    <label className="jp-mlops-Field" data-kind={field.kind}>
+      <span className="jp-mlops-Field-label">
+        {field.label}
+        {field.required ? <span aria-hidden="true"> *</span> : null}
+      </span>
       {drawn}
       {wrong ? (
         <span id={id} className="jp-mlops-Field-wrong">

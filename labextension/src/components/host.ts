@@ -23,6 +23,8 @@ export interface IHost {
   readonly open: ((ref: string) => void) | null;
   /** The address of what the server shows at a path below its own. */
   readonly urlOf: ((path: string) => string) | null;
+  /** Open what an action only leads to; false when it does something. */
+  readonly follow: (action: IAction) => boolean;
   /** Set off a verb, asking the person first when the action wants that. */
   readonly act:
     | ((
@@ -53,6 +55,7 @@ export const PLAIN_HOST: IHost = {
   canOpen: () => false,
   open: null,
   urlOf: null,
+  follow: () => false,
   act: null,
   answer: null,
   ask: null,

@@ -12,9 +12,7 @@ export function Titled(props: {
         <div className="jp-mlops-Block-head">
           {props.title ? (
             <h3 className="jp-mlops-Block-title">{props.title}</h3>
-          ) : (
-            <span />
-          )}
+          ) : null}
           {props.aside}
         </div>
       ) : null}

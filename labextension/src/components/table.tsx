@@ -90,7 +90,11 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
                     column.kind === 'actions' ? (
                       <RowActions value={value} />
                     ) : (
-                      <Cell kind={column.kind ?? 'text'} value={value} />
+                      <Cell
+                        kind={column.kind ?? 'text'}
+                        value={value}
+                        digits={column.digits}
+                      />
                     );
                   return which === 0 ? (
                     <th

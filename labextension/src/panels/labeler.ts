@@ -24,11 +24,12 @@ interface IScript {
 let count = 0;
 
 /** A task's labeler, which speaks to the server alone. */
-class Labeler extends Widget {
+export class Labeler extends Widget {
   constructor(
     private readonly _workspace: IWorkspace,
     private readonly _trans: TranslationBundle,
-    private readonly _task: string
+    /** The task's name. */
+    readonly task: string
   ) {
     super();
     this.addClass('jp-mlops-Labeler');
@@ -68,7 +69,7 @@ class Labeler extends Widget {
     state.textContent = this._trans.__('Loading…');
     this.node.append(state);
     try {
-      const task = await this._workspace.labelTask(this._task);
+      const task = await this._workspace.labelTask(this.task);
       const address = this._workspace.labelerUrl('labeler.js');
       const script = (await import(
         /* webpackIgnore: true */ address
@@ -116,7 +117,7 @@ export function labelerPanel(
   workspace: IWorkspace,
   trans: TranslationBundle,
   task: string
-): MainAreaWidget {
+): MainAreaWidget<Labeler> {
   const panel = new MainAreaWidget({
     content: new Labeler(workspace, trans, task)
   });

@@ -31,6 +31,7 @@ import {
 } from '../references';
 import type { IPanels, IWorkspace } from '../tokens';
 import type { IAction, IProgress, IView } from '../views';
+import type { Labeler } from './labeler';
 import { labelerPanel } from './labeler';
 import { reportPanel } from './report';
 import { ViewPanel } from './viewpanel';
@@ -68,6 +69,7 @@ export class Panels implements IPanels {
       urlOf: path =>
         URLExt.join(_app.serviceManager.serverSettings.baseUrl, path),
       act: (action, onProgress) => this.perform(action, onProgress),
+      follow: action => this._follow(action),
       answer: (action, onProgress) => this._answer(action, onProgress),
       ask: query => this._workspace.ask(query),
       copy: text => {
@@ -85,6 +87,11 @@ export class Panels implements IPanels {
   /** The panels that are open, for restoring them. */
   readonly tracker = new WidgetTracker<MainAreaWidget<ViewPanel>>({
     namespace: 'jupyter-mlops-panels'
+  });
+
+  /** The labelers that are open, for restoring them. */
+  readonly labelers = new WidgetTracker<MainAreaWidget<Labeler>>({
+    namespace: 'jupyter-mlops-labelers'
   });
 
   get host(): IHost {
@@ -164,6 +171,7 @@ export class Panels implements IPanels {
     const panel = labelerPanel(this._workspace, this._trans, task);
     panel.title.label = this._trans.__('Label %1', task);
     this._add(panel, key);
+    void this.labelers.add(panel);
   }
 
   /** Ask the server again: for one view, or for all that are shown. */
@@ -183,24 +191,32 @@ export class Panels implements IPanels {
     action: IAction,
     onProgress?: (progress: IProgress) => void
   ): Promise<void> {
-    const verb = action.verb.replaceAll(' ', '-');
-    if (isRead(verb)) {
-      const args = Object.entries(action.args ?? {}).map(
-        ([name, value]) => [name, String(value)] as const
-      );
-      this.openQuery({ verb, args: Object.fromEntries(args) });
-      return;
-    }
-    // Without data there is nothing to make: the task is to be labelled.
-    const { task, data } = action.args ?? {};
-    if (verb === 'label' && typeof task === 'string' && data === undefined) {
-      this.openLabeler(task);
+    if (this._follow(action)) {
       return;
     }
     const view = await this._answer(action, onProgress);
     if (view && !action.danger) {
       this.openResult(view);
     }
+  }
+
+  /** Open what an action only leads to; false when it does something. */
+  private _follow(action: IAction): boolean {
+    const verb = action.verb.replaceAll(' ', '-');
+    if (isRead(verb)) {
+      const args = Object.entries(action.args ?? {}).map(
+        ([name, value]) => [name, String(value)] as const
+      );
+      this.openQuery({ verb, args: Object.fromEntries(args) });
+      return true;
+    }
+    // Without data there is nothing to make: the task is to be labelled.
+    const { task, data } = action.args ?? {};
+    if (verb === 'label' && typeof task === 'string' && data === undefined) {
+      this.openLabeler(task);
+      return true;
+    }
+    return false;
   }
 
   /** Set off a verb, asking first where that is wanted; null when the person declined. */

@@ -199,6 +199,12 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
         name: ({ content }) =>
           content.live.query ? keyOf(content.live.query) : ''
       });
+      // What was not saved yet is in the browser: the labeler sends it when it is back.
+      void restorer.restore(opener.labelers, {
+        command: CommandIDs.openLabeler,
+        args: ({ content }) => ({ task: content.task }),
+        name: ({ content }) => content.task
+      });
     }
 
     if (settings) {

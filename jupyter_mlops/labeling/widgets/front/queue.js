@@ -15,6 +15,7 @@ export class Queue extends EventTarget {
     super();
     Object.assign(this, { road, outbox, session, kind });
     this.task = null; // as the store last told it: classes may be added while people label
+    this.guideline = undefined; // the version of it that is shown
     this.items = []; // [0] is on the screen
     this.past = []; // own decisions, last one last: {ev, item, value}
     this.unsent = []; // events the store has not acknowledged
@@ -91,7 +92,9 @@ export class Queue extends EventTarget {
       decided_at: new Date(now).toISOString(),
       active_ms: Math.round(Math.min(now - (this.touchedAt ?? now), IDLE) + (this.activeMs ?? 0)),
       turn: this.turn,
-      ...(item.suggestion && kind === "label" ? { suggestion: item.suggestion } : {}),
+      ...(item.suggestion && kind !== "undo" ? { suggestion: item.suggestion } : {}),
+      // Which guideline was on the screen: another may hold by the time this arrives.
+      ...(this.guideline === undefined ? {} : { guideline: this.guideline }),
     };
     this.shownAt = this.touchedAt = now;
     this.activeMs = 0;

@@ -31,7 +31,16 @@ export function buildStage({ name }, act) {
   part.skip = pushButton("tool", "s", "Skip", () => act({ action: "skip" }), "Skip this item, with a reason (s)");
   const keys = pushButton("tool", "?", "Keys", () => act({ action: "map" }), "Show or hide the keys (?)");
   part.tools = make("div", { class: "mlops-tools", role: "group", "aria-label": "Tools" }, part.undo, part.skip, keys);
-  part.reasons.append(make("span", { text: "Why skip it?" }));
+  part.again = AGAIN.map(([key, value, says]) => {
+    const button = pushButton("again", key, says, () => act({ action: "again", value }));
+    button.dataset.again = value;
+    return button;
+  });
+  part.reasons.append(
+    make("div", { class: "mlops-agains", role: "group", "aria-label": "Who sees it again?" },
+      make("span", { text: "Who sees it again?" }), ...part.again),
+    make("span", { text: "Why skip it?" }),
+  );
   for (const [key, reason] of REASONS) {
     part.reasons.append(
       pushButton("reason", key, reason, () => act({ action: "reason", value: reason })),
@@ -47,8 +56,7 @@ export function buildStage({ name }, act) {
     part.item,
     part.suggestion,
     part.reasons,
-    part.pad,
-    part.tools,
+    make("div", { class: "mlops-foot" }, part.pad, part.tools),
     part.map,
     part.hint,
     part.live,
@@ -61,6 +69,13 @@ export const REASONS = [
   ["1", "unclear"],
   ["2", "broken"],
   ["3", "not mine"],
+];
+
+/** Who sees a skipped item again; the letter that chooses it while the question is open. */
+export const AGAIN = [
+  ["l", "me", "I do, later"],
+  ["o", "others", "somebody else"],
+  ["n", "never", "nobody"],
 ];
 
 /** Show a task's guideline, if it has one: open at first, folded by whoever knows it. */

@@ -4,7 +4,7 @@ import { classPad, classesPad, pairwisePad, ratingPad } from "./choices.js";
 import { binding, commonBindings, foreign, keyName, keymap, meaning, ownKeys, withOwn } from "./keys.js";
 import { fillMap } from "./remap.js";
 import { showItem } from "./shown.js";
-import { REASONS, showGuideline } from "./stage.js";
+import { AGAIN, REASONS, showGuideline } from "./stage.js";
 import { textPad } from "./writing.js";
 
 const PADS = { class: classPad, classes: classesPad, rating: ratingPad, pairwise: pairwisePad, text: textPad };
@@ -28,7 +28,9 @@ export async function openPad(answer, road) {
 export function connect({ queue, part, task, handle, signal, makePad }) {
   part.root.dataset.road = queue.road.kind;
   let painted = null;
+  let begun = null; // the item, and the time it came round, that the pad has begun with
   let asking = false;
+  let again = "never"; // who sees the item again that is about to be skipped
   let player = null;
   let classes = "";
   let pad, bindings, map;
@@ -46,7 +48,10 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     part.pad.replaceChildren(pad.element);
     rekey();
     showGuideline(part.guideline, now.settings?.guideline);
-    painted = null;
+    const version = now.settings?.guideline_version ?? "";
+    if (queue.guideline !== undefined && queue.guideline !== version) say("The guideline has changed.");
+    queue.guideline = version;
+    painted = begun = null;
   };
 
   const rekey = () => {
@@ -64,7 +69,7 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     let event;
     if (act.action === "undo") event = queue.undo();
     else if (act.action === "skip" && queue.current) ask(true);
-    else if (act.action === "map") part.map.hidden = !part.map.hidden;
+    else if (act.action === "map") toggleMap();
     else if (act.action === "play") void (player?.paused ? player.play().catch(() => {}) : player?.pause());
     else if (act.action === "leave") pad.leave?.() || leave();
     else if (queue.current && !queue.full) {
@@ -74,20 +79,36 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     if (event) after(event, began);
   };
 
+  const toggleMap = () => {
+    part.map.hidden = !part.map.hidden;
+    if (!part.map.hidden) part.map.scrollIntoView({ block: "nearest" });
+  };
+
   const ask = (on) => {
     asking = on;
     part.reasons.hidden = !on;
     part.pad.hidden = part.tools.hidden = on;
-    if (on) say("Why skip it? 1 unclear, 2 broken, 3 not mine, Escape: don't.");
-    if (!part.root.contains(document.activeElement) || on) part.root.focus();
+    if (on) {
+      seenBy({ ...task.settings, ...queue.task?.settings }.requeue ?? "never");
+      say("Why skip it? 1 unclear, 2 broken, 3 not mine, Escape: don't. Who sees it again? l I do, o somebody else, n nobody.");
+    }
+    // A reason that was clicked is gone from the screen, and the keyboard must not go with it.
+    const at = document.activeElement;
+    if (on || !part.root.contains(at) || part.reasons.contains(at)) part.root.focus();
+  };
+
+  const seenBy = (value) => {
+    again = value;
+    for (const button of part.again) button.setAttribute("aria-pressed", String(button.dataset.again === value));
   };
 
   const answer = (act) => {
+    if (act.action === "again") return seenBy(act.value);
     const began = performance.now();
     const reason = act.action === "reason" ? act.value : "";
     if (!reason && act.action !== "leave") return; // keys of the other question
     ask(false);
-    const event = reason ? queue.decide("skip", { reason }) : null;
+    const event = reason ? queue.decide("skip", { reason, requeue: again }) : null;
     if (event) after(event, began);
   };
 
@@ -116,7 +137,10 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     // A pad that draws on the item shows it itself; what is broken is said the same way everywhere.
     if (item.broken || !pad.paint) player = showItem(part.item, item, shown);
     else player = pad.paint(part.item, item, { ...shown, draft }) ?? null;
-    if (!item.broken) pad.show(item, draft);
+    // A picture that comes late must not take away what was written meanwhile.
+    const turn = `${item.item}:${item.round ?? 0}`;
+    if (!item.broken && (pad.paint || turn !== begun)) pad.show(item, draft);
+    begun = turn;
     const by = item.suggestion;
     part.suggestion.hidden = !by || item.draft !== undefined;
     if (by) part.suggestion.textContent = suggested(by);
@@ -165,7 +189,9 @@ export function connect({ queue, part, task, handle, signal, makePad }) {
     if (pressed && ["Enter", "Space"].includes(keyName(event))) return;
     let act = meaning(event, map);
     const reason = asking && !foreign(event) && REASONS.find(([key]) => key === event.key);
+    const seen = asking && !foreign(event) && AGAIN.find(([key]) => key === event.key);
     if (reason) act = event.repeat ? { action: "held" } : { action: "reason", value: reason[1] };
+    else if (seen) act = { action: "again", value: seen[1] };
     if (!act) return;
     event.preventDefault();
     if (act.action !== "held") perform(act);
@@ -210,7 +236,8 @@ function inWords(value) {
 function ahead({ counts, unsent }) {
   if (!counts) return {};
   const { labeled, skipped, total } = counts;
-  const coming = (kind) => unsent.filter((event) => event.kind === kind).length;
+  // An item that somebody sees again is still open.
+  const coming = (kind) => unsent.filter((one) => one.kind === kind && (one.requeue ?? "never") === "never").length;
   return { total, labeled: Math.min(total, labeled + coming("label")), skipped: skipped + coming("skip") };
 }
 

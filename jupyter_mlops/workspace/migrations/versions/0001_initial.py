@@ -620,6 +620,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "label_guideline",
+        sa.Column("task", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("person", sa.String(length=255), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["task"],
+            ["label_task.id"],
+        ),
+        sa.PrimaryKeyConstraint("task", "number"),
+    )
+    op.create_table(
         "label_item",
         sa.Column("task", sa.String(length=32), nullable=False),
         sa.Column("item", sa.Integer(), autoincrement=False, nullable=False),
@@ -677,6 +691,7 @@ def upgrade() -> None:
         sa.Column("item", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("person", sa.String(length=255), nullable=False),
         sa.Column("session", sa.String(length=64), nullable=False),
+        sa.Column("strategy", sa.String(length=32), nullable=False),
         sa.Column("renewed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -886,6 +901,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("label_item")
+    op.drop_table("label_guideline")
     op.drop_table("cell")
     with op.batch_alter_table("annotation", schema=None) as batch_op:
         batch_op.drop_index("ix_annotation_person")

@@ -7,7 +7,7 @@ import { draw, make } from "../dom.js";
 const OWN_STYLE = `
 .mlops-board { position: relative; margin: auto; line-height: 0; }
 .mlops-board > div { display: block !important; }
-.mlops-board img, .mlops-board canvas { width: 100% !important; height: auto !important; max-width: none; max-height: none; }
+.mlops-labeler .mlops-board img, .mlops-labeler .mlops-board canvas { width: 100% !important; height: auto !important; max-width: none; max-height: none; }
 .mlops-board .a9s-rotation-handle-group { display: none; }
 .mlops-over { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; overflow: visible; }
 .mlops-over.mlops-takes { pointer-events: all; cursor: crosshair; }
@@ -44,7 +44,7 @@ export class Board {
     this.over = draw("svg", { class: "mlops-over", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
     this.element = make("div", { class: "mlops-board" }, surface);
     // Small pictures are enlarged to be drawn on; none is higher than most of the window.
-    const most = (0.62 * innerHeight * width) / height;
+    const most = (0.56 * innerHeight * width) / height;
     this.element.style.width = `min(100%, ${Math.round(Math.min(Math.max(width, 480), most))}px)`;
     this.surface = surface;
     if (tool) {

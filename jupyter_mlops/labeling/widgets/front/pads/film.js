@@ -1,7 +1,7 @@
 // A film: stretches of it, or boxes that move through it, known at key frames and straight between.
 
 import { binding } from "../keys.js";
-import { draw, make } from "../dom.js";
+import { draw, make, pushButton } from "../dom.js";
 import { colourOf } from "../palette.js";
 import { playerOf } from "../shown.js";
 import { Board } from "./board.js";
@@ -34,7 +34,7 @@ export default function filmPad({ task, act, say }) {
   let watching = 0;
   let drawnAt = null; // the frame whose boxes are on the board
 
-  const words = tracks ? ({ track, keyframes }) => `track ${track}, ${keyframes.length} key frames` : lasting;
+  const words = tracks ? ({ track, keyframes }) => `track ${track}, ${keyframes.length} key frame${keyframes.length === 1 ? "" : "s"}` : lasting;
   const entries = new Entries({ task, act, say, words, what: tracks ? "tracks" : "segments", changed: () => redraw() });
   const length = () => (Number.isFinite(player?.duration) ? player.duration : 0);
   // A small step is one frame: in the middle of it, where rounding can't slip to the next.
@@ -146,7 +146,7 @@ export default function filmPad({ task, act, say }) {
       seek: make("input", { type: "range", min: "0", max: "0", step: "any", "aria-label": "Time", input: () => (player.currentTime = Number(timeline.seek.value)) }),
       clock: make("span", { class: "mlops-clock" }),
     };
-    const play = make("button", { type: "button", class: "mlops-tool", click: () => act({ action: "play" }) }, "Play or pause");
+    const play = pushButton("tool", "Space", "Play or pause", () => act({ action: "play" }));
     element.replaceChildren(make("div", { class: "mlops-player" }, place, timeline.bars, timeline.seek, make("div", { class: "mlops-tools" }, play, timeline.clock)));
     const mine = player;
     player.addEventListener("loadedmetadata", () => mine === player && ready(place, shown), { once: true });

@@ -61,6 +61,7 @@ export default function wavesPad({ task, act, say, road }) {
     if (mine !== player) return undefined;
     length = found.duration ?? 0;
     if (found.duration === 0) return failed("there is no sound in it");
+    if (found.note) say(found.note);
     const style = getComputedStyle(canvas);
     const ink = style.getPropertyValue("--mlops-ring").trim() || "#1976d2";
     wave = WaveSurfer.create({
