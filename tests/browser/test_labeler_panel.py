@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import polars as pl
 import pytest
 from labelcells import LABELER, answers, saved
@@ -78,12 +80,15 @@ def test_a_labeler_is_back_after_a_reload_with_what_was_not_saved(lab):
     page.keyboard.press("1")
     page.keyboard.press("2")
     page.wait_for_selector(f"{LABELER} .mlops-chip[data-link=offline]")
-    page.wait_for_function(
-        """() => window.jupyterapp.serviceManager.workspaces.fetch('labeling').then(({data}) => {
-            const current = data['layout-restorer:data']?.main?.current ?? '';
-            return current.includes('labelers') && current in data;
-        })"""
-    )
+    # A promise would count as true at once where the page waits for a function.
+    kept = """() => window.jupyterapp.serviceManager.workspaces.fetch('labeling').then(({data}) => {
+        const current = data['layout-restorer:data']?.main?.current ?? '';
+        return current.includes('labelers') && current in data;
+    })"""
+    end = time.monotonic() + 60
+    while not page.evaluate(kept):
+        assert time.monotonic() < end, "the layout isn't kept"
+        page.wait_for_timeout(100)
     assert answers(lab, "back") == {}
     page.goto(url, wait_until="domcontentloaded")
     page.unroute("**/mlops/api/labels/*/events")

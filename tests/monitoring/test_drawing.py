@@ -126,8 +126,8 @@ def test_text_is_read_as_numbers_where_the_reference_has_them():
     values, counts = np.unique(columns[0].current, return_counts=True)
     assert values[:2].tolist() == [1, 2]
     assert counts.tolist()[:2] == [667, 666]
-    # One side as it was, the other in points: both are shapes.
-    assert columns[0].reference.size == 1200
+    # Where one side has points alone, both are drawn in points.
+    assert columns[0].reference.size == columns[0].current.size == 2000
 
 
 def test_a_column_without_values_is_said_with_its_verdict(frame):
@@ -143,10 +143,10 @@ def test_a_column_without_values_is_said_with_its_verdict(frame):
 
 
 def test_what_has_no_bars_is_said(frame, features):
-    strange = [replace(one, kind="embedding") if one.name == "gaps" else one for one in features]
+    strange = [replace(one, kind="sound") if one.name == "gaps" else one for one in features]
     columns, notices, _ = drawn(Rows(frame), Rows(frame), strange)
     assert "gaps" not in [one.name for one in columns]
-    why = "there is no way to draw a column of the kind 'embedding'"
+    why = "there is no way to draw a column of the kind 'sound'"
     assert notices == [f"'gaps' isn't drawn: {why} (stable: within the noise)"]
 
 

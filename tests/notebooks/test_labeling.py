@@ -31,8 +31,9 @@ def test_a_cell_that_would_open_a_labeler_shows_how_far_it_is_and_goes_on(
     executed: nbformat.NotebookNode,
 ) -> None:
     kinds = {
-        "digits": "150 images", "paragraphs": "146 texts", "photos": "2 images",
-        "bikes": "1 videos", "speech": "8 audios", "wines": "40 rows", "clearer": "10 pairs",
+        "digits": "150 items · image", "paragraphs": "146 items · text",
+        "photos": "2 items · image", "bikes": "1 item · video", "speech": "8 items · audio",
+        "wines": "40 items · row", "clearer": "10 items · pair",
     }  # fmt: skip
     for task, items in kinds.items():
         text = shown(executed, f"%mlops label {task} ")
@@ -103,7 +104,7 @@ def test_rules_propose_and_files_of_other_tools_come_in(executed: nbformat.Noteb
     assert "Format: doccano" in shown(executed, "%mlops label import numbers")
     photos = shown(executed, "%mlops label import photos")
     assert "Labelled: 2 of 2" in photos
-    assert "2 × flower" in photos
+    assert "2 flower" in photos
     assert "parked" in shown(executed, "%mlops label import bikes")
     assert "front, left" in shown(executed, "%mlops label import speech")
 
