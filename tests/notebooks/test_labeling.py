@@ -106,7 +106,7 @@ def test_rules_propose_and_files_of_other_tools_come_in(executed: nbformat.Noteb
     assert "Labelled: 2 of 2" in photos
     assert "2 flower" in photos
     assert "parked" in shown(executed, "%mlops label import bikes")
-    assert "front, left" in shown(executed, "%mlops label import speech")
+    assert "1 front, 1 left" in shown(executed, "%mlops label import speech")
 
 
 def test_what_goes_out_comes_in_again_unchanged(
