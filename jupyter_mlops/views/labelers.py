@@ -9,14 +9,20 @@ from jupyter_mlops.labeling.adjudication import Dispute, Disputes
 from jupyter_mlops.labeling.coefficients import Estimate
 from jupyter_mlops.labeling.functions import Votes
 from jupyter_mlops.labeling.membership import Roles
-from jupyter_mlops.labeling.provenance import Stats, Under
 from jupyter_mlops.labeling.quality import People, Quality
 from jupyter_mlops.labeling.ranking import Ranking
 from jupyter_mlops.labeling.reliability import Agreement, Measure
 from jupyter_mlops.labeling.suspicion import Suspects
 from jupyter_mlops.labeling.tasks import Task
 from jupyter_mlops.views.blocks import Action, Column, Fact, Facts, Notice, Table, View
-from jupyter_mlops.views.labeltasks import HOURLY, counted, rate_of, undecided
+from jupyter_mlops.views.labeltasks import (
+    HOURLY,
+    counted,
+    interval_of,
+    rate_of,
+    task_view,
+    undecided,
+)
 from jupyter_mlops.views.registry import look
 
 __all__ = [
@@ -25,7 +31,6 @@ __all__ = [
     "people_view",
     "ranking_view",
     "roles_view",
-    "stats_view",
     "suspects_view",
     "votes_view",
 ]
@@ -66,7 +71,7 @@ def agreement_view(result: Agreement) -> View:
                 total=len(result.pairs),
             )
         )
-    return _view(
+    return task_view(
         result.task,
         "agreement",
         f"{counted(result.items, 'item')} with two opinions or more"
@@ -102,97 +107,10 @@ def people_view(result: People) -> View:
         rows=rows,
         total=len(result.people),
     )
-    return _view(result.task, "people", counted(len(result.people), "person", "people"), [
+    return task_view(result.task, "people", counted(len(result.people), "person", "people"), [
         Facts(items=facts),
         table,
     ])  # fmt: skip
-
-
-@look(Stats)
-def stats_view(result: Stats) -> View:
-    """How labels came to be: guidelines, strategies, suggestions and skips."""
-    blocks: list[Any] = [
-        Facts(
-            items=[
-                Fact(label="Labels", value=f"{result.labels:,}", hint="each person's last word"),
-                Fact(label="Skips", value=f"{result.skips:,}"),
-            ]
-        ),
-        Table(
-            title="Guidelines",
-            columns=[
-                Column(key="version", label="Version"),
-                Column(key="text", label="Begins"),
-                Column(key="person", label="Written by"),
-                Column(key="at", label="When", kind="time"),
-                Column(key="labels", label="Labels", kind="number"),
-                Column(key="skips", label="Skips", kind="number"),
-                Column(key="people", label="People", kind="number"),
-            ],
-            rows=[_under(one) for one in result.guidelines[:ROWS]],
-            total=len(result.guidelines),
-            empty="There is no guideline, and no label yet.",
-        ),
-        Table(
-            title="Chosen by",
-            columns=[
-                Column(key="strategy", label="Strategy"),
-                Column(key="labels", label="Labels", kind="number"),
-                Column(key="audits", label="Drawn at random", kind="number"),
-            ],
-            rows=[
-                {"strategy": one.strategy, "labels": one.labels, "audits": one.audits}
-                for one in result.chosen[:ROWS]
-            ],
-            total=len(result.chosen),
-            empty="Nothing is labelled yet.",
-        ),
-    ]
-    if result.suggested:
-        columns = [Column(key="by", label="Suggested by"), Column(key="kept", label="Kept")]
-        rows = [{"by": one.by or "–", "kept": _short(one.kept)} for one in result.suggested[:ROWS]]
-        blocks.append(
-            Table(title="Suggestions", columns=columns, rows=rows, total=len(result.suggested))
-        )
-    if result.skipped:
-        blocks.append(
-            Table(
-                title="Skips",
-                columns=[
-                    Column(key="reason", label="Reason"),
-                    Column(key="requeue", label="Seen again by"),
-                    Column(key="skips", label="Skips", kind="number"),
-                ],
-                rows=[
-                    {
-                        "reason": one.reason or "–",
-                        "requeue": _AGAIN.get(one.requeue, one.requeue),
-                        "skips": one.skips,
-                    }
-                    for one in result.skipped[:ROWS]
-                ],
-                total=len(result.skipped),
-            )
-        )
-    return _view(result.task, "stats", counted(result.labels, "label"), blocks)
-
-
-_AGAIN = {"me": "the same person, later", "others": "somebody else", "never": "nobody"}
-
-
-def _under(one: Under) -> dict[str, Any]:
-    known = one.guideline
-    name = f"{known.number}: {one.version}" if known else one.version or "none"
-    text = " ".join(known.text.split()) if known else ""
-    return {
-        "version": f"{name} (holds)" if one.holds else name,
-        "text": text if len(text) <= WIDE else text[: WIDE - 1] + "…",
-        "person": known.person if known else "",
-        "at": known.at.isoformat() if known else None,
-        "labels": one.labels,
-        "skips": one.skips,
-        "people": one.people,
-    }
 
 
 @look(Roles)
@@ -213,7 +131,7 @@ def roles_view(result: Roles) -> View:
         total=len(result.held),
     )
     blocks = [Notice(level="info", text=text), table]
-    return _view(result.task, "roles", counted(len(result.held), "role"), blocks, verb="people")
+    return task_view(result.task, "roles", counted(len(result.held), "role"), blocks, verb="people")
 
 
 @look(Disputes)
@@ -246,7 +164,7 @@ def disputes_view(result: Disputes) -> View:
                 f"{result.items[0].item} ANSWER` decides one.",
             ),
         )
-    return _view(result.task, "disputes", counted(result.total, "item"), blocks)
+    return task_view(result.task, "disputes", counted(result.total, "item"), blocks)
 
 
 @look(Ranking)
@@ -271,7 +189,7 @@ def ranking_view(result: Ranking) -> View:
         Fact(label="Order", value=f"{result.epoch:,}", hint="how often it was put in order"),
         Fact(label="Seconds", value=f"{result.seconds:.2f}"),
     ]
-    return _view(
+    return task_view(
         result.task, "pick", f"ordered by {result.strategy}", [Facts(items=facts)], verb="next"
     )
 
@@ -303,7 +221,7 @@ def suspects_view(result: Suspects) -> View:
     blocks: list[Any] = [table]
     if result.queued:
         blocks.insert(0, _waiting(result.task, result.queued))
-    return _view(
+    return task_view(
         result.task,
         "suspects",
         f"{result.total:,} of {result.looked:,} labels look wrong, by "
@@ -321,7 +239,7 @@ def votes_view(result: Votes) -> View:
         Fact(label="Combined by", value=result.combine),
         Fact(
             label="Accuracy",
-            value=_short(result.accuracy) or "not known",
+            value=interval_of(result.accuracy) or "not known",
             hint="against people's labels",
         ),
         Fact(label="Suggested", value=f"{result.suggested:,}"),
@@ -345,7 +263,7 @@ def votes_view(result: Votes) -> View:
                 "coverage": one.coverage,
                 "overlaps": one.overlaps,
                 "conflicts": one.conflicts,
-                "accuracy": _short(one.accuracy),
+                "accuracy": interval_of(one.accuracy),
                 "skill": one.skill,
                 "failed": one.failed,
             }
@@ -356,19 +274,8 @@ def votes_view(result: Votes) -> View:
     blocks: list[Any] = [Facts(items=facts), table]
     if result.problem:
         blocks.insert(1, Notice(level="warn", text=f"A function failed: {result.problem}"))
-    return _view(
+    return task_view(
         task, "functions", f"{result.covered / total:.0%} of the items covered", blocks, verb="next"
-    )
-
-
-def _view(task: Task, what: str, subtitle: str, blocks: list[Any], *, verb: str = "") -> View:
-    return View(
-        kind="label-task",
-        title=f"label {task.name}: {what}",
-        subtitle=subtitle,
-        ref=task.ref,
-        line=f"%mlops label {verb or what} {task.name}",
-        blocks=blocks,
     )
 
 
@@ -409,9 +316,9 @@ def _person(one: Quality) -> dict[str, Any]:
         "labels": one.done.labels if one.done else 0,
         "rate": rate_of(one.done.pace) if one.done else None,
         "seconds": one.done.pace.seconds if one.done else None,
-        "gold": _short(one.gold),
-        "adjudicated": _short(one.adjudicated),
-        "others": _short(one.others),
+        "gold": interval_of(one.gold),
+        "adjudicated": interval_of(one.adjudicated),
+        "others": interval_of(one.others),
         "skill": one.skill,
     }
 
@@ -450,12 +357,3 @@ def _decisions(result: Disputes, one: Dispute) -> list[dict[str, Any]]:
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= WIDE else text[: WIDE - 1] + "…"
-
-
-def _short(found: Estimate) -> str | None:
-    """A share with its interval and how many cases it rests on."""
-    if found.value is None:
-        return None
-    if found.low is None or found.high is None:
-        return f"{found.value:.0%} of {found.n:,}"
-    return f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%}) of {found.n:,}"

@@ -9,7 +9,7 @@ from jupyter_mlops.labeling.intake import Import
 from jupyter_mlops.labeling.progress import Queue, TaskState
 from jupyter_mlops.labeling.rules import Rules
 from jupyter_mlops.labeling.tasks import Task
-from jupyter_mlops.views import labelers  # noqa: F401  (registers the looks of the rest)
+from jupyter_mlops.views import labelers, labelorigins  # noqa: F401  (register other looks)
 from jupyter_mlops.views.blocks import (
     Action,
     Actions,

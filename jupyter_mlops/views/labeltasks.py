@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_mlops.labeling.coefficients import Estimate
 from jupyter_mlops.labeling.kinds import ANSWERS, KINDS
 from jupyter_mlops.labeling.pace import Pace
 from jupyter_mlops.labeling.standing import Standing, Tasks
@@ -11,7 +12,17 @@ from jupyter_mlops.labeling.tasks import Task
 from jupyter_mlops.views.blocks import Action, Column, Field, Form, Level, Table, View
 from jupyter_mlops.views.registry import look
 
-__all__ = ["HOURLY", "asked", "counted", "hours_text", "rate_of", "tasks_view", "undecided"]
+__all__ = [
+    "HOURLY",
+    "asked",
+    "counted",
+    "hours_text",
+    "interval_of",
+    "rate_of",
+    "task_view",
+    "tasks_view",
+    "undecided",
+]
 
 ROWS = 200
 # In a narrow column on two lines, not on three.
@@ -178,3 +189,24 @@ def _begin() -> Form:
             ),
         ],
     )
+
+
+def task_view(task: Task, what: str, subtitle: str, blocks: list[Any], *, verb: str = "") -> View:
+    """What about a task is shown by itself."""
+    return View(
+        kind="label-task",
+        title=f"label {task.name}: {what}",
+        subtitle=subtitle,
+        ref=task.ref,
+        line=f"%mlops label {verb or what} {task.name}",
+        blocks=blocks,
+    )
+
+
+def interval_of(found: Estimate) -> str | None:
+    """A share with its interval and how many cases it rests on."""
+    if found.value is None:
+        return None
+    if found.low is None or found.high is None:
+        return f"{found.value:.0%} of {found.n:,}"
+    return f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%}) of {found.n:,}"
