@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from jupyter_mlops.monitoring import statistics
 from jupyter_mlops.monitoring.bins import CategoryBins, Counts, NumberBins
@@ -20,7 +19,7 @@ from jupyter_mlops.monitoring.columns import (
     read_categories,
     read_numbers,
 )
-from jupyter_mlops.monitoring.contents import Content
+from jupyter_mlops.monitoring.contents import Content, psi_of
 from jupyter_mlops.monitoring.histograms import Histogram, category_histogram, number_histogram
 from jupyter_mlops.monitoring.limits import Limits
 from jupyter_mlops.monitoring.novelty import new_ones, unseen
@@ -196,10 +195,6 @@ def compare_columns(
 
 def _of_content(name: str, kind: str, rows: int, found: Content) -> _Measured:
     auc = found.separation.auc if found.separation is not None else None
-    effect = 0.0
-    if auc is not None:
-        # Of two normals that lie d apart the area is normal(d / sqrt 2), and the PSI d squared.
-        effect = 2 * float(stats.norm.ppf(min(max(auc, 0.5), 0.9999))) ** 2
     sizes = found.sizes
     missing_p = statistics.two_shares(found.missing[0], sizes[0], found.missing[1], sizes[1])
     p_values = [found.p_value, missing_p] if any(found.missing) else [found.p_value]
@@ -208,7 +203,7 @@ def _of_content(name: str, kind: str, rows: int, found: Content) -> _Measured:
         kind=kind,
         verdict="stable",
         reason="",
-        effect=effect,
+        effect=0.0 if auc is None else psi_of(auc),
         psi=None,
         floor=0.0,
         distance=None,
