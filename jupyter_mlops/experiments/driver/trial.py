@@ -149,7 +149,8 @@ def run_on_worker(given: Given) -> Outcome:
 @cache
 def _leave_random_alone() -> None:
     """Give Dask dice of its own: its threads draw from `random`'s while a trial does."""
-    for name, module in list(sys.modules.items()):
+    # The worker's other threads import meanwhile: a copy is made whole, an iteration isn't.
+    for name, module in sys.modules.copy().items():
         theirs = name.startswith(("dask.", "distributed.", "tornado."))
         if theirs and getattr(module, "random", None) is random:
             module.random = random.Random()  # type: ignore[attr-defined]  # noqa: S311
@@ -396,6 +397,6 @@ def _imports(folder: str) -> Iterator[None]:
             sys.path.remove(known)
         sys.path.insert(0, place)
         tops = {entry.partition(".")[0] for entry in os.listdir(place)}  # noqa: PTH208
-        for name in [one for one in sys.modules if one.partition(".")[0] in tops]:
+        for name in [one for one in sys.modules.copy() if one.partition(".")[0] in tops]:
             del sys.modules[name]
     yield
