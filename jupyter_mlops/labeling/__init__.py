@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.labeling.rules import Rules
     from jupyter_mlops.labeling.standing import Standing, Tasks, list_tasks
     from jupyter_mlops.labeling.suspicion import Suspects, suspects
-    from jupyter_mlops.labeling.tasks import Counts, Task, create, find, get
+    from jupyter_mlops.labeling.tasks import Counts, Task, create, find, get, same_rules
     from jupyter_mlops.labeling.timing import due
     from jupyter_mlops.labeling.vectors import texts
     from jupyter_mlops.labeling.versions import label_set
@@ -109,7 +109,7 @@ _HOMES = {
     "pixels": ("pictures", "png"),
     "progress": ("Queue", "TaskState", "status", "upcoming"),
     "standing": ("Standing", "Tasks", "list_tasks"),
-    "tasks": ("Counts", "Task", "create", "find", "get"),
+    "tasks": ("Counts", "Task", "create", "find", "get", "same_rules"),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -177,6 +177,7 @@ __all__ = [
     "renew",
     "require",
     "roles",
+    "same_rules",
     "set_gold",
     "stats",
     "status",

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from jupyter_mlops.workspace import Workspace
     from jupyter_mlops.workspace.store import Transaction
 
-__all__ = ["Answer", "Counts", "Task", "create", "find", "get", "locked", "pack_key", "rows_of"]
+__all__ = [
+    "Answer",
+    "Counts",
+    "Task",
+    "create",
+    "find",
+    "get",
+    "locked",
+    "pack_key",
+    "rows_of",
+    "same_rules",
+]
 
 MOST_CLASSES = 500
 CHUNK = 5000
@@ -128,7 +139,8 @@ def create(
     Raises
     ------
     Conflict
-        There is a task of that name that labels other data or has other classes.
+        There is a task of that name that labels other data, has other classes, or never had
+        one of the rules.
     Invalid, NotFound
         The classes, the column or a row can't be used.
     """
@@ -141,6 +153,7 @@ def create(
         _check_classes(classes, least=2 if fitting == "class" else 1)
     if found is not None:
         _same_answer(found, answer)
+        same_rules(ws, found, settings or {})
         return _resume(ws, found, source, kind or found.kind, classes or list(found.classes))
     if kind is None or (classes is None and fitting not in FREE):
         raise Invalid(
@@ -326,6 +339,28 @@ def _same_answer(task: Task, answer: str | None) -> None:
             f"the task {task.name!r} asks for {task.answer}, not for {answer}",
             fix="give this one another name",
             code="E-LABEL-100",
+        )
+
+
+def same_rules(ws: Workspace, task: Task, given: Mapping[str, Any]) -> None:
+    """Refuse rules that a task never had; the line that made it goes on, whatever changed since.
+
+    Raises
+    ------
+    Conflict
+        The task keeps another rule: naming the task again doesn't change it.
+    """
+    asked, holds = (vars(Rules.of(one)) for one in (given, task.settings))
+    other = [name for name in given if asked[name] != holds[name]]
+    if other:
+        made = ws.events(kind="label.task_created", subject=task.ref, newest=True, limit=1)
+        first = vars(Rules.of(made[0].payload.get("settings", {}) if made else task.settings))
+        other = [name for name in other if asked[name] != first[name]]
+    if other:
+        raise Conflict(
+            f"the task {task.name!r} is there already, with another {' and '.join(other)}",
+            fix=f"`%mlops label set {task.name} --{other[0]} …` changes it, or leave it out here",
+            code="E-LABEL-127",
         )
 
 

@@ -69,6 +69,7 @@ def ask_people(
     served = serving.get(ws, endpoint)
     there = labeling.find(ws, task)
     if there is not None:
+        labeling.same_rules(ws, there, settings or {})
         _refill(ws, there, served, how, count, window)
         return labeling.get(ws, there.id)
     until = _logged_until(ws, served)

@@ -143,6 +143,8 @@ def label(
             column=column,
             key=key,
         )
+    if data is None and from_ is None:
+        labeling.same_rules(ws, labeling.get(ws, task), settings)
     return show(ws, task, wait=wait)
 
 

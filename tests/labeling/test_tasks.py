@@ -11,9 +11,12 @@ import pytest
 from PIL import Image
 
 from jupyter_mlops.labeling import (
+    Rules,
+    change_rules,
     claim,
     create,
     export,
+    get,
     import_labels,
     open_media,
     pictures,
@@ -142,6 +145,19 @@ def test_a_task_that_is_not_there_is_named_with_the_closest(ws, texts):
     texts(name="remarks")
     with pytest.raises(NotFound, match="did you mean 'remarks'"):
         status(ws, "remark")
+
+
+def test_the_line_that_made_a_task_goes_on_and_another_rule_is_refused(ws):
+    rows = Rows(pl.DataFrame({"x": ["a", "b"]}))
+    line = {"overlap": 2, "guideline": "Look twice."}
+    create(ws, "t", rows, "text", CLASSES, settings=line)
+    change_rules(ws, "t", {"overlap": 3, "guideline": "Look three times."})
+    for known in (line, {"overlap": 3}, {}):
+        create(ws, "t", rows, "text", CLASSES, settings=known)
+    with pytest.raises(Conflict, match="another guideline") as refused:
+        create(ws, "t", rows, "text", CLASSES, settings={**line, "guideline": "Guess."})
+    assert "label set t --guideline" in refused.value.fix
+    assert Rules.of(get(ws, "t").settings).overlap == 3
 
 
 def test_labels_come_from_a_column_and_again_without_effect(ws):
