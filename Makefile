@@ -20,8 +20,6 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 # Trust what the machine trusts: a company's proxy signs with its own certificate.
 export UV_SYSTEM_CERTS ?= true
-# Tests start hundreds of processes, each of which would compile what it imports anew.
-export UV_COMPILE_BYTECODE := true
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -124,6 +122,9 @@ clean: ## Remove everything that make made
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .uv 'uv>=0.9,<1'
 
 # Packages first, without the project: building it needs the front end, which needs jlpm.
+# Tests start hundreds of processes, each of which would compile what it imports anew. Environments
+# that tests make are theirs alone.
+$(MADE)/packages: export UV_COMPILE_BYTECODE := true
 $(MADE)/packages: uv.lock pyproject.toml | $(filter .uv/%,$(UV))
 	@echo "installing Python packages"
 	@test -d $(VENV) || $(UV) venv --quiet --python $(PYTHON) $(VENV)
