@@ -183,7 +183,9 @@ class Lab:
         page = context.new_page()
         page.set_default_timeout(90_000)
         if app == "lab":
-            address = f"lab/tree/{quote(path)}" if path else "lab"
+            # A page keeps its layout to itself: a reload brings back what was in it, and no more.
+            address = f"lab/workspaces/page-{len(self._contexts)}"
+            address += f"/tree/{quote(path)}" if path else ""
             address += f"?token={self.token}&reset"
         else:
             address = f"notebooks/{quote(path)}" if path else "tree"
