@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.serving.intake import Intake
 from jupyter_mlops.serving.openapi_bodies import Table, answers, questions, table_of, tensors_of
+from jupyter_mlops.serving.shapes import is_composed
 
 if TYPE_CHECKING:
     from jupyter_mlops.serving.workers import Portrait
@@ -242,13 +243,13 @@ def _one_of(forms: dict[str, Schema], params: Sequence[str]) -> Schema:
 
 
 def _v2_content(intake: Intake, table: Table | None) -> Schema:
-    told: Schema = {"schema": _v2_request()}
+    told: Schema = {"schema": _v2_request(intake)}
     if table is not None:
         told["example"] = tensors_of(intake, table)
     return {"application/json": told}
 
 
-def _v2_request() -> Schema:
+def _v2_request(intake: Intake) -> Schema:
     tensor: Schema = {
         "type": "object",
         "required": ["name", "shape", "datatype", "data"],
@@ -258,7 +259,7 @@ def _v2_request() -> Schema:
                 "type": "array",
                 "items": {"type": "integer", "minimum": 1},
                 "minItems": 1,
-                "maxItems": 2,
+                "maxItems": 8 if any(map(is_composed, intake.fields)) else 2,
             },
             "datatype": {"type": "string"},
             "parameters": _PARAMETERS,
