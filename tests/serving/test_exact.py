@@ -189,6 +189,28 @@ def test_arrow_columns_for_tensors_are_taken_or_refused(models: Models) -> None:
     )
 
 
+@pytest.mark.parametrize("form", ["deep", "large", "parameter"])
+def test_what_nothing_can_carry_to_the_model_is_refused_and_harms_none(
+    models: Models, form: str
+) -> None:
+    """Deeper, or with larger integers, than any message to the model's process may be."""
+    deep: list[Any] = []
+    for _ in range(600):
+        deep = [deep]
+    hole = float("nan")
+    kind, body = {
+        "deep": ("nested", {"dataframe_records": [{**logged.NESTED, "extra": deep}]}),
+        "large": ("nested", {"dataframe_records": [{**logged.NESTED, "x": hole, "extra": 10**30}]}),
+        "parameter": ("frame", {"inputs": {"a": [hole], "b": [1.0]}, "params": {"times": 10**30}}),
+    }[form]
+    one = models(kind)
+    before = one.endpoint.board.primary.batcher.pids
+    answer = one.send(json.dumps(body).encode(), "application/json")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["code"] in ("E-SERVE-116", "E-SERVE-117")
+    assert one.endpoint.board.primary.batcher.pids == before
+
+
 def test_typed_models_stay_typed(models: Models) -> None:
     assert models("skops").post({"dataframe_records": [logged.ROW]}).json()["probabilities"]
     assert "probabilities" not in models("xgboost").post({"dataframe_records": [logged.ROW]}).json()
