@@ -204,7 +204,9 @@ def _mlflow_request(intake: Intake) -> Schema:
     if intake.unnamed:
         value = values[intake.names[0]]
         every = {"type": "array", "items": value, "minItems": 1, "maxItems": intake.max_rows}
-        return _one_of({"instances": every, "inputs": every}, intake.params)
+        # One plain value is one row.
+        alone = every if is_composed(intake.fields[0]) else {"anyOf": [every, value]}
+        return _one_of({"instances": every, "inputs": alone}, intake.params)
     required = [f.name for f in intake.fields if f.required]
     required += [name for name in (intake.key, intake.time) if name and name not in required]
     record: Schema = {"type": "object", "required": required, "properties": values}

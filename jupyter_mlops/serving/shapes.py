@@ -70,7 +70,7 @@ def tensor_type(dtype: str, shape: Sequence[int]) -> FieldType | None:
         kind, value, wire, accepts = np.dtype(object), "string", "BYTES", frozenset({"BYTES"})
     else:
         return None
-    schema: dict[str, Any] = {"type": value}
+    schema: dict[str, Any] = {"type": [value, "null"] if kind.kind == "f" else value}
     for size in reversed(inner):
         schema = {"type": "array", "items": schema}
         schema |= {} if size < 0 else {"minItems": size, "maxItems": size}

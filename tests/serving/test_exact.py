@@ -350,9 +350,23 @@ def test_the_specification_describes_tensors_objects_and_parameters(models: Mode
 
     image = described("tensors")["dataframe_records"]["items"]["properties"]["image"]
     assert image["maxItems"] == image["items"]["maxItems"] == 2
+    assert image["items"]["items"]["type"] == ["number", "null"]
+    holed = {"instances": [{**logged.TENSORS, "image": [[1, None], [3, 4]]}]}
+    assert models("tensors").post(holed).status_code == models.judged("tensors", holed)[0] == 200
     person = described("nested")["inputs"]["properties"]["person"]
     assert person["required"] == ["name"]
     assert set(described("frame")["params"]["properties"]) == {"times"}
+
+
+def test_the_specification_of_one_plain_value_says_what_is_taken(models: Models) -> None:
+    one = models("hinted")
+    version = one.endpoint.board.primary
+    told = document(one.endpoint.config, version.intake, version.portrait)
+    content = told["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    judge = Draft202012Validator(content["application/json"]["schema"])
+    for body in ({"inputs": ["a", "b"]}, {"inputs": "a"}, {"instances": [["a"]]}, {"inputs": [1]},
+                 {"inputs": [["a", "b"]]}, {"instances": "a"}):  # fmt: skip
+        assert judge.is_valid(body) == (one.post(body).status_code == 200), body
 
 
 @pytest.mark.parametrize("kind", ["tensors", "nested"])
