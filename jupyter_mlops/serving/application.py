@@ -97,7 +97,8 @@ class Endpoint:
             Route("/openapi.json", self.specification),
         ]
         app = Starlette(
-            routes=routes, exception_handlers={HTTPException: _http_error, Refusal: _refused}
+            routes=routes,
+            exception_handlers={HTTPException: _http_error, Refusal: _refused, Exception: _failed},
         )
         app.router.redirect_slashes = False
         hosts = [f"127.0.0.1:{port}", f"localhost:{port}", *self.config.hosts]
@@ -329,6 +330,11 @@ def _refusal(refusal: Refusal, request_id: str = "") -> Response:
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     return _refusal(error)
+
+
+def _failed(*_: object) -> Response:
+    """What nobody foresaw; the server's log gets the trace, the caller does not."""
+    return refusal_response(500, "E-SERVE-190", "the endpoint failed; its log says why")
 
 
 def _http_error(_: Request, error: Exception) -> Response:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jupyter_mlops.serving.asking import Reply, too_large
-from jupyter_mlops.serving.fields import Array, Field, dtype_of, missing_value
+from jupyter_mlops.serving.fields import Array, Field, dtype_of, in_nanoseconds, missing_value
 from jupyter_mlops.serving.ids import Ids
 from jupyter_mlops.serving.intake import Intake, Rows
 from jupyter_mlops.serving.refusals import Refusal, quoted
@@ -178,11 +178,8 @@ def _read_head(head: bytes) -> tuple[int, int, int]:
             if kind == _DICTIONARY:
                 batch = _offset(head, _slot(head, batch, 1))
             if _slot(head, batch, 3):
-                raise Refusal(
-                    400,
-                    "E-SERVE-116",
-                    "the Arrow stream is compressed: write it without compression",
-                )
+                told = "the Arrow stream is compressed: write it without compression"
+                raise Refusal(400, "E-SERVE-127", told)
             rows_at = _slot(head, batch, 0)
             rows = struct.unpack_from("<q", head, rows_at)[0] if rows_at else 0
     except (struct.error, IndexError):
@@ -209,7 +206,7 @@ def _slot(head: bytes, table: int, number: int) -> int:
 
 
 def _broken(found: str) -> Refusal:
-    return Refusal(400, "E-SERVE-115", f"the body is no Arrow IPC stream: it holds {found}")
+    return Refusal(400, "E-SERVE-126", f"the body is no Arrow IPC stream: it holds {found}")
 
 
 def read_arrow(body: bytes, intake: Intake, limit: int) -> Rows:
@@ -275,7 +272,9 @@ def _typed(column: pa.Array, field: Field, limit: int) -> Array:
         return field.take([None] * len(column))
     if kind.name == "datetime":
         times = _times(column, field.name, limit)
-        return times if isinstance(times, np.ndarray) else field.take(times)
+        if isinstance(times, np.ndarray):
+            return in_nanoseconds(times, field.name)
+        return field.take(times)
     column = _plain(column, limit)
     if kind.name in ("string", "binary"):
         wanted = pa.string() if kind.name == "string" else pa.binary()
@@ -291,7 +290,8 @@ def _typed(column: pa.Array, field: Field, limit: int) -> Array:
         if field.required:
             raise missing_value(_first_null(column), field.name, kind.name)
         return np.asarray(column.to_numpy(zero_copy_only=False))  # NaN for numbers, else None
-    return np.asarray(column.to_numpy(zero_copy_only=False)).astype(dtype_of(kind), copy=False)
+    found: Any = np.asarray(column.to_numpy(zero_copy_only=False))
+    return field.take(found) if kind.name == "tensor" else found.astype(dtype_of(kind), copy=False)
 
 
 def _plain(column: pa.Array, limit: int) -> pa.Array:

@@ -14,6 +14,8 @@ from jupyter_mlops.serving.refusals import Refusal, quoted
 __all__ = ["read_csv"]
 
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
+#: What tools write for a missing number, as pandas knows it; in a column of texts it is a text.
+_HOLES = frozenset({"NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A"})
 
 
 def read_csv(body: bytes, intake: Intake) -> Rows:
@@ -65,14 +67,21 @@ def _values(cells: tuple[str, ...], field: Field | None) -> list[Any]:
     return values
 
 
-def _whole(text: str) -> int | float:
-    return int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
+def _number(text: str) -> float | None:
+    # Python alone takes 1_000 for a number.
+    if "_" in text:
+        raise ValueError
+    return None if text.strip() in _HOLES else float(text)
+
+
+def _whole(text: str) -> int | float | None:
+    return int(text) if text.strip().lstrip("+-").isdecimal() else _number(text)
 
 
 _READ: dict[str, Callable[[str], Any]] = {
     "boolean": lambda text: _TRUTH[text.strip().lower()],
     "integer": _whole,
     "long": _whole,
-    "float": float,
-    "double": float,
+    "float": _number,
+    "double": _number,
 }

@@ -18,6 +18,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _NONE = type(None)
 _FLOAT_MAX = float(np.finfo(np.float32).max)
 _NO_MISSING = ("boolean", "integer", "long")
+# Whole years that 64 bits of nanoseconds hold.
+_FIRST, _LAST = np.datetime64("1678-01-01", "us"), np.datetime64("2261-12-31T23:59:59", "us")
 _JSON_NAMES = {
     bool: "a boolean",
     int: "an integer",
@@ -220,7 +222,23 @@ def _take_binary(values: Sequence[Any], column: str) -> Array:
 
 
 def _take_datetime(values: Sequence[Any], column: str) -> Array:
-    return take_times(values, column)
+    return in_nanoseconds(take_times(values, column), column)
+
+
+def in_nanoseconds(times: Array, column: str) -> Array:
+    """Refuse times that become others when a model is given nanoseconds, as MLflow gives them.
+
+    Parameters
+    ----------
+    times : array of datetime64[us], shape (n,)
+    column : str
+        For the error's text.
+    """
+    missing = np.isnat(times)
+    if missing.all() or (times[~missing].min() >= _FIRST and times[~missing].max() <= _LAST):
+        return times
+    row = int(np.argmax(~missing & ((times < _FIRST) | (times > _LAST))))
+    raise _no_time(row, column, "is before 1678 or after 2261")
 
 
 def take_times(values: Sequence[Any], column: str) -> Array:
@@ -247,16 +265,22 @@ def take_times(values: Sequence[Any], column: str) -> Array:
             continue
         try:
             moment = datetime.fromisoformat(value)
+            if moment.tzinfo is not None:
+                moment = moment.astimezone(UTC).replace(tzinfo=None)
         except ValueError:
             raise Refusal(
                 400,
                 "E-SERVE-113",
                 f"row {row}, column {quoted(column)}: the text is not an ISO 8601 time",
             ) from None
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:
+            raise _no_time(row, column, "is before the year 1 or after 9999") from None
         out[row] = moment
     return out
+
+
+def _no_time(row: int, column: str, why: str) -> Refusal:
+    return Refusal(400, "E-SERVE-111", f"row {row}, column {quoted(column)}: the time {why}")
 
 
 def has_missing(column: Array) -> bool:

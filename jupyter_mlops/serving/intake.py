@@ -212,7 +212,14 @@ class Intake:
         known = {name: params[name] for name in self.params if name in params} if params else {}
         if not known:
             return rows
-        told = orjson.dumps(known, option=orjson.OPT_SORT_KEYS).decode()
+        try:
+            told = orjson.dumps(known, option=orjson.OPT_SORT_KEYS).decode()
+        except TypeError:
+            raise Refusal(
+                400,
+                "E-SERVE-117",
+                "a parameter is nested too deep, or holds an integer of more than 64 bits",
+            ) from None
         return replace(rows, params=known, apart=f"{rows.apart} {told}")
 
     def _block(self, table: Mapping[str, Sequence[Any]], count: int) -> Array | None:

@@ -26,7 +26,7 @@ def read_json(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         if b"NaN" in body or b"Infinity" in body:
             try:
-                return json.loads(body)
+                return _whole_texts(json.loads(body.decode()), body)
             except (ValueError, RecursionError):
                 pass
         raise Refusal(
@@ -36,6 +36,19 @@ def read_json(body: bytes) -> Any:
             if body
             else "the body is empty",
         ) from None
+
+
+def _whole_texts(value: Any, body: bytes) -> Any:
+    """Refuse halves of characters: Python takes them for text, and nothing can write them down.
+
+    Raises
+    ------
+    UnicodeEncodeError
+        There is one.
+    """
+    if b"\\ud" in body.lower():
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def write_json(value: Any) -> bytes:

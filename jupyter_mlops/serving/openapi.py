@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.serving.intake import Intake
 from jupyter_mlops.serving.openapi_bodies import Table, answers, questions, table_of, tensors_of
+from jupyter_mlops.serving.shapes import is_composed
 
 if TYPE_CHECKING:
     from jupyter_mlops.serving.workers import Portrait
@@ -203,7 +204,9 @@ def _mlflow_request(intake: Intake) -> Schema:
     if intake.unnamed:
         value = values[intake.names[0]]
         every = {"type": "array", "items": value, "minItems": 1, "maxItems": intake.max_rows}
-        return _one_of({"instances": every, "inputs": every}, intake.params)
+        # One plain value is one row.
+        alone = every if is_composed(intake.fields[0]) else {"anyOf": [every, value]}
+        return _one_of({"instances": every, "inputs": alone}, intake.params)
     required = [f.name for f in intake.fields if f.required]
     required += [name for name in (intake.key, intake.time) if name and name not in required]
     record: Schema = {"type": "object", "required": required, "properties": values}
@@ -242,13 +245,13 @@ def _one_of(forms: dict[str, Schema], params: Sequence[str]) -> Schema:
 
 
 def _v2_content(intake: Intake, table: Table | None) -> Schema:
-    told: Schema = {"schema": _v2_request()}
+    told: Schema = {"schema": _v2_request(intake)}
     if table is not None:
         told["example"] = tensors_of(intake, table)
     return {"application/json": told}
 
 
-def _v2_request() -> Schema:
+def _v2_request(intake: Intake) -> Schema:
     tensor: Schema = {
         "type": "object",
         "required": ["name", "shape", "datatype", "data"],
@@ -258,7 +261,7 @@ def _v2_request() -> Schema:
                 "type": "array",
                 "items": {"type": "integer", "minimum": 1},
                 "minItems": 1,
-                "maxItems": 2,
+                "maxItems": 8 if any(map(is_composed, intake.fields)) else 2,
             },
             "datatype": {"type": "string"},
             "parameters": _PARAMETERS,

@@ -8,10 +8,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from jupyter_mlops.serving.arrowbody import ARROW
+from jupyter_mlops.serving.fields import Field
 from jupyter_mlops.serving.formats import CSV, JSON
 from jupyter_mlops.serving.intake import Intake
 from jupyter_mlops.serving.lines import LINES
+from jupyter_mlops.serving.shapes import is_composed
 from jupyter_mlops.serving.tensors import TENSOR
 
 __all__ = ["answers", "examples_of", "questions", "table_of", "tensors_of"]
@@ -57,9 +61,14 @@ def questions(intake: Intake, schema: Schema, table: Table | None) -> Schema:
         LINES: {"schema": {"type": "string", "description": f"A JSON object a row. {_FLOWS}"}},
         ARROW: {"schema": {"type": "string", "format": "binary", "description": arrow}},
     }
+    if any(field.type.name in ("tensor", "nested") for field in intake.fields):
+        del content[CSV]
+    if any(map(is_composed, intake.fields)):
+        del content[ARROW]
     if table is not None:
         for media, example in examples_of(intake, table).items():
-            content[media]["example"] = example
+            if media in content:
+                content[media]["example"] = example
     return content
 
 
@@ -129,16 +138,21 @@ def tensors_of(intake: Intake, table: Table) -> dict[str, Any]:
         kind = intake.fields[0].type.wire
         shape = [len(rows), len(names)]
         return {"inputs": [{"name": TENSOR, "shape": shape, "datatype": kind, "data": flat}]}
-    kinds = {field.name: field.type.wire for field in intake.fields}
+    fields = {field.name: field for field in intake.fields}
     columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True))
     return {
         "inputs": [
-            {
-                "name": name,
-                "shape": [len(rows)],
-                "datatype": kinds.get(name, "BYTES"),
-                "data": list(values),
-            }
+            _tensor_of(name, list(values), fields.get(name))
             for name, values in zip(names, columns, strict=True)
         ]
     }
+
+
+def _tensor_of(name: str, values: list[Any], field: Field | None) -> dict[str, Any]:
+    shape = [len(values)]
+    if field is not None and field.type.name == "tensor":
+        shape = list(np.shape(values))
+    elif field is not None and field.type.name == "nested":
+        values = [json.dumps(value) for value in values]
+    datatype = "BYTES" if field is None else field.type.wire
+    return {"name": name, "shape": shape, "datatype": datatype, "data": values}

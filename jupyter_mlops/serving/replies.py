@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from jupyter_mlops.serving.answers import Answer, Unusual, Whole
 from jupyter_mlops.serving.fields import has_missing
 from jupyter_mlops.serving.intake import Rows
@@ -22,6 +24,13 @@ def read_reply(batch: Sequence[Rows], told: Mapping[str, Any]) -> list[Answer | 
     ValueError, KeyError, TypeError
         It answered something else, as a process does that isn't to be trusted any more.
     """
+    try:
+        return _read(batch, told)
+    except (AttributeError, IndexError) as error:
+        raise ValueError("the model's process answered something else") from error
+
+
+def _read(batch: Sequence[Rows], told: Mapping[str, Any]) -> list[Answer | Refusal]:
     total = sum(rows.count for rows in batch)
     unusual = _unusual(told["unusual"], total) if told.get("unusual") else None
     if "parts" in told:
@@ -52,6 +61,9 @@ def read_reply(batch: Sequence[Rows], told: Mapping[str, Any]) -> list[Answer | 
 
 
 def _checked(told: Mapping[str, Any], count: int) -> Answer:
+    columns = told["prediction"], told.get("probability")
+    if not isinstance(columns[0], np.ndarray) or not isinstance(columns[1], np.ndarray | None):
+        raise TypeError("the model's process answered no arrays")
     whole = told.get("whole")
     answer = Answer(
         told["prediction"],

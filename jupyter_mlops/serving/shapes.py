@@ -70,7 +70,7 @@ def tensor_type(dtype: str, shape: Sequence[int]) -> FieldType | None:
         kind, value, wire, accepts = np.dtype(object), "string", "BYTES", frozenset({"BYTES"})
     else:
         return None
-    schema: dict[str, Any] = {"type": value}
+    schema: dict[str, Any] = {"type": [value, "null"] if kind.kind == "f" else value}
     for size in reversed(inner):
         schema = {"type": "array", "items": schema}
         schema |= {} if size < 0 else {"minItems": size, "maxItems": size}
@@ -194,12 +194,21 @@ def nested_type(spec: Mapping[str, Any]) -> FieldType | None:
         out = np.empty(len(values), dtype=object)
         for row, value in enumerate(values):
             wrong = None if value is None and not required else _misfit(spec, value, "")
-            if wrong:
+            if wrong or (wrong := _burden(value)):
                 raise Refusal(400, "E-SERVE-116", f"row {row}, column {quoted(column)}{wrong}")
             out[row] = value
         return out
 
     return FieldType("nested", "BYTES", _schema(spec), take, frozenset({"BYTES"}))
+
+
+def _burden(value: Any) -> str | None:
+    """Why a value can be carried to no model and written in no log; None where it can."""
+    try:
+        orjson.dumps(value)
+    except TypeError:  # of more than 254 levels, say
+        return ": it is nested too deep, or holds an integer of more than 64 bits"
+    return None
 
 
 def _misfit(spec: Mapping[str, Any], value: Any, at: str) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 
 from data.storage import S3
 from jupyter_mlops.workspace import Workspace
-from servers.kafka import Kafka
+from servers.kafka import Broker, Kafka
 from servers.mariadb import MariaDB
 from servers.nats import Nats
 from servers.redis import Redis
@@ -90,8 +90,9 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
 
 
 @pytest.fixture(scope="session")
-def kafka_cluster() -> Iterator[Kafka]:
-    """librdkafka's mock cluster, which speaks Kafka's protocol."""
-    cluster = Kafka()
+def kafka_cluster() -> Iterator[Broker]:
+    """librdkafka's mock cluster, or the cluster that ``KAFKA_BROKER`` names."""
+    hosts = os.environ.get("KAFKA_BROKER")
+    cluster = Broker(hosts) if hosts else Kafka()
     yield cluster
     cluster.stop()

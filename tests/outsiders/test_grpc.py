@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "serving"))
 
+import logged
 import served
 
 from jupyter_mlops.serving.grpc import messages
@@ -206,6 +208,33 @@ def test_calls_are_counted_and_logged(client: Any, endpoint: served.Running) -> 
     assert ids <= logged
     text = endpoint.get("/metrics").text
     assert 'mlops_requests_total{protocol="grpc",status="200",version="3"}' in text
+
+
+def test_parameters_of_the_signature_reach_the_model(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("params")
+    model = logged.save("frame", folder / "m")
+    config = served.config(model, folder, grpc_port=0, pickles=True)
+    columns = []
+    for name, value in logged.ROW.items():
+        tensor = triton.InferInput(name, [1], "FP64")
+        tensor.set_data_from_numpy(np.array([value]))
+        columns.append(tensor)
+    with (
+        served.running(config, folder) as it,
+        triton.InferenceServerClient(it.state["grpc_url"]) as client,
+    ):
+
+        def score(**parameters: Any) -> float:
+            answer = client.infer("delay", columns, parameters=parameters, headers=TOKEN)
+            return float(json.loads(answer.as_numpy("prediction")[0])["score"])
+
+        assert score() == 6.0
+        assert score(times=10.0) == 30.0
+        assert score(other=1, times=10) == 30.0
+        with pytest.raises(triton.InferenceServerException, match="parameter 'times' isn't"):
+            score(times="x")
 
 
 def test_the_messages_are_those_that_others_generated() -> None:

@@ -129,7 +129,15 @@ class Place:
         return [json.loads(one.data) for one in found]
 
     def count(self) -> int:
-        """How many were written."""
+        """How many were written; of Kafka with the marks of transactions, which is quick."""
+        if self.system == "kafka":
+            looker = confluent_kafka.Consumer(
+                {"bootstrap.servers": self.server.hosts, "group.id": "count", "log_level": 0}
+            )
+            kinds = [confluent_kafka.TopicPartition(self.name, p) for p in (0, 1)]
+            count = sum(looker.get_watermark_offsets(one, timeout=20)[1] for one in kinds)
+            looker.close()
+            return int(count)
         if self.system == "redis":
             with self.server.connect() as connection:
                 return int(connection.xlen(self.name))

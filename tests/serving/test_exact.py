@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,17 @@ from typing import Any
 import httpx
 import logged
 import mlflow
+import pyarrow as pa
 import pytest
 import served
+from jsonschema import Draft202012Validator
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
 from jupyter_mlops.serving.application import Endpoint
+from jupyter_mlops.serving.arrowbody import ARROW
 from jupyter_mlops.serving.journal import SUFFIX, read_segment
+from jupyter_mlops.serving.openapi import document
 from jupyter_mlops.serving.process import build
 from jupyter_mlops.workspace import MLOpsError
 
@@ -42,6 +48,11 @@ class Asked:
 
     def post(self, body: Any, path: str = "/invocations") -> httpx.Response:
         return self.together([body], path)[0]
+
+    def send(self, content: bytes, kind: str) -> httpx.Response:
+        headers = {"content-type": kind, "accept": "application/json"}
+        asking = self.client.post("/invocations", content=content, headers=headers)
+        return self.loop.run_until_complete(asking)
 
     def together(self, bodies: list[Any], path: str = "/invocations") -> list[httpx.Response]:
         async def ask() -> list[httpx.Response]:
@@ -128,6 +139,76 @@ def test_what_mlflow_would_lose_or_guess_is_refused(models: Models, kind: str) -
         body = {form: [{**rows, name: value}]}
         assert models.judged(kind, body)[0] == 200, "MLflow has become as strict: compare answers"
         assert models(kind).post(body).status_code == 400
+
+
+def test_a_csv_table_with_holes_is_read_as_mlflow_reads_it(models: Models) -> None:
+    for hole in ("", "NA", "NaN", "null", "None"):
+        text = f"a,b\n1.5,{hole}\n4,2\n"
+        model = models.theirs("xgboost")
+        theirs = scoring_server.invocations(
+            text, "text/csv", model, model.metadata.get_input_schema()
+        )
+        ours = models("xgboost").send(text.encode(), "text/csv")
+        assert ours.json()["predictions"] == json.loads(theirs.response)["predictions"], hole
+
+
+def test_times_that_nanoseconds_cannot_hold_are_refused_not_wrapped(models: Models) -> None:
+    """A model is given nanoseconds: the year 2300 would become 1715."""
+    for moment, why in (
+        ("2300-01-01", "is before 1678 or after 2261"),
+        ("0001-01-01T00:00:00+14:00", "is before the year 1 or after 9999"),
+    ):
+        rows = [logged.COLUMNS, {**logged.COLUMNS, "at": moment}]
+        answer = models("columns").post({"dataframe_records": rows})
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["message"] == f"row 1, column 'at': the time {why}"
+        assert models.judged("columns", {"dataframe_records": rows})[0] == 400
+    far = {**logged.COLUMNS, "raw": b"", "at": datetime(2300, 1, 1)}
+    table = pa.Table.from_pylist([{name: far[name] for name in logged.COLUMNS}])
+    narrow = {"small": pa.int32(), "single": pa.float32()}
+    for name, kind in narrow.items():
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, table[name].cast(kind))
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    answer = models("columns").send(sink.getvalue(), ARROW)
+    assert answer.json()["message"] == "row 0, column 'at': the time is before 1678 or after 2261"
+
+
+def test_arrow_columns_for_tensors_are_taken_or_refused(models: Models) -> None:
+    table = pa.table({"image": pa.array([1, 2], pa.float32()), "code": [5, 6],
+                      "series": pa.array([1.0, 2.0])})  # fmt: skip
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    answer = models("tensors").send(sink.getvalue(), ARROW)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["message"] == (
+        "input 'image': expected float32 of shape [-1,2,2], found shape [-1]"
+    )
+
+
+@pytest.mark.parametrize("form", ["deep", "large", "parameter"])
+def test_what_nothing_can_carry_to_the_model_is_refused_and_harms_none(
+    models: Models, form: str
+) -> None:
+    """Deeper, or with larger integers, than any message to the model's process may be."""
+    deep: list[Any] = []
+    for _ in range(600):
+        deep = [deep]
+    hole = float("nan")
+    kind, body = {
+        "deep": ("nested", {"dataframe_records": [{**logged.NESTED, "extra": deep}]}),
+        "large": ("nested", {"dataframe_records": [{**logged.NESTED, "x": hole, "extra": 10**30}]}),
+        "parameter": ("frame", {"inputs": {"a": [hole], "b": [1.0]}, "params": {"times": 10**30}}),
+    }[form]
+    one = models(kind)
+    before = one.endpoint.board.primary.batcher.pids
+    answer = one.send(json.dumps(body).encode(), "application/json")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["code"] in ("E-SERVE-116", "E-SERVE-117")
+    assert one.endpoint.board.primary.batcher.pids == before
 
 
 def test_typed_models_stay_typed(models: Models) -> None:
@@ -269,9 +350,59 @@ def test_the_specification_describes_tensors_objects_and_parameters(models: Mode
 
     image = described("tensors")["dataframe_records"]["items"]["properties"]["image"]
     assert image["maxItems"] == image["items"]["maxItems"] == 2
+    assert image["items"]["items"]["type"] == ["number", "null"]
+    holed = {"instances": [{**logged.TENSORS, "image": [[1, None], [3, 4]]}]}
+    assert models("tensors").post(holed).status_code == models.judged("tensors", holed)[0] == 200
     person = described("nested")["inputs"]["properties"]["person"]
     assert person["required"] == ["name"]
     assert set(described("frame")["params"]["properties"]) == {"times"}
+
+
+def test_the_specification_of_one_plain_value_says_what_is_taken(models: Models) -> None:
+    one = models("hinted")
+    version = one.endpoint.board.primary
+    told = document(one.endpoint.config, version.intake, version.portrait)
+    content = told["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    judge = Draft202012Validator(content["application/json"]["schema"])
+    for body in ({"inputs": ["a", "b"]}, {"inputs": "a"}, {"instances": [["a"]]}, {"inputs": [1]},
+                 {"inputs": [["a", "b"]]}, {"instances": "a"}):  # fmt: skip
+        assert judge.is_valid(body) == (one.post(body).status_code == 200), body
+
+
+@pytest.mark.parametrize("kind", ["tensors", "nested"])
+def test_the_examples_of_tensors_and_objects_are_answered(models: Models, kind: str) -> None:
+    row = {"tensors": logged.TENSORS, "nested": logged.NESTED}[kind]
+    example = {"dataframe_split": {"columns": list(row), "data": [list(row.values())]}}
+    one = models(kind)
+    version = one.endpoint.board.primary
+    told = document(one.endpoint.config, version.intake, version.portrait, example)
+    bodies = told["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    assert set(bodies) == {"application/json", "application/x-ndjson"}
+    plain = one.post(bodies["application/json"]["example"])
+    lines = one.send(bodies["application/x-ndjson"]["example"].encode(), "application/x-ndjson")
+    content = told["paths"]["/v2/models/delay/infer"]["post"]["requestBody"]["content"]
+    tensors = content["application/json"]
+    Draft202012Validator(tensors["schema"]).validate(tensors["example"])
+    v2 = one.post(tensors["example"], "/v2/models/delay/infer")
+    assert v2.status_code == plain.status_code == 200, v2.text
+    assert lines.json()["predictions"] == plain.json()["predictions"]
+    assert json.loads(v2.json()["outputs"][0]["data"][0]) == plain.json()["predictions"]
+
+
+def test_what_nobody_foresaw_is_told_without_data(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = models("skops")
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("4111")
+
+    monkeypatch.setattr(one.endpoint, "ask", broken)
+    monkeypatch.setattr(one.client._transport, "raise_app_exceptions", False)
+    for path in ("/invocations", "/v2/models/delay/infer"):
+        answer = one.post({"dataframe_records": [logged.ROW]}, path)
+        assert (answer.status_code, answer.json()["code"]) == (500, "E-SERVE-190")
+        assert "4111" not in answer.text
 
 
 def test_code_is_not_loaded_without_the_word_of_who_started_it(

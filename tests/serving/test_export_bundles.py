@@ -527,12 +527,16 @@ def test_triton_without_a_converter_is_one_sentence(
 
 
 def test_tritons_configuration_is_protocol_buffers_text() -> None:
-    inputs = [Tensor('a "b"', "TYPE_FP64", (1,)), Tensor("c", "TYPE_STRING", (1,))]
-    text = config_text("delay", inputs, [Tensor("label", "TYPE_INT64", (1,))])
-    assert text.count("{") == text.count("}")
-    assert text.count("[") == text.count("]")
-    assert 'name: "a \\"b\\"", data_type: TYPE_FP64, dims: [ 1 ]' in text
-    assert text.startswith('name: "delay"\nplatform: "onnxruntime_onnx"\n')
+    inputs = [Tensor('a "b"', "TYPE_FP64", (-1, 1)), Tensor("c", "TYPE_STRING", (-1, 1))]
+    text = config_text("delay", inputs, [Tensor("label", "TYPE_INT64", (-1,))])
+    assert 'name: "a \\"b\\"", data_type: TYPE_FP64, dims: [ 1 ] }' in text
+    assert 'name: "label", data_type: TYPE_INT64, dims: [ 1 ], reshape: { shape: [ ] } }' in text
+    assert text.startswith('name: "delay"\nplatform: "onnxruntime_onnx"\nmax_batch_size: 8192\n')
+    # A graph for one row at a time is not given several.
+    text = config_text("delay", [Tensor("x", "TYPE_FP32", (1, 3))], [])
+    assert "max_batch_size: 0\n" in text
+    assert "dims: [ 1, 3 ]" in text
+    assert "dynamic_batching" not in text
 
 
 def test_a_bundle_is_written_whole_or_not_at_all(

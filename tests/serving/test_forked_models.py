@@ -41,6 +41,14 @@ def predicts(worker: workers.Worker) -> bool:
         worker.kill()
 
 
+def test_a_models_process_is_a_fork_of_what_has_imported_all(task: Task) -> None:
+    worker = workers.start(task)
+    process = psutil.Process(worker.pid)
+    assert process.name() == "mlops-model"
+    assert "jupyter_mlops.serving.zygote" in process.parent().cmdline()
+    assert predicts(worker)
+
+
 def test_a_fork_that_hangs_is_ended_and_a_process_is_started(
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:

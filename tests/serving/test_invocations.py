@@ -140,6 +140,10 @@ WRONG = {
     ),
     "cut off": (b'{"inputs": ', "the body is not JSON (line 1, column 12)"),
     "empty": (b"", "the body is empty"),
+    "half a character beside NaN": (
+        b'{"dataframe_records": [{"hour": 7, "distance": NaN, "carrier": "\\uD800"}]}',
+        "the body is not JSON (line 1, column 48)",
+    ),
     "deep": (b"[" * 100_000, "the body is not JSON (line 1, column 1026)"),
     "deep with NaN": (b"[" * 100_000 + b"NaN", "the body is not JSON (line 1, column 1026)"),
 }
@@ -248,6 +252,8 @@ def test_a_csv_table_is_answered_as_mlflow_does(client: served.Client, model: Pa
         ("hour,distance,carrier\n", 400, "the request holds no rows"),
         ("hour,distance\n7,1.0\n", 400, "column 'carrier' is missing"),
         ('hour,distance,carrier\n7,"1.0,UA\n', 400, "the body is no CSV table in UTF-8"),
+        ("hour,distance,carrier\n7,1_0,UA\n", 400, "row 0, column 'distance': expected double"),
+        ("hour,distance,carrier\nNA,1.0,UA\n", 400, "row 0, column 'hour': expected long"),
         (
             "hour,distance,carrier\n,1.0,UA\n",
             400,

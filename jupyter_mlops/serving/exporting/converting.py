@@ -155,8 +155,8 @@ def _tensors(given: Any) -> list[Tensor]:
     found = []
     for one in given:
         kind = one.type.tensor_type
-        dims = [int(d.dim_value) or -1 for d in kind.shape.dim][1:]
-        found.append(Tensor(one.name, TYPES[kind.elem_type], tuple(dims) or (1,)))
+        dims = tuple(int(d.dim_value) or -1 for d in kind.shape.dim)
+        found.append(Tensor(one.name, TYPES[kind.elem_type], dims))
     return found
 
 

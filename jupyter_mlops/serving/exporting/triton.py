@@ -29,7 +29,7 @@ _SECONDS: Final = 600.0
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of a graph; its first dimension, the rows, is left out of `dims`."""
+    """An input or output of a graph; `dims` is its shape, with -1 for any size."""
 
     name: str
     type: str
@@ -39,28 +39,38 @@ class Tensor:
 def config_text(name: str, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> str:
     """A ``config.pbtxt``, in protocol buffers' text format.
 
+    Triton puts requests together where the first dimension of every tensor is of any size, and
+    then leaves that dimension out of ``dims``. One that is left with none is told so by a
+    ``reshape``, as ``dims`` can't be empty: Triton compares both with the graph when it loads it.
+
     Examples
     --------
-    >>> print(config_text("m", [Tensor("x", "TYPE_FP32", (1,))], []).splitlines()[0])
+    >>> print(config_text("m", [Tensor("x", "TYPE_FP32", (-1, 1))], []).splitlines()[0])
     name: "m"
     """
+    given, told = list(inputs), list(outputs)
+    batches = all(one.dims[:1] == (-1,) for one in (*given, *told))
 
-    def block(kind: str, tensors: Iterable[Tensor]) -> str:
-        items = ",\n".join(
+    def item(one: Tensor) -> str:
+        dims = one.dims[1:] if batches else one.dims
+        shape = ", ".join(map(str, dims or (1,)))
+        scalar = ", reshape: { shape: [ ] }" if batches and not dims else ""
+        return (
             f"  {{ name: {json.dumps(one.name)}, data_type: {one.type}, "
-            f"dims: [ {', '.join(map(str, one.dims))} ] }}"
-            for one in tensors
+            f"dims: [ {shape} ]{scalar} }}"
         )
-        return f"{kind} [\n{items}\n]\n"
+
+    def block(kind: str, tensors: list[Tensor]) -> str:
+        return f"{kind} [\n" + ",\n".join(map(item, tensors)) + "\n]\n"
 
     return (
         f"name: {json.dumps(name)}\n"
         'platform: "onnxruntime_onnx"\n'
-        "max_batch_size: 8192\n"
-        + block("input", inputs)
-        + block("output", outputs)
-        + "dynamic_batching { }\n"
-        "instance_group [ { kind: KIND_CPU } ]\n"
+        f"max_batch_size: {8192 if batches else 0}\n"
+        + block("input", given)
+        + block("output", told)
+        + ("dynamic_batching { }\n" if batches else "")
+        + "instance_group [ { kind: KIND_CPU } ]\n"
     )
 
 

@@ -47,7 +47,17 @@ def read_request(request: Any, intake: Intake) -> Rows:
     Refusal
         They don't fit the signature, or their shapes.
     """
-    return rows_of(_tensors(request), intake)
+    rows = rows_of(_tensors(request), intake)
+    return intake.with_params(rows, _parameters(request)) if intake.params else rows
+
+
+def _parameters(request: Any) -> dict[str, Any]:
+    """Parameters as JSON has them: the message says of each which kind it is."""
+    return {
+        name: getattr(one, kind)
+        for name, one in request.parameters.items()
+        if (kind := one.WhichOneof("parameter_choice"))
+    }
 
 
 def _tensors(request: Any) -> Iterator[Given]:
