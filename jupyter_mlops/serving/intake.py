@@ -109,6 +109,8 @@ class Intake:
         self.time = time
         self.max_rows = max_rows
         self.names = tuple(field.name for field in self.fields)
+        #: The same as a list, as requests have it that name the columns in this order.
+        self.listed = list(self.names)
         self._doubles = all(field.type.name == "double" for field in self.fields)
         #: Whether doubles are all that a request has to hold.
         self.plain = self._doubles and not key and not time
@@ -232,14 +234,17 @@ class Intake:
         Rows or None
             None where that does not go: something else has to look, or to say what is wrong.
         """
-        if not self.plain or set(names) != self.known:
+        ordered = names == self.listed
+        if not self.plain or not (ordered or set(names) == self.known):
             return None
         self.limit(len(rows))
         if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(names)}:
             return None
-        doubles = _doubles(list(chain.from_iterable(rows)))
+        doubles = _doubles(rows[0] if len(rows) == 1 else list(chain.from_iterable(rows)))
         if doubles is None:
             return None
+        if ordered:
+            return self.block(np.ascontiguousarray(doubles.reshape(len(rows), len(names)).T))
         block = np.empty((len(names), len(rows)))
         places = {name: place for place, name in enumerate(names)}
         np.take(

@@ -75,10 +75,11 @@ def _split(data: Any, intake: Intake) -> Rows:
         return intake.matrix(rows)
     if type(names) is not list:
         raise Refusal(400, "E-SERVE-107", "`dataframe_split` must hold `columns` and `data`")
-    names = [name if type(name) is str else str(name) for name in names]
-    if len(set(names)) != len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise Refusal(400, "E-SERVE-108", f"column {quoted(twice)} is named twice")
+    if names != intake.listed:
+        names = [name if type(name) is str else str(name) for name in names]
+        if len(set(names)) != len(names):
+            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            raise Refusal(400, "E-SERVE-108", f"column {quoted(twice)} is named twice")
     intake.limit(len(rows))
     at_once = intake.split(names, rows)
     if at_once is not None:
