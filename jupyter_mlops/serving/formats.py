@@ -23,7 +23,9 @@ __all__ = ["CSV", "JSON", "Form", "form_of", "json_answer", "want_json"]
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
 _READ: Final[dict[str, Callable[[bytes, Intake, int], Rows]]] = {
-    JSON: lambda body, intake, _: read_invocation(read_json(body), intake),
+    JSON: lambda body, intake, _: read_invocation(
+        read_json(body), intake, booleans=b"true" in body or b"false" in body
+    ),
     CSV: lambda body, intake, _: read_csv(body, intake),
     LINES: lambda body, intake, _: read_lines(body, intake),
     ARROW: read_arrow,

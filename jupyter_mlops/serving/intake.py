@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -226,8 +227,18 @@ class Intake:
         except (KeyError, ValueError):
             return None
 
-    def split(self, names: Sequence[str], rows: Sequence[Any]) -> Rows | None:
+    def split(
+        self, names: Sequence[str], rows: Sequence[Any], *, booleans: bool = True
+    ) -> Rows | None:
         """Take rows that are lists at once, where all of them are doubles and nothing else comes.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of the values in each row.
+        rows : sequence of list
+        booleans : bool
+            Whether there may be booleans among the values.
 
         Returns
         -------
@@ -240,7 +251,8 @@ class Intake:
         self.limit(len(rows))
         if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(names)}:
             return None
-        doubles = _doubles(rows[0] if len(rows) == 1 else list(chain.from_iterable(rows)))
+        values = rows[0] if len(rows) == 1 else list(chain.from_iterable(rows))
+        doubles = _doubles(values, booleans=booleans)
         if doubles is None:
             return None
         if ordered:
@@ -324,8 +336,14 @@ class Intake:
         return rows
 
 
-def _doubles(values: list[Any]) -> Array | None:
+def _doubles(values: list[Any], *, booleans: bool = True) -> Array | None:
     """Return JSON values as doubles, None as NaN; nothing where others are among them."""
+    if not booleans:
+        try:
+            # Takes numbers alone, and need not be shown each type first.
+            return np.frombuffer(array("d", values))
+        except (TypeError, OverflowError):
+            pass  # None, or what is refused below
     # NumPy takes a boolean for a number, and so would Arrow among doubles: types are looked at.
     if not _PLAIN.issuperset(map(type, values)):
         return None

@@ -114,6 +114,7 @@ def test_many_rows_are_written_in_the_thread(tmp_path: Path, wrote: list[str]) -
 def test_another_policy_holds_for_whatever_is_written_behind_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scribe, "_BRIEF", 60.0)
     by = made(tmp_path)
     asked, real = threading.Event(), by.recorder.log.follow
 
