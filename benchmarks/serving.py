@@ -68,6 +68,11 @@ def save_model(folder: Path, *, forest: bool = False) -> Path:
             skops_trusted_types=["sklearn.tree._tree.Tree"] if forest else None,
             pip_requirements=["scikit-learn"],
         )
+    # As a registered model has it; those that know no contracts leave it alone.
+    rule = {"type": "float", "null": {"max_fraction": 0.0}}
+    rule["bounds"] = {"lo": -10.0, "hi": 10.0, "max_outside": 0.0}
+    contract = {"columns": dict.fromkeys(table.columns, rule)}
+    (folder / "model" / "contract.json").write_text(json.dumps(contract))
     return folder / "model"
 
 

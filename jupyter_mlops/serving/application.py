@@ -106,7 +106,7 @@ class Endpoint:
 
     async def invocations(self, request: Request) -> Response:
         """Answer MLflow's scoring protocol."""
-        form = form_of(request)
+        form = form_of(request.headers)
         request_id = request_id_of(request.headers.get("x-request-id", ""))
         limit = self.config.max_body
         length = length_of(request)
@@ -128,7 +128,7 @@ class Endpoint:
         self.check_name(request.path_params["name"], request.path_params.get("version"))
         json_length = _json_length(request)
         if json_length is None:
-            want_json(request, missing_is_fine=True)
+            want_json(request.headers, missing_is_fine=True)
         request_id = request_id_of(request.headers.get("x-request-id", ""))
         question: inference.Question
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import traceback
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from jupyter_mlops.models.outliers import THRESHOLD
-from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.ids import new_request_id
 from jupyter_mlops.serving.intake import Rows, merge, merge_blocks
 from jupyter_mlops.serving.logpolicy import LogPolicy
@@ -28,6 +26,7 @@ from jupyter_mlops.serving.pseudonyms import Pseudonyms
 from jupyter_mlops.serving.recording import Outcome, Recorder
 from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.serving.replies import read_reply
+from jupyter_mlops.serving.scribe import Scribe, Waiting
 from jupyter_mlops.serving.workers import Worker, WorkerLost, start
 from jupyter_mlops.workspace.errors import MLOpsError
 
@@ -40,13 +39,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _AHEAD: Final = 500
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    request_id: str
-    rows: Rows
-    future: asyncio.Future[Outcome]
-
-
 @dataclass
 class _Lane:
     """One process of the model, and what it does now."""
@@ -54,10 +46,16 @@ class _Lane:
     worker: Worker | None
     busy: bool = False
     crashes: int = 0
+    #: Set when the process has to be looked after.
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def free(self) -> bool:
+        """Whether a batch may go to its process now."""
+        return not self.busy and self.worker is not None and self.worker.attached
 
-Batch = list[_Waiting]
+
+Batch = list[Waiting]
 
 
 class Batcher:
@@ -108,13 +106,12 @@ class Batcher:
         self.scored = self.outliers = 0
         self._lanes = [_Lane(worker) for worker in workers]
         self._tasks: list[asyncio.Task[None]] = []
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
         #: Those whose neighbours shared a batch that ended the process: each goes alone.
-        self._alone: deque[_Waiting] = deque()
+        self._alone: deque[Waiting] = deque()
         self._waiting_rows = 0
-        self._unlogged: list[tuple[Batch, list[Answer | Refusal]]] = []
-        self._logging = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="log")
+        self._called = False
+        self._scribe = Scribe(recorder)
 
     @property
     def pids(self) -> list[int]:
@@ -140,7 +137,7 @@ class Batcher:
     def idle(self) -> bool:
         """Whether nothing waits, runs or is being written down."""
         busy = any(lane.busy for lane in self._lanes)
-        return not (busy or self._waiting or self._alone or self._unlogged or self._logging)
+        return not (busy or self._waiting or self._alone) and self._scribe.idle
 
     def begin(self) -> None:
         """Take up work; called in the event loop, again without effect."""
@@ -156,41 +153,49 @@ class Batcher:
             Too many rows wait (429), the model failed on these rows (422), its process ended
             (503) or took too long (504), or the answer could not be logged (503).
         """
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.put(request_id, rows, partial(_tell, future))
+        return await future
+
+    def put(self, request_id: str, rows: Rows, tell: Callable[[Outcome | Refusal], None]) -> None:
+        """Predict and log, then call `tell` with the outcome or what `answer` would raise.
+
+        Raises
+        ------
+        Refusal
+            Too many rows wait (429), or no process of the model runs any more (503).
+        """
         if self.failed is not None:
             raise Refusal(503, "E-SERVE-123", "the model's process ends again and again")
         if self._waiting_rows and self._waiting_rows + rows.count > self.max_waiting:
             raise Refusal(429, "E-SERVE-121", "too many rows are waiting: send them again later")
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(request_id, rows, future))
+        self._waiting.append(Waiting(request_id, rows, tell))
         self._waiting_rows += rows.count
-        self.begin()
-        self._wake()
-        return await future
+        if not self._called:
+            # What else has arrived by now is read first, and goes along.
+            self._called = True
+            self.begin()
+            asyncio.get_running_loop().call_soon(self._call)
 
-    def _wake(self) -> None:
+    def _call(self) -> None:
+        """Give what waits to processes that are free."""
+        self._called = False
         for lane in self._lanes:
-            if not lane.busy and not lane.wake.is_set():
-                lane.wake.set()
+            if lane.free and not self._go(lane):
                 return
 
     async def _work(self, lane: _Lane) -> None:
-        """Give one process of the model its batches, and replace it when it ends."""
+        """See that there is a process of the model, and replace it when it ends."""
         while self.failed is None:
             if lane.worker is None or lane.worker.lost:
                 await self._restart(lane)
                 continue
-            batch = self._next()
-            if not batch:
-                lane.busy = False
-                lane.wake.clear()
-                lane.worker.on_lost = lane.wake.set
-                await lane.worker.attach()
-                await lane.wake.wait()
-                continue
-            lane.busy = True
-            if self._waiting:
-                self._wake()  # there is more than this process takes
-            await self._ask(lane, lane.worker, batch)
+            lane.wake.clear()
+            lane.worker.on_lost = lane.wake.set
+            await lane.worker.attach()
+            if lane.free:
+                self._go(lane)
+            await lane.wake.wait()
         lane.busy = False
 
     def _next(self) -> Batch:
@@ -215,38 +220,68 @@ class Batcher:
         self._waiting_rows -= count
         return batch
 
-    async def _ask(self, lane: _Lane, worker: Worker, batch: Batch) -> None:
-        counts = [waiting.rows.count for waiting in batch]
+    def _go(self, lane: _Lane) -> bool:
+        """Send the next batch; False when nothing waits."""
+        worker = lane.worker
+        if worker is None or not (batch := self._next()):
+            return False
+        lane.busy = True
         parts = [waiting.rows for waiting in batch]
         try:
             block = None if self.portrait.task == "any" else merge_blocks(parts)
             message: dict[str, Any] = {
-                "counts": counts,
+                "counts": [rows.count for rows in parts],
                 "requests": [waiting.request_id for waiting in batch],
                 "discreet": self.log.policy.hides,
                 **({"columns": merge(parts)} if block is None else {"block": block}),
             }
             if parts[0].apart:
                 message["params"], message["absent"] = parts[0].params, parts[0].absent
-            told = await worker.ask(message, self.seconds)
+            worker.put(message, self.seconds, partial(self._came, lane, worker, batch, parts))
+        except (WorkerLost, ValueError, TypeError, OverflowError) as error:
+            self._lose(lane, worker, batch, error)
+        return True
+
+    def _came(
+        self,
+        lane: _Lane,
+        worker: Worker,
+        batch: Batch,
+        parts: list[Rows],
+        told: dict[str, Any] | Exception,
+    ) -> None:
+        """Take what the model said of a batch, or why it says nothing."""
+        try:
+            if isinstance(told, Exception):
+                raise told
             results = read_reply(parts, told)
-        except (WorkerLost, TimeoutError, ValueError, KeyError, TypeError, OverflowError) as error:
-            worker.kill()
-            self._blame(batch, error)
+            p = told["unusual"]["p"] if told.get("unusual") else None
+        except Exception as error:  # whatever a process says that isn't to be trusted
+            self._lose(lane, worker, batch, error)
             return
+        lane.busy = False
         lane.crashes = 0
-        self.observe(sum(counts))
-        if told.get("unusual"):
-            p = told["unusual"]["p"]
+        if lane.free:
+            # The next is predicted while this one is written down.
+            self._go(lane)
+        self.observe(sum(rows.count for rows in parts))
+        if p is not None:
             self.scored += int(np.count_nonzero(p <= 1))
             self.outliers += int(np.count_nonzero(p <= THRESHOLD))
-        self._unlogged.append((batch, results))
-        self._log_more()
+        self._scribe.write(batch, results)
+
+    def _lose(self, lane: _Lane, worker: Worker, batch: Batch, error: Exception) -> None:
+        """Give up a process that did not answer as it should."""
+        worker.kill()
+        lane.busy = False
+        lane.wake.set()
+        self._blame(batch, error)
 
     def _blame(self, batch: Batch, error: Exception) -> None:
         """Ask again for each alone; what ended the process alone is refused."""
         if len(batch) > 1:
             self._alone.extend(batch)
+            self._call()
             return
         if isinstance(error, TimeoutError):
             told = f"the model did not answer within {self.seconds:g} s"
@@ -256,10 +291,11 @@ class Batcher:
                 503, "E-SERVE-123", "the model's process ended on these rows; the log says more"
             )
         print(f"request {batch[0].request_id}: {refusal}", file=sys.stderr, flush=True)
-        _tell(batch[0], refusal)
+        batch[0].tell(refusal)
 
     async def _restart(self, lane: _Lane) -> None:
         if lane.worker is not None:
+            lane.worker.on_lost = lambda: None
             lane.worker.close()
             lane.worker = None
             self.restarts += 1
@@ -270,6 +306,7 @@ class Batcher:
         lane.crashes += 1
         try:
             lane.worker = await asyncio.to_thread(start, self.task)
+            lane.busy = False
         except MLOpsError as error:
             print(error, file=sys.stderr, flush=True)
             if lane.crashes >= CRASHES:
@@ -280,43 +317,15 @@ class Batcher:
     def _fail(self, error: MLOpsError) -> None:
         self.failed = error
         for waiting in (*self._alone, *self._waiting):
-            _tell(waiting, Refusal(503, "E-SERVE-123", "the model's process ends again and again"))
+            waiting.tell(Refusal(503, "E-SERVE-123", "the model's process ends again and again"))
         self._alone.clear()
         self._waiting.clear()
         self._waiting_rows = 0
 
-    def _log_more(self) -> None:
-        """Write down what came back, in the thread that does nothing else."""
-        if self._logging or not self._unlogged:
-            return
-        work, self._unlogged = self._unlogged, []
-        self._logging = True
-        done = asyncio.get_running_loop().run_in_executor(self._thread, self.recorder.write, work)
-        done.add_done_callback(lambda written: self._settle(work, written))
-
-    def _settle(
-        self,
-        work: list[tuple[Batch, list[Answer | Refusal]]],
-        written: asyncio.Future[list[Outcome | Refusal]],
-    ) -> None:
-        self._logging = False
-        self._log_more()
-        waiting = [one for batch, _ in work for one in batch]
-        error = written.exception()
-        if error is not None:  # ours, not the model's
-            traceback.print_exception(error)
-            refusal = Refusal(500, "E-SERVE-190", "the endpoint failed; its log says why")
-            results: list[Outcome | Refusal] = [refusal] * len(waiting)
-        else:
-            results = written.result()
-        for one, result in zip(waiting, results, strict=True):
-            _tell(one, result)
-
     async def follow(self, policy: LogPolicy, pseudonyms: Pseudonyms | None) -> None:
         """Log by another policy; when this returns, nothing is written by the one before."""
         if not self.closed:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self.log.follow, policy, pseudonyms)
+            await self._scribe.follow(policy, pseudonyms)
 
     async def drain(self, seconds: float) -> None:
         """Finish what is under way, for so long."""
@@ -331,17 +340,17 @@ class Batcher:
         for task in self._tasks:
             if not task.get_loop().is_closed():
                 task.cancel()
-        self._thread.shutdown(wait=True)
+        self._scribe.close()
         for lane in self._lanes:
             if lane.worker is not None:
                 lane.worker.close()
         self.log.close()
 
 
-def _tell(waiting: _Waiting, result: Outcome | Refusal) -> None:
-    if waiting.future.done():
+def _tell(future: asyncio.Future[Outcome], result: Outcome | Refusal) -> None:
+    if future.done():
         return  # the caller hung up; its rows are in the log all the same
     if isinstance(result, Refusal):
-        waiting.future.set_exception(result)
+        future.set_exception(result)
     else:
-        waiting.future.set_result(result)
+        future.set_result(result)

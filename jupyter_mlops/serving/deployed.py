@@ -6,6 +6,7 @@ import sys
 import time
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -162,6 +163,10 @@ class Deployed:
             "x-mlops-version": config.version,
             "x-mlops-digest": config.digest,
         }
+        #: The same as lines of an HTTP head.
+        self.header_lines = b"".join(
+            f"{name}: {value}\r\n".encode("latin-1") for name, value in self.headers.items()
+        )
         self.expectations = Expectations.of(Path(config.path), config.contract, metrics.violation)
 
     @property
@@ -180,6 +185,27 @@ class Deployed:
             raise
         finally:
             self.tally.add(time.perf_counter() - started, refusal)
+
+    def put(self, request_id: str, rows: Rows, tell: Callable[[Outcome | Refusal], None]) -> None:
+        """Predict, log and count; `tell` is called with what comes of it.
+
+        Raises
+        ------
+        Refusal
+            Too many rows wait (429), or no process of the model runs (503).
+        """
+        started = time.perf_counter()
+
+        def told(result: Outcome | Refusal) -> None:
+            refusal = result if isinstance(result, Refusal) else None
+            self.tally.add(time.perf_counter() - started, refusal)
+            tell(result)
+
+        try:
+            self.batcher.put(request_id, rows, told)
+        except Refusal as refusal:
+            self.tally.add(0.0, refusal)
+            raise
 
     async def compare(self, request_id: str, rows: Rows, given: Answer) -> None:
         """Have it predict in the shadow of the version that answered."""

@@ -57,11 +57,15 @@ class Door:
         self.origins = frozenset(b"http://" + host for host in self.hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
+        if scope["type"] == "http":
+            response = self.refusal(scope["path"], scope["headers"])
+            await (response or self.app)(scope, receive, send)
+
+    def refusal(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Response | None:
+        """Return what a request is turned away with; None where it may come in."""
         host = origin = authorization = None
         hosts = 0
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name == b"host":
                 host = value
                 hosts += 1
@@ -69,18 +73,17 @@ class Door:
                 authorization = value
             elif name == b"origin":
                 origin = value
-        response = None
         if hosts != 1 or host is None or host.lower() not in self.hosts:
-            response = refusal_response(403, "E-SERVE-140", "the Host header names another server")
-        elif origin is not None and origin.lower() not in self.origins:
-            response = refusal_response(403, "E-SERVE-141", "requests of other sites are refused")
-        elif scope["path"] not in OPEN and not knows(self.token, authorization):
-            response = refusal_response(
+            return refusal_response(403, "E-SERVE-140", "the Host header names another server")
+        if origin is not None and origin.lower() not in self.origins:
+            return refusal_response(403, "E-SERVE-141", "requests of other sites are refused")
+        if path not in OPEN and not knows(self.token, authorization):
+            return refusal_response(
                 401,
                 "E-SERVE-142",
                 "send the endpoint's token: Authorization: Bearer TOKEN",
             )
-        await (response or self.app)(scope, receive, send)
+        return None
 
 
 def knows(token_sha256: bytes, authorization: bytes | None) -> bool:

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ FILE: Final = "contract.json"
 Mode = Literal["observe", "enforce", "off"]
 LOG_SECONDS: Final = 60.0
 _TOLD: Final = 50
+_NUMBERS: Final = {int, float, type(None)}
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +41,8 @@ class Rule:
         Which share of all rows may break it; requests are refused for zero alone.
     expected, found : str
         In words, without anybody's data.
+    least, most : float, optional
+        Of a rule of bounds that are numbers: what its values lie between.
     """
 
     column: str
@@ -48,6 +51,8 @@ class Rule:
     share: float
     expected: str
     found: str
+    least: float | None = None
+    most: float | None = None
 
 
 class Expectations:
@@ -93,6 +98,7 @@ class Expectations:
         self.broken: Counter[tuple[str, str]] = Counter()
         self._unsaid: Counter[tuple[str, str]] = Counter()
         self._said_at = 0.0
+        self._limits: _Limits | None = None
 
     @classmethod
     def of(cls, folder: Path, mode: Mode, count: Callable[[str, str, int], None]) -> Expectations:
@@ -111,7 +117,7 @@ class Expectations:
         """
         refusal = None
         self.rows += rows.count
-        for rule in self.rules:
+        for rule in () if self._all_keep(rows) else self.rules:
             values = rows.inputs.get(rule.column)
             if values is None:
                 continue
@@ -138,6 +144,15 @@ class Expectations:
             raise refusal
         return rows
 
+    def _all_keep(self, rows: Rows) -> bool:
+        """Whether all rows keep all rules, where one look at all columns tells."""
+        if rows.block is None:
+            return False
+        names = tuple(rows.inputs)
+        if self._limits is None or self._limits.names != names:
+            self._limits = _Limits(names, self.rules)
+        return self._limits.hold(rows.block)
+
     def told(self) -> dict[str, Any]:
         """As the state file holds it: rows checked, and the rules that some of them broke."""
         shares = {(rule.column, rule.name): rule.share for rule in self.rules}
@@ -158,6 +173,50 @@ class Expectations:
             f"{quoted(column)} {rule} {rows:,}" for (column, rule), rows in unsaid.items()
         )
         _log.warning("rows that break the model's contract: %s", told)
+
+
+class _Limits:
+    """Rules of columns of doubles, as far as they can be looked at together.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The columns in their order.
+    rules : iterable of Rule
+    """
+
+    def __init__(self, names: tuple[str, ...], rules: Iterable[Rule]) -> None:
+        self.names = names
+        mine = [rule for rule in rules if rule.column in names]
+        self.known = all(
+            rule.name == "null"
+            or (rule.name == "bounds" and not {type(rule.least), type(rule.most)} - _NUMBERS)
+            for rule in mine
+        )
+        self.least = np.full((len(names), 1), -np.inf)
+        self.most = np.full((len(names), 1), np.inf)
+        for rule in mine if self.known else ():
+            place = names.index(rule.column)
+            if rule.least is not None:
+                self.least[place] = max(self.least[place, 0], rule.least)
+            if rule.most is not None:
+                self.most[place] = min(self.most[place, 0], rule.most)
+        self.bounded = any(rule.name == "bounds" for rule in mine)
+        self.whole = [names.index(rule.column) for rule in mine if rule.name == "null"]
+
+    def hold(self, block: Array) -> bool:
+        """Whether nothing breaks any rule; False where that can't be told, too.
+
+        Parameters
+        ----------
+        block : array of float64, shape (columns, n)
+        """
+        if not self.known or (
+            # What is missing compares as false: it is another rule's business.
+            self.bounded and bool(((block < self.least) | (block > self.most)).any())
+        ):
+            return False
+        return not (self.whole and bool(np.isnan(block[self.whole]).any()))
 
 
 def _rules(column: str, terms: Mapping[str, Any]) -> Iterator[Rule]:
@@ -214,7 +273,9 @@ def _between(column: str, bounds: Mapping[str, Any]) -> Rule:
 
     words = [f"at least {lo}" if lo is not None else "", f"at most {hi}" if hi is not None else ""]
     expected = " and ".join(word for word in words if word)
-    return Rule(column, "bounds", failing, bounds["max_outside"], expected, "a value outside")
+    return Rule(
+        column, "bounds", failing, bounds["max_outside"], expected, "a value outside", least, most
+    )
 
 
 def _bound(value: Any) -> Any:

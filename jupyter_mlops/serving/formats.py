@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from jupyter_mlops.serving.arrowbody import ARROW, read_arrow, write_arrow
@@ -19,12 +18,14 @@ from jupyter_mlops.serving.jsonbody import read_json, write_json
 from jupyter_mlops.serving.lines import LINES, read_lines, write_lines
 from jupyter_mlops.serving.refusals import quoted
 
-__all__ = ["CSV", "JSON", "Form", "form_of", "want_json"]
+__all__ = ["CSV", "JSON", "Form", "form_of", "json_answer", "want_json"]
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
 _READ: Final[dict[str, Callable[[bytes, Intake, int], Rows]]] = {
-    JSON: lambda body, intake, _: read_invocation(read_json(body), intake),
+    JSON: lambda body, intake, _: read_invocation(
+        read_json(body), intake, booleans=b"true" in body or b"false" in body
+    ),
     CSV: lambda body, intake, _: read_csv(body, intake),
     LINES: lambda body, intake, _: read_lines(body, intake),
     ARROW: read_arrow,
@@ -66,12 +67,12 @@ class Form:
         elif self.wanted == LINES:
             content = write_lines(reply)
         else:
-            content = _json(reply, request_id)
+            content = json_answer(reply, request_id)
         headers = {**reply.version.headers, "x-request-id": request_id}
         return Response(content, headers=headers, media_type=self.wanted)
 
 
-def form_of(request: Request) -> Form:
+def form_of(headers: Mapping[str, str]) -> Form:
     """Read a request's headers; lines and Arrow are answered in kind unless asked otherwise.
 
     Raises
@@ -79,18 +80,18 @@ def form_of(request: Request) -> Form:
     HTTPException
         Nobody here reads what was sent (415).
     """
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    sent = headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent not in (CSV, LINES, ARROW):
-        want_json(request, missing_is_fine=False)
+        want_json(headers, missing_is_fine=False)
         sent = JSON
-    accepted = request.headers.get("accept", "").lower()
+    accepted = headers.get("accept", "").lower()
     for kind in (ARROW, LINES, JSON):
         if kind in accepted:
             return Form(sent, kind)
     return Form(sent, sent if sent in (LINES, ARROW) else JSON)
 
 
-def want_json(request: Request, *, missing_is_fine: bool) -> None:
+def want_json(headers: Mapping[str, str], *, missing_is_fine: bool) -> None:
     """Refuse what is not said to be JSON in UTF-8.
 
     Raises
@@ -98,7 +99,7 @@ def want_json(request: Request, *, missing_is_fine: bool) -> None:
     HTTPException
         It is said to be something else (415).
     """
-    given = request.headers.get("content-type", "")
+    given = headers.get("content-type", "")
     kind, _, rest = given.partition(";")
     charset = rest.strip().lower().replace('"', "")
     if missing_is_fine and not given:
@@ -111,7 +112,8 @@ def want_json(request: Request, *, missing_is_fine: bool) -> None:
         )
 
 
-def _json(reply: Reply, request_id: str) -> bytes:
+def json_answer(reply: Reply, request_id: str) -> bytes:
+    """Return an answer in JSON, as MLflow's with more to it."""
     answer = reply.outcome.answer
     body: dict[str, Any] = {"predictions": answer.predictions}
     if answer.probability is not None:

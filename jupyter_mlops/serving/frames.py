@@ -13,11 +13,12 @@ from typing import Any, Final
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
 
-__all__ = ["LENGTH", "MOST", "pack", "receive", "unpack"]
+__all__ = ["LENGTH", "MOST", "Mailbox", "pack", "receive", "unpack"]
 
 LENGTH: Final = struct.Struct("<I")
 #: Bytes of a message.
 MOST: Final = 1 << 30
+_SMALL: Final = 1 << 16
 _NUMBERS, _OBJECTS = 1, 2
 _KINDS: Final = frozenset("biufM")
 
@@ -67,11 +68,49 @@ def receive(connection: socket.socket) -> dict[str, Any] | None:
     return None if content is None else unpack(content)
 
 
-def _exactly(connection: socket.socket, size: int) -> bytearray | None:
+class Mailbox:
+    """Messages that come on a blocking socket; a small one is read at once.
+
+    Parameters
+    ----------
+    connection : socket.socket
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._space = bytearray(_SMALL)
+        self._view = memoryview(self._space)
+
+    def next(self) -> dict[str, Any] | None:
+        """Wait for the next message, before which nothing was answered; None at the end."""
+        filled = 0
+        while filled < LENGTH.size:
+            try:
+                count = self._connection.recv_into(self._view[filled:])
+            except ConnectionError:
+                return None
+            if count == 0:
+                return None
+            filled += count
+        size = LENGTH.unpack_from(self._space)[0]
+        came = filled - LENGTH.size
+        if came > size:
+            raise ValueError("messages come one at a time")
+        if came == size:
+            return unpack(self._view[LENGTH.size : filled])
+        content = _exactly(self._connection, size, self._view[LENGTH.size : filled])
+        return None if content is None else unpack(content)
+
+
+def _exactly(
+    connection: socket.socket, size: int, begun: bytes | memoryview = b""
+) -> bytearray | None:
+    """Read so many bytes, of which some have come; None when the other side is gone."""
     if size > MOST:
         raise ValueError(f"a message of {size:,} bytes is too large")
     content = bytearray(size)
-    view, filled = memoryview(content), 0
+    view, filled = memoryview(content), len(begun)
+    view[:filled] = begun
     while filled < size:
         try:
             count = connection.recv_into(view[filled:])

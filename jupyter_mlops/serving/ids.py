@@ -66,12 +66,27 @@ class Ids(Sequence[str]):
     @cached_property
     def listed(self) -> list[str]:
         """As a list of strings."""
-        return [f"{self.prefix}-{row}" for row in range(self.rows)]
+        prefix = self.prefix
+        return [prefix + tail for tail in _tails(self.rows)]
 
     @cached_property
     def column(self) -> pa.Array:
         """As an Arrow array of strings, without an object for each."""
         return pc.binary_join_element_wise(pa.scalar(self.prefix), _endings(self.rows), "-")
+
+
+_known_tails: list[str] = []
+
+
+def _tails(count: int) -> list[str]:
+    """Return ``-0`` and so on; made once, for as many as were ever asked."""
+    global _known_tails
+    known = _known_tails
+    if len(known) < count:
+        _known_tails = known = [
+            f"-{row}" for row in range(max(_FEW, 1 << (count - 1).bit_length()))
+        ]
+    return known[:count]
 
 
 _known = pa.array([], pa.string())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -109,6 +110,8 @@ class Intake:
         self.time = time
         self.max_rows = max_rows
         self.names = tuple(field.name for field in self.fields)
+        #: The same as a list, as requests have it that name the columns in this order.
+        self.listed = list(self.names)
         self._doubles = all(field.type.name == "double" for field in self.fields)
         #: Whether doubles are all that a request has to hold.
         self.plain = self._doubles and not key and not time
@@ -231,22 +234,36 @@ class Intake:
         except (KeyError, ValueError):
             return None
 
-    def split(self, names: Sequence[str], rows: Sequence[Any]) -> Rows | None:
+    def split(
+        self, names: Sequence[str], rows: Sequence[Any], *, booleans: bool = True
+    ) -> Rows | None:
         """Take rows that are lists at once, where all of them are doubles and nothing else comes.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of the values in each row.
+        rows : sequence of list
+        booleans : bool
+            Whether there may be booleans among the values.
 
         Returns
         -------
         Rows or None
             None where that does not go: something else has to look, or to say what is wrong.
         """
-        if not self.plain or set(names) != self.known:
+        ordered = names == self.listed
+        if not self.plain or not (ordered or set(names) == self.known):
             return None
         self.limit(len(rows))
         if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(names)}:
             return None
-        doubles = _doubles(list(chain.from_iterable(rows)))
+        values = rows[0] if len(rows) == 1 else list(chain.from_iterable(rows))
+        doubles = _doubles(values, booleans=booleans)
         if doubles is None:
             return None
+        if ordered:
+            return self.block(np.ascontiguousarray(doubles.reshape(len(rows), len(names)).T))
         block = np.empty((len(names), len(rows)))
         places = {name: place for place, name in enumerate(names)}
         np.take(
@@ -326,8 +343,14 @@ class Intake:
         return rows
 
 
-def _doubles(values: list[Any]) -> Array | None:
+def _doubles(values: list[Any], *, booleans: bool = True) -> Array | None:
     """Return JSON values as doubles, None as NaN; nothing where others are among them."""
+    if not booleans:
+        try:
+            # Takes numbers alone, and need not be shown each type first.
+            return np.frombuffer(array("d", values))
+        except (TypeError, OverflowError):
+            pass  # None, or what is refused below
     # NumPy takes a boolean for a number, and so would Arrow among doubles: types are looked at.
     if not _PLAIN.issuperset(map(type, values)):
         return None

@@ -13,7 +13,7 @@ _NONE = type(None)
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
-def read_invocation(body: Any, intake: Intake) -> Rows:
+def read_invocation(body: Any, intake: Intake, *, booleans: bool = True) -> Rows:
     """Check a decoded `/invocations` body against the signature.
 
     Parameters
@@ -22,6 +22,8 @@ def read_invocation(body: Any, intake: Intake) -> Rows:
         What JSON decoded to.
     intake : Intake
         The model's signature.
+    booleans : bool
+        Whether there may be booleans in the body.
 
     Raises
     ------
@@ -35,13 +37,13 @@ def read_invocation(body: Any, intake: Intake) -> Rows:
         raise _form("the body holds none of them" if not forms else "the body holds several")
     if type(body.get("params", {})) not in (dict, _NONE):
         raise Refusal(400, "E-SERVE-107", "`params` must be a JSON object")
-    rows = _read(forms[0], body[forms[0]], intake)
+    rows = _read(forms[0], body[forms[0]], intake, booleans)
     return intake.with_params(rows, body.get("params")) if intake.params else rows
 
 
-def _read(form: str, data: Any, intake: Intake) -> Rows:
+def _read(form: str, data: Any, intake: Intake, booleans: bool) -> Rows:
     if form == "dataframe_split":
-        return _split(data, intake)
+        return _split(data, intake, booleans)
     if type(data) is dict and form == "inputs" and not intake.unnamed:
         return _columns(data, intake)
     if intake.unnamed and form == "inputs" and type(data) not in (list, dict):
@@ -66,7 +68,7 @@ def _form(found: str) -> Refusal:
     )
 
 
-def _split(data: Any, intake: Intake) -> Rows:
+def _split(data: Any, intake: Intake, booleans: bool) -> Rows:
     if type(data) is not dict or type(data.get("data")) is not list:
         raise Refusal(400, "E-SERVE-107", "`dataframe_split` must hold `columns` and `data`")
     rows = data["data"]
@@ -75,12 +77,13 @@ def _split(data: Any, intake: Intake) -> Rows:
         return intake.matrix(rows)
     if type(names) is not list:
         raise Refusal(400, "E-SERVE-107", "`dataframe_split` must hold `columns` and `data`")
-    names = [name if type(name) is str else str(name) for name in names]
-    if len(set(names)) != len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise Refusal(400, "E-SERVE-108", f"column {quoted(twice)} is named twice")
+    if names != intake.listed:
+        names = [name if type(name) is str else str(name) for name in names]
+        if len(set(names)) != len(names):
+            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            raise Refusal(400, "E-SERVE-108", f"column {quoted(twice)} is named twice")
     intake.limit(len(rows))
-    at_once = intake.split(names, rows)
+    at_once = intake.split(names, rows, booleans=booleans)
     if at_once is not None:
         return at_once
     width = len(names)

@@ -93,7 +93,7 @@ def warm_up(predictor: Predictor | Exact, file: ModelFile) -> None:
             predictor.settle(predictor(rows.inputs, rows.params, rows.absent))
         else:
             predictor(rows.inputs)
-            predictor.prefer_array(rows.inputs)
+            predictor.settle(rows.inputs)
     except Refusal as refusal:
         print(f"the input example does not fit the signature: {refusal}", file=sys.stderr)
     except Exception as error:

@@ -7,6 +7,7 @@ ends with its gateway.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -84,7 +85,7 @@ def serve(task: Task, gateway: socket.socket) -> int:
     int
         The process's exit status.
     """
-    from jupyter_mlops.serving.frames import pack, receive
+    from jupyter_mlops.serving.frames import Mailbox, pack
     from jupyter_mlops.serving.unusual import Watch
 
     # A model's warnings at each request would fill the log and cost more than its arithmetic.
@@ -121,7 +122,10 @@ def serve(task: Task, gateway: socket.socket) -> int:
     # When the gateway is gone there is nobody to tell.
     with contextlib.suppress(ConnectionError):
         gateway.sendall(pack(told))
-        while (asked := receive(gateway)) is not None:
+        mailbox = Mailbox(gateway)
+        # What was loaded stays: nobody need look through it for garbage.
+        gc.freeze()
+        while (asked := mailbox.next()) is not None:
             gateway.sendall(_packed(predictor, asked, watch))
     return 0
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jupyter_mlops.serving.answers import Answer
 from jupyter_mlops.serving.fields import Array, Field
+from jupyter_mlops.serving.linear import Arithmetic, arithmetic_of
 
 # scikit-learn's classifiers whose `predict` is by definition the class of highest probability,
 # so that one pass gives both. Others (SVC, tuned thresholds) are asked twice.
@@ -61,6 +62,7 @@ class Predictor:
         )
         self._labels = None if self.classes is None else np.asarray(classes)
         self.labels = None if classes is None else np.asarray(classes).tolist()
+        self._arithmetic: Arithmetic | None = None
 
     #: Predictions are labels of `labels`, or numbers.
     answers = "typed"
@@ -115,13 +117,16 @@ class Predictor:
         return self._counted(given, block.shape[1])
 
     def _ask(self, given: Any) -> Answer:
+        # What isn't finite the model refuses, in its own words.
+        plain = self._arithmetic if self.as_array else None
+        model: Any = self.model if plain is None or not np.isfinite(given).all() else plain
         if self._labels is None:
-            return Answer(np.asarray(self.model.predict(given)).reshape(-1), None)
-        every = np.asarray(self.model.predict_proba(given), dtype=np.float64)
+            return Answer(np.asarray(model.predict(given)).reshape(-1), None)
+        every = np.asarray(model.predict_proba(given), dtype=np.float64)
         if self._argmax:
             prediction = self._labels[np.argmax(every, axis=1)]
         else:
-            prediction = np.asarray(self.model.predict(given)).reshape(-1)
+            prediction = np.asarray(model.predict(given)).reshape(-1)
         return Answer(
             prediction, np.ascontiguousarray(every[:, 1] if every.shape[1] == 2 else every)
         )
@@ -139,6 +144,17 @@ class Predictor:
             },
             copy=False,
         )
+
+    def settle(self, inputs: Mapping[str, Array]) -> None:
+        """Choose the cheapest way to ask the model that answers the same, bit for bit.
+
+        Parameters
+        ----------
+        inputs : mapping of str to array
+            The model's input example.
+        """
+        if self.prefer_array(inputs) and all(f.type.name == "double" for f in self.fields):
+            self._arithmetic = arithmetic_of(self.model, self._stack(inputs))
 
     def prefer_array(self, inputs: Mapping[str, Array]) -> bool:
         """Give the model arrays from now on, if that is proved to change nothing.

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 WRONG = 78  # sysexits.h EX_CONFIG: starting again would fail again
 TAKEN = 75  # EX_TEMPFAIL: another process serves this already
 STATE_SECONDS = 1.0
+_GARBAGE = (10_000, 20, 20)
 
 
 class StateFile:
@@ -207,6 +209,8 @@ async def serve(
     """
     import uvicorn
 
+    from jupyter_mlops.serving.shortway import http_for
+
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -217,10 +221,11 @@ async def serve(
             yield
 
     port = listener.getsockname()[1]
+    application = endpoint.application(port)
     server = Server(
         uvicorn.Config(
-            endpoint.application(port),
-            http="httptools",
+            application,
+            http=http_for(endpoint, application),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -236,6 +241,9 @@ async def serve(
     hurry = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hurry.set)
     running = asyncio.create_task(server.serve(sockets=[listener]))
+    # What is there by now stays, and requests leave hardly any cycles behind.
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
     fields = {"port": port, "url": f"http://127.0.0.1:{port}"}
 
     def tell(**more: Any) -> None:

@@ -91,7 +91,8 @@ class Worker(asyncio.Protocol):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
-        self._answer: asyncio.Future[dict[str, Any]] | None = None
+        self._tell: Callable[[dict[str, Any] | Exception], None] | None = None
+        self._late: asyncio.TimerHandle | None = None
         self.lost = False
         #: Called when the process is gone.
         self.on_lost: Callable[[], None] = lambda: None
@@ -104,6 +105,11 @@ class Worker(asyncio.Protocol):
                 lambda: self, sock=self._connection
             )
 
+    @property
+    def attached(self) -> bool:
+        """Whether it can be asked."""
+        return self._transport is not None and not self.lost
+
     async def ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Send a message and wait for its answer.
 
@@ -115,18 +121,52 @@ class Worker(asyncio.Protocol):
             It didn't answer within `seconds`, and was ended.
         """
         await self.attach()
-        if self.lost or self._transport is None:
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+        def tell(told: dict[str, Any] | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(told, Exception):
+                future.set_exception(told)
+            else:
+                future.set_result(told)
+
+        self.put(message, seconds, tell)
+        return await future
+
+    def put(
+        self,
+        message: dict[str, Any],
+        seconds: float,
+        tell: Callable[[dict[str, Any] | Exception], None],
+    ) -> None:
+        """Send a message; `tell` is called with its answer, or with what `ask` would raise.
+
+        Raises
+        ------
+        WorkerLost
+            The process has ended, or nobody listens to it yet.
+        ValueError, TypeError, OverflowError
+            The message can't travel.
+        """
+        if self.lost or self._transport is None or self._loop is None:
             raise WorkerLost
-        self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(pack(message))
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._answer
-        except TimeoutError:
-            self.kill()
-            raise
-        finally:
-            self._answer = None
+        content = pack(message)
+        self._tell = tell
+        self._late = self._loop.call_later(seconds, self._give_up)
+        self._transport.write(content)
+
+    def _give_up(self) -> None:
+        self.kill()
+        self._told(TimeoutError())
+
+    def _told(self, told: dict[str, Any] | Exception) -> None:
+        tell, self._tell = self._tell, None
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        if tell is not None:
+            tell(told)
 
     def data_received(self, data: bytes) -> None:
         """Take a part of an answer."""
@@ -141,19 +181,19 @@ class Worker(asyncio.Protocol):
             return
         content = bytes(memoryview(self._received)[LENGTH.size :])
         self._received.clear()
-        if self._answer is not None and not self._answer.done():
-            try:
-                self._answer.set_result(unpack(content))
-            except ValueError:
-                # A model that writes to a socket that isn't its own isn't asked again.
-                self.kill()
+        try:
+            told = unpack(content)
+        except ValueError:
+            # A model that writes to a socket that isn't its own isn't asked again.
+            self.kill()
+            return
+        self._told(told)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits that nothing will come."""
         self.lost = True
         self.on_lost()
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(WorkerLost())
+        self._told(WorkerLost())
 
     def kill(self) -> None:
         """End the process at once."""

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import served
 
 from jupyter_mlops.serving.process import build, take_port
+from jupyter_mlops.serving.shortway import http_for
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +31,11 @@ def client(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[se
     endpoint = build(served.config(model, tmp_path_factory.mktemp("endpoint")))
     listener = take_port(0)
     port = listener.getsockname()[1]
+    application = endpoint.application(port)
     server = uvicorn.Server(
         uvicorn.Config(
-            endpoint.application(port),
+            application,
+            http=http_for(endpoint, application),
             lifespan="off",
             log_config=None,
             # A connection that a test left open must not hold up the end.

@@ -182,3 +182,30 @@ def test_what_was_declared_stays_until_something_else_is(contracted: Path, tmp_p
     assert contract_mode(ws, "delay") == "enforce"
     assert declare(ws, served_as, contract="off") == 2
     assert contract_mode(ws, "delay") == "off"
+
+
+def test_columns_of_doubles_are_looked_at_together_with_the_same_result() -> None:
+    broken: list[tuple[str, str, int]] = []
+    terms = {
+        "a": {"type": "float", "bounds": {"lo": 0, "max_outside": 0}},
+        "b": {"type": "float", "bounds": {"hi": 5.5, "max_outside": 0.1}},
+        "c": {"type": "float", "null": {"max_fraction": 0.0}},
+        "d": {"type": "float", "bounds": {"lo": -1, "hi": 1, "max_outside": 0}},
+        "e": {"type": "float", "domain": {"values": [1.0], "max_outside": 0}},
+    }
+    rng = np.random.default_rng(5)
+    for names in ("abcd", "dcba", "ab", "abcde", "xc"):
+        for _ in range(200):
+            block = rng.choice(
+                [0.0, 1.0, 5.5, 6.0, -2.0, np.nan],
+                (len(names), 2),
+                p=[0.3, 0.3, 0.1, 0.1, 0.1, 0.1],
+            )
+            columns = dict(zip(names, block, strict=True))
+            told = []
+            for rows in (Rows(2, columns), Rows(2, columns, block=block)):
+                broken.clear()
+                door = Expectations({"columns": terms}, "observe", lambda *one: broken.append(one))
+                door.meet(rows)
+                told.append(sorted(broken))
+            assert told[0] == told[1]

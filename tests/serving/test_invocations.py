@@ -12,6 +12,11 @@ import pytest
 import served
 from mlflow.pyfunc import scoring_server
 
+from jupyter_mlops.serving.fields import Field, field_type
+from jupyter_mlops.serving.formats import JSON, Form
+from jupyter_mlops.serving.intake import Intake
+from jupyter_mlops.serving.refusals import Refusal
+
 ROW = {"hour": 7, "distance": 812.5, "carrier": "UA"}
 
 
@@ -288,3 +293,24 @@ def test_lines_of_json_are_answered_line_by_line(client: served.Client) -> None:
     refused = client.post("/invocations", content="\n".join(broken), headers=headers)
     assert refused.status_code == 400
     assert refused.json()["message"].startswith("row 2: the line is not JSON")
+
+
+@pytest.mark.parametrize("value", ["true", '"1.5"', "null", "1e400", "9" * 400, "[1]", "{}", "NaN"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_doubles_are_read_alike_whatever_the_text_says_of_booleans(value: str, count: int) -> None:
+    double = field_type("double")
+    assert double is not None
+    intake = Intake([Field("a", double), Field("true", double)])
+
+    def told(names: str) -> Any:
+        rows = ",".join([f"[2, {value}]"] * count)
+        body = f'{{"dataframe_split": {{"columns": {names}, "data": [{rows}]}}}}'.encode()
+        try:
+            return Form(JSON, JSON).read(body, intake, 1 << 20).block.tolist()
+        except Refusal as refusal:
+            return refusal.code, refusal.message
+
+    if value in ("true", '"1.5"'):
+        assert told('["a", "true"]')[0] == "E-SERVE-110"
+    # The name of a column has the word in it, or hides it.
+    assert repr(told('["a",      "true"]')) == repr(told('["a", "tr\\u0075e"]'))
