@@ -52,7 +52,11 @@ class Predictor:
         #: Rows of several requests are asked at once.
         self.together = True
         self.classes: list[Any] | None = None
+        #: Predictions are labels of `labels`, or numbers; ``json`` where a row has several.
+        self.answers = "typed"
         classes = getattr(model, "classes_", None)
+        if isinstance(classes, list):
+            classes = None  # a list of arrays: several things are predicted of each row
         if classes is not None and hasattr(model, "predict_proba"):
             self.classes = np.asarray(classes).tolist()
         last = model.steps[-1][1] if hasattr(model, "steps") else model
@@ -62,9 +66,6 @@ class Predictor:
         self._labels = None if self.classes is None else np.asarray(classes)
         self.labels = None if classes is None else np.asarray(classes).tolist()
 
-    #: Predictions are labels of `labels`, or numbers.
-    answers = "typed"
-
     @property
     def description(self) -> str:
         """The model's type."""
@@ -72,10 +73,21 @@ class Predictor:
 
     @property
     def task(self) -> str:
-        """ "binary", "multiclass", "classes" (labels without probabilities) or "regression"."""
+        """ "binary", "multiclass", "classes" (labels without probabilities) or "regression".
+
+        "any" where each row is answered by several numbers or labels.
+        """
+        if self.answers == "json":
+            return "any"
         if self.classes is not None:
             return "binary" if len(self.classes) == 2 else "multiclass"
-        return "classes" if hasattr(self.model, "classes_") else "regression"
+        return "regression" if self.labels is None else "classes"
+
+    def settle(self, answer: Answer) -> None:
+        """Take the answer to the input example for what answers are from now on."""
+        if answer.prediction.ndim > 1:
+            self.answers = "json"
+            self.classes = self.labels = self._labels = None
 
     def __call__(self, inputs: Mapping[str, Array]) -> Answer:
         """Predict.
@@ -99,6 +111,8 @@ class Predictor:
         answer = self._ask(given)
         if len(answer.prediction) != count:
             raise ValueError(f"the model gave {len(answer.prediction)} answers to {count} rows")
+        if self.answers == "json" and answer.prediction.ndim == 1:
+            raise ValueError("the model gave one answer to a row, and several on its input example")
         return answer
 
     def named(self, block: Array) -> dict[str, Array]:
@@ -116,12 +130,14 @@ class Predictor:
 
     def _ask(self, given: Any) -> Answer:
         if self._labels is None:
-            return Answer(np.asarray(self.model.predict(given)).reshape(-1), None)
+            return Answer(_rows(self.model.predict(given)), None)
         every = np.asarray(self.model.predict_proba(given), dtype=np.float64)
-        if self._argmax:
+        # Of two equals each estimator has a rule of its own.
+        equal = every.shape[1] == 2 and (every[:, 0] == every[:, 1]).any()
+        if self._argmax and not equal:
             prediction = self._labels[np.argmax(every, axis=1)]
         else:
-            prediction = np.asarray(self.model.predict(given)).reshape(-1)
+            prediction = _rows(self.model.predict(given))
         return Answer(
             prediction, np.ascontiguousarray(every[:, 1] if every.shape[1] == 2 else every)
         )
@@ -179,3 +195,9 @@ class Predictor:
             same = False  # the model wants names: a data frame it is
         self.as_array = same
         return same
+
+
+def _rows(predicted: Any) -> Array:
+    """Predictions by row: one value each, shape (n,), or several, shape (n, k)."""
+    found = np.asarray(predicted)
+    return found if found.ndim == 2 and found.shape[1] > 1 else found.reshape(-1)
