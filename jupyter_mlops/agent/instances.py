@@ -15,7 +15,7 @@ from jupyter_mlops.agent.processes import Known, fork, launch
 from jupyter_mlops.models.waivers import waived
 from jupyter_mlops.serving import places, zygote
 from jupyter_mlops.serving.config import Deployment, EndpointConfig, Gpus
-from jupyter_mlops.serving.declaring import contract_mode
+from jupyter_mlops.serving.declarations import contract_mode, limits
 from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import Invalid, Workspace
@@ -118,6 +118,7 @@ def start(
 def _config(
     ws: Workspace, row: EndpointRecord, port: int, grpc_port: int | None, gpus: Gpus | None
 ) -> EndpointConfig:
+    allowed = limits(ws, row.name)
     return EndpointConfig(
         endpoint=row.name,
         model=row.model,
@@ -143,6 +144,8 @@ def _config(
         max_rows=ws.settings.row_limit,
         replicas=row.replicas,
         max_memory=row.max_memory,
+        predict_seconds=allowed.seconds,
+        max_waiting=allowed.queue,
         environment=row.environment,
         interpreter=row.interpreter,
         gpus=gpus,

@@ -96,6 +96,7 @@ def _record(
     why = hazard(folder)
     if why:
         require(ws, name, why)
+    task = _task(folder, described, why)
     with explained(ws):
         number = found.number if found.name == name else None
         if number is None:
@@ -116,7 +117,7 @@ def _record(
         source=found.source,
         actor=ws.user,
         created_at=utcnow(),
-        task=_task(folder, described, why),
+        task=task,
         target=None,
         data_ref=None,
         contract_ref=None,
@@ -220,7 +221,15 @@ def _task(folder: Path, described: dict[str, Any], why: str) -> str:
     """What the model does, where it can be asked without running anybody's code."""
     if why or way(described).exact:
         return "any"
-    classes = getattr(open_folder(folder), "classes_", None)
-    if classes is None:
-        return "regression"
+    model = open_folder(folder)
+    if not callable(getattr(model, "predict", None)):
+        raise Invalid(
+            f"a {type(model).__name__} can't predict",
+            "an endpoint asks a model for predictions",
+            "log it with pyfunc_predict_fn='transform', say, which is asked instead",
+            code="E-MODEL-077",
+        )
+    classes = getattr(model, "classes_", None)
+    if classes is None or isinstance(classes, list):
+        return "regression" if classes is None else "any"
     return "binary" if len(classes) == 2 else "multiclass"

@@ -71,6 +71,7 @@ def promote_challenger(ws: Workspace, found: Decision, held: HeldOut) -> Decisio
             reason = f"{found.model}@{CHAMPION} was moved to version {now} while it decided."
             return close(ws, found.ref, "held", reason)
         try:
+            serving.check_successor(ws, challenger, found.terms.endpoint)
             models.promote(ws, challenger.label, CHAMPION, held)
         except (Denied, Conflict) as error:
             return close(ws, found.ref, "held", f"{error.what}: {error.why}.")
@@ -169,7 +170,8 @@ def _look(ws: Workspace, found: Decision, version: ModelVersion, earlier: ModelV
         return False
     models.rollback(ws, found.model, CHAMPION)
     now = models.get(ws, f"{found.model}@{CHAMPION}")
-    serving.declare(ws, now, found.terms.endpoint)
+    # Callers have sent what it takes before.
+    serving.declare(ws, now, found.terms.endpoint, other_columns=True)
     reason = f"{version.label} went back to {now.label}: {said}."
     close(ws, found.ref, "rolled back", reason, found={"watch": told | {"done": "rolled back"}})
     return True

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jupyter_mlops.serving import feedback, traffic
     from jupyter_mlops.serving.calling import Predictions, call
-    from jupyter_mlops.serving.declaring import contract_mode, declare
+    from jupyter_mlops.serving.declarations import contract_mode
+    from jupyter_mlops.serving.declaring import declare
     from jupyter_mlops.serving.endpoints import (
         Endpoint,
         Endpoints,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         retire,
     )
     from jupyter_mlops.serving.feedback import Feedback
+    from jupyter_mlops.serving.succeeding import check_successor
 
 _WHERE = {
     "Endpoint": "endpoints",
@@ -27,7 +29,8 @@ _WHERE = {
     "Feedback": "feedback",
     "Predictions": "calling",
     "call": "calling",
-    "contract_mode": "declaring",
+    "check_successor": "succeeding",
+    "contract_mode": "declarations",
     "declare": "declaring",
     "get": "endpoints",
     "list_endpoints": "endpoints",
@@ -40,6 +43,7 @@ __all__ = [
     "Feedback",
     "Predictions",
     "call",
+    "check_successor",
     "contract_mode",
     "declare",
     "feedback",

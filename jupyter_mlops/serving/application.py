@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from jupyter_mlops.serving import inference, metrics, openapi, tensors
-from jupyter_mlops.serving.asking import Reply, length_of, read_body, request_id_of
+from jupyter_mlops.serving.asking import Reply, caller_of, length_of, read_body, request_id_of
+from jupyter_mlops.serving.breaches import Breaches
 from jupyter_mlops.serving.config import EndpointConfig
 from jupyter_mlops.serving.deployed import Deployed
 from jupyter_mlops.serving.door import Door, refusal_response
@@ -72,7 +73,7 @@ class Endpoint:
 
     def __init__(self, config: EndpointConfig) -> None:
         self.config = config
-        self.metrics = metrics.Metrics(config.about)
+        self.metrics = metrics.Metrics(config.about, Breaches(Path(config.traffic)))
         self.board = Switchboard(config, self.metrics)
         self.metrics.versions = lambda: self.board.running
 
@@ -160,7 +161,10 @@ class Endpoint:
             with self.counting(protocol) as count:
                 body = await read_body(request, self.config.max_body)
                 count.started = time.perf_counter()
-                reply = await self.ask(count, request_id, len(body), lambda: decode(body))
+                caller = caller_of(request.headers)
+                reply = await self.ask(
+                    count, request_id, len(body), lambda: decode(body), caller=caller
+                )
                 return encode(reply, request_id)
         except Refusal as refusal:
             return _refusal(refusal, request_id)
@@ -194,6 +198,7 @@ class Endpoint:
         decode: Callable[[], Rows],
         *,
         counted: bool = False,
+        caller: str = "",
     ) -> Reply:
         """Have rows checked, predicted and written down: what all protocols do.
 
@@ -208,6 +213,8 @@ class Endpoint:
             Gives the rows, checked against the signature.
         counted : bool
             What breaks the contract among them has been counted before.
+        caller : str
+            Who asks.
 
         Raises
         ------
@@ -230,6 +237,8 @@ class Endpoint:
             # Another took over while a large body was read.
             one, rows = await asyncio.to_thread(take)
         count.version = one.config.version
+        if caller:
+            rows = replace(rows, caller=caller)
         outcome = await one.answer(request_id, rows)
         count.rows = rows.count
         self.board.shade(request_id, rows, outcome)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from jupyter_mlops.serving.batching import Outcome
-from jupyter_mlops.serving.ids import new_request_id
+from jupyter_mlops.serving.ids import CALLER, new_request_id
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.refusals import Refusal
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TIME_TO_SEND",
     "Reply",
+    "caller_of",
     "length_of",
     "pieces",
     "read_body",
@@ -30,6 +33,7 @@ __all__ = [
 
 #: Seconds that a sender has for a body, or for the next piece of one that is answered in pieces.
 TIME_TO_SEND: Final = 30.0
+_LONGEST_CALLER: Final = 128
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -54,6 +58,26 @@ class Reply:
 def request_id_of(given: str) -> str:
     """Return the caller's own id of a request, where it is one, or a new one."""
     return given if _REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+def caller_of(headers: Mapping[str, str]) -> str:
+    """Return who asks, as the request says: its header, its user name, or else its program.
+
+    All callers have the one token of the endpoint, so nobody vouches for what they say.
+    """
+    said = headers.get(CALLER, "")
+    if not said:
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                said = base64.b64decode(credentials, validate=True).partition(b":")[0].decode()
+            except (binascii.Error, ValueError):
+                said = ""
+    else:
+        # HTTP knows Latin-1 alone; names come in UTF-8.
+        said = said.encode("latin-1", "replace").decode("utf-8", "replace")
+    said = said or headers.get("user-agent", "")
+    return said[:_LONGEST_CALLER] if said.isprintable() else ""
 
 
 def length_of(request: Request) -> int | None:

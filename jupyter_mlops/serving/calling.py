@@ -14,7 +14,7 @@ import polars as pl
 
 from jupyter_mlops.data import Table, numpy_pandas
 from jupyter_mlops.serving.endpoints import Endpoint, get
-from jupyter_mlops.serving.ids import REPLAYED
+from jupyter_mlops.serving.ids import CALLER, REPLAYED
 from jupyter_mlops.serving.places import token
 from jupyter_mlops.workspace import Invalid, Result, Unavailable, Workspace, closest
 from jupyter_mlops.workspace.records import new_id
@@ -139,8 +139,10 @@ def open_client(ws: Workspace, endpoint: str) -> httpx.Client:
     """
     return httpx.Client(
         headers={
-            "authorization": f"Bearer {token(ws, endpoint)}",
-            "content-type": "application/json",
+            b"authorization": f"Bearer {token(ws, endpoint)}".encode(),
+            b"content-type": b"application/json",
+            # Not everybody's name is in ASCII, and httpx writes nothing else by itself.
+            CALLER.encode(): ws.user.encode(),
         },
         timeout=httpx.Timeout(300.0, connect=5.0),
         trust_env=False,

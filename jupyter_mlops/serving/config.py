@@ -116,6 +116,8 @@ class EndpointConfig:
         Bytes each may take; 0 for as much as there is.
     predict_seconds : float
         Time that the model has for one batch, before its process is ended.
+    max_waiting : int
+        Rows that may wait for a process of the model.
     pickles : bool
         Whether opening the model may run code: a waiver is recorded for it.
     environment, interpreter : str
@@ -149,6 +151,7 @@ class EndpointConfig:
     replicas: int = 1
     max_memory: int = 0
     predict_seconds: float = 60.0
+    max_waiting: int = 400_000
     pickles: bool = False
     environment: str = ""
     interpreter: str = ""

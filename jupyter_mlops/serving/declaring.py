@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from sqlalchemy import or_, select
 
 from jupyter_mlops.serving.config import Deployment, Role
+from jupyter_mlops.serving.declarations import last_limits, last_mode
 from jupyter_mlops.serving.grpc.port import check_installed
 from jupyter_mlops.serving.homes import Home, home_of
 from jupyter_mlops.serving.logpolicy import LogMode, LogPolicy
 from jupyter_mlops.serving.places import make_hash_key, make_token
 from jupyter_mlops.serving.records import EndpointRecord
-from jupyter_mlops.workspace import Conflict, Invalid, Workspace, check_name, events
+from jupyter_mlops.serving.succeeding import check_successor
+from jupyter_mlops.workspace import Conflict, Invalid, Workspace, check_name
 from jupyter_mlops.workspace.records import utcnow
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from jupyter_mlops.serving.expectations import Mode
 
-__all__ = ["contract_mode", "declare", "ever_hidden"]
+__all__ = ["declare"]
 
 
 class Served(Protocol):
@@ -68,6 +68,9 @@ def declare(
     log_sample: str | float | None = None,
     keep: str | None = None,
     grpc: int | Literal["off"] | None = None,
+    seconds: float | None = None,
+    queue: int | None = None,
+    other_columns: bool = False,
 ) -> int:
     """Record that an endpoint should serve a version; the agent makes it so.
 
@@ -115,6 +118,12 @@ def declare(
         ``forever`` for no limit.
     grpc : int or "off", optional
         Port on 127.0.0.1 for gRPC; 0 for a free one. Off as long as nothing is said.
+    seconds : float, optional
+        Time that a process has for one batch before it is ended; 60 when nothing was ever said.
+    queue : int, optional
+        Rows that may wait for a process; more are refused with 429.
+    other_columns : bool
+        Callers send what the version asks for, although the one before didn't ask for it.
 
     Returns
     -------
@@ -127,8 +136,8 @@ def declare(
         The model has no signature or inputs that cannot be served, the port is none, or the
         log can't be kept like that.
     Conflict
-        Another endpoint of the workspace has the port, or an environment lacks what a model was
-        trained with.
+        Another endpoint of the workspace has the port, an environment lacks what a model was
+        trained with, or callers don't send what the version asks for.
     Unavailable
         An environment is gone, this machine hasn't so much GPU, or gRPC isn't installed.
     """
@@ -146,6 +155,8 @@ def declare(
         raise Invalid(f"an endpoint can't have {replicas} processes", "1 to 64 are possible",
                       code="E-SERVE-035")  # fmt: skip
     path, columns = _checked(ws, version)
+    if not other_columns:
+        check_successor(ws, version, name)
     declared = _declared(ws, name)
     home = _home(ws, version, env, own, declared)
     others = {
@@ -194,14 +205,14 @@ def declare(
                 fix="choose another for one of them",
                 code="E-SERVE-039",
             )
-        before = _declared_mode(tx.session, name)
-        mode = contract or before
+        before, allowed = last_mode(tx.session, name), last_limits(tx.session, name)
+        mode, limited = contract or before, allowed.changed(seconds, queue)
         wanted["beside"] = _beside(
             ws, row.beside if row else [], version, mode, canary, shadow, others
         )
         if row is not None:
             same = all(getattr(row, column) == value for column, value in wanted.items())
-            same = same and mode == before
+            same = same and (mode, limited) == (before, allowed)
             if same and row.failed != row.generation:
                 return row.generation
             for column, value in wanted.items():
@@ -220,6 +231,7 @@ def declare(
                 "generation": row.generation,
                 "digest": version.digest,
                 **({} if mode == "observe" else {"contract": mode}),
+                **limited.as_dict(),
                 **({"log": row.log} if row.log else {}),
                 **{one["role"]: one["version"] for one in row.beside},
                 **({"environment": home.environment} if home.environment else {}),
@@ -322,36 +334,6 @@ def _beside(
             )  # fmt: skip
     same = (primary.name, str(primary.version))
     return [one for one in kept.values() if (one["model"], one["version"]) != same]
-
-
-def contract_mode(ws: Workspace, name: str) -> Mode:
-    """What an endpoint was last declared to do with rows that break the model's contract."""
-    with ws.read() as session:
-        return _declared_mode(session, name)
-
-
-def ever_hidden(ws: Workspace, name: str) -> frozenset[str]:
-    """Columns that an endpoint was ever declared to leave out of its log, or to hash."""
-    found: set[str] = set()
-    with ws.read() as session:
-        after = 0
-        while told := events.read(
-            session, after=after, kind="endpoint.declared", subject=f"endpoint:{name}"
-        ):
-            for one in told:
-                policy = LogPolicy.of(one.payload.get("log", {}))
-                found.update(policy.dropped, policy.hashed)
-            after = told[-1].seq
-    return frozenset(found)
-
-
-def _declared_mode(session: Session, name: str) -> Mode:
-    # Its declarations are events, of which the last one counts.
-    last = events.read(
-        session, limit=1, kind="endpoint.declared", subject=f"endpoint:{name}", newest=True
-    )
-    told = last[0].payload.get("contract") if last else None
-    return told if told in ("enforce", "off") else "observe"
 
 
 def _check_port(session: Any, name: str, port: int) -> None:

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
@@ -29,9 +30,9 @@ from jupyter_mlops.serving.refusals import Refusal
 from jupyter_mlops.serving.trafficlog import TrafficLog
 from jupyter_mlops.serving.usage import Taken
 from jupyter_mlops.serving.workers import start
-from jupyter_mlops.workspace.errors import Conflict, Unavailable
+from jupyter_mlops.workspace.errors import Conflict, Invalid, Unavailable
 
-__all__ = ["Agreement", "Deployed", "Tally", "deploy", "pseudonyms_of"]
+__all__ = ["Agreement", "Deployed", "Tally", "check_answers", "deploy", "pseudonyms_of"]
 
 _LATENCIES: Final = 2048
 
@@ -167,7 +168,9 @@ class Deployed:
         self.header_lines = b"".join(
             f"{name}: {value}\r\n".encode("latin-1") for name, value in self.headers.items()
         )
-        self.expectations = Expectations.of(Path(config.path), config.contract, metrics.violation)
+        self.expectations = Expectations.of(
+            Path(config.path), config.contract, partial(metrics.violation, config.version)
+        )
 
     @property
     def ready(self) -> bool:
@@ -311,9 +314,27 @@ def deploy(
         )
     recorder = Recorder(log, metrics.shadow_log if shadow else metrics.log)
     batcher = Batcher(
-        task, workers, recorder, seconds=endpoint.predict_seconds, observe=metrics.batch
-    )
+        task, workers, recorder, max_waiting=endpoint.max_waiting,
+        seconds=endpoint.predict_seconds, observe=metrics.batch,
+    )  # fmt: skip
     return Deployed(endpoint, config, intake, batcher, log, metrics, load_seconds)
+
+
+def check_answers(one: Deployed) -> None:
+    """Refuse to let a version take over that doesn't answer its own input example.
+
+    Raises
+    ------
+    Invalid
+        It doesn't; says why.
+    """
+    if one.portrait.speechless:
+        raise Invalid(
+            f"{one.config.model}@{one.config.version} can't take over",
+            one.portrait.speechless,
+            "the endpoint's log says more; train it again, or serve it by itself with `--name`",
+            code="E-SERVE-058",
+        )
 
 
 def pseudonyms_of(endpoint: EndpointConfig) -> Pseudonyms | None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from jupyter_mlops.serving import breaches
+from jupyter_mlops.serving.breaches import Breach
 from jupyter_mlops.serving.config import Deployment
 from jupyter_mlops.serving.logpolicy import LogPolicy
-from jupyter_mlops.serving.places import read_state, state_path, token_path
+from jupyter_mlops.serving.places import read_state, state_path, token_path, traffic_folder
 from jupyter_mlops.serving.records import EndpointRecord
 from jupyter_mlops.workspace import (
     Invalid,
@@ -63,6 +65,8 @@ class Endpoint(Result):
         The first row of the model's input example; empty when none was logged.
     choices : dict of str to tuple of str
         The values of columns whose model's contract lists them.
+    breaches : tuple of Breach
+        How many rows ever broke the contracts of its versions.
     gpu_bytes : int or None
         GPU memory that the models' processes hold; None when they hold none.
     beside : tuple of Deployment
@@ -108,6 +112,7 @@ class Endpoint(Result):
     grpc_url: str = ""
     example: dict[str, Any] = field(default_factory=dict)
     choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    breaches: tuple[Breach, ...] = ()
     gpu_bytes: int | None = None
     watch: Any = field(default=None, compare=False, repr=False)
 
@@ -186,6 +191,8 @@ def _endpoint(ws: Workspace, row: EndpointRecord, *, detailed: bool) -> Endpoint
         elif clock.time() - live.get("at", 0) > 10:
             live["stale"] = True
     details = _details(Path(row.path), live) if detailed else {}
+    if detailed:
+        details["breaches"] = tuple(breaches.read(traffic_folder(ws, row.name)))
     reason = row.reason or {}
     return Endpoint(
         name=row.name,

@@ -8,7 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -43,6 +43,8 @@ class Rule:
         In words, without anybody's data.
     least, most : float, optional
         Of a rule of bounds that are numbers: what its values lie between.
+    terms : str
+        What the contract says, by which rules of two contracts are told apart.
     """
 
     column: str
@@ -53,6 +55,14 @@ class Rule:
     found: str
     least: float | None = None
     most: float | None = None
+    terms: str = ""
+
+    def of(self, values: Array) -> Array:
+        """Where the rule is broken; everywhere, where it is about another kind of values."""
+        try:
+            return self.failing(values)
+        except TypeError:
+            return np.ones(len(values), dtype=bool)
 
 
 class Expectations:
@@ -89,7 +99,7 @@ class Expectations:
         self.count = count
         absent = contract.get("environments", {}).get("serving", {}).get("absent", {})
         self.rules = [
-            rule
+            replace(rule, terms=json.dumps([column, rule.name, terms.get(rule.name)]))
             for column, terms in contract.get("columns", {}).items()
             if mode != "off" and column not in absent
             for rule in _rules(column, terms)
@@ -121,7 +131,7 @@ class Expectations:
             values = rows.inputs.get(rule.column)
             if values is None:
                 continue
-            failing = rule.failing(values)
+            failing = rule.of(values)
             broken = int(np.count_nonzero(failing))
             if not broken:
                 continue
@@ -222,6 +232,9 @@ class _Limits:
 def _rules(column: str, terms: Mapping[str, Any]) -> Iterator[Rule]:
     null, bounds, domain = (terms.get(name) for name in ("null", "bounds", "domain"))
     length, pattern = terms.get("length"), terms.get("pattern")
+    if terms.get("type") == "integer":
+        # A signature takes integers with holes for doubles, which may have fractions.
+        yield Rule(column, "type", _broken_off, 0.0, "a whole number", "a number with a fraction")
     if null is not None and null["max_fraction"] < 1:
         yield Rule(column, "null", _missing, null["max_fraction"], "a value", "none")
     if bounds is not None:
@@ -285,6 +298,15 @@ def _bound(value: Any) -> Any:
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
     return np.datetime64(moment, "us")
+
+
+def _broken_off(values: Array) -> Array:
+    if values.dtype.kind in "iub":
+        return np.zeros(len(values), dtype=bool)
+    if values.dtype.kind != "f":
+        raise TypeError("no numbers")
+    broken: Array = np.isfinite(values) & (values != np.floor(values))
+    return broken
 
 
 def _missing(values: Array) -> Array:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from jupyter_mlops.data import Table
 from jupyter_mlops.serving import traffic
-from jupyter_mlops.serving.declaring import ever_hidden
+from jupyter_mlops.serving.declarations import ever_hidden
 from jupyter_mlops.serving.endpoints import get
 from jupyter_mlops.serving.logpolicy import UNLOGGED, LogPolicy
 from jupyter_mlops.serving.places import hash_key_path

@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["REPLAYED", "Ids", "new_request_id"]
+__all__ = ["CALLER", "REPLAYED", "Ids", "new_request_id"]
 
 #: Requests whose ids begin so ask about old rows again; those who read the traffic skip them.
 REPLAYED = "mlops-replay-"
+#: The header by which a caller says who it is.
+CALLER = "x-mlops-caller"
 
 _nonce = os.urandom(4).hex()
 _counter = itertools.count()

@@ -44,6 +44,8 @@ class Rows:
         Optional columns that weren't sent.
     apart : str
         Requests are predicted together with those alone that have the same.
+    caller : str
+        Who asks, as far as the request says it.
     """
 
     count: int
@@ -55,6 +57,7 @@ class Rows:
     params: dict[str, Any] | None = None
     absent: tuple[str, ...] = ()
     apart: str = ""
+    caller: str = ""
 
     def only(self, kept: Array) -> Rows:
         """Return the rows where `kept`, booleans of shape (count,), is true."""
@@ -64,6 +67,7 @@ class Rows:
             None if self.keys is None else self.keys[kept],
             None if self.times is None else self.times[kept],
             self.ignored,
+            caller=self.caller,
         )
 
 

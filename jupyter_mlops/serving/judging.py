@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from jupyter_mlops.serving.deployed import Tally
+    from jupyter_mlops.serving.expectations import Expectations
 
-__all__ = ["FEW", "SOME", "Evidence", "complaint", "evidence", "wilson"]
+__all__ = ["FEW", "SOME", "Evidence", "breach", "complaint", "evidence", "wilson"]
 
 #: Requests before a version is judged by its failures, and by its latency.
 FEW, SOME = 30, 200
+#: A rule that no row may break still sends no version back for one row in a hundred.
+_BROKEN: Final = 0.01
 _CONFIDENCE: Final = NormalDist().inv_cdf(0.995)
 
 
@@ -48,6 +51,39 @@ def complaint(one: Tally, reference: Tally) -> str:
         told = f"{1000 * mine[0]:.1f} ms, at most {1000 * mine[1]:.1f} for 99 %"
         other = f"{1000 * theirs[0]:.1f} and {1000 * theirs[1]:.1f} ms"
         return f"it takes {told}, against {other}"
+    return ""
+
+
+def breach(one: Expectations, reference: Expectations) -> str:
+    """Why rows break one version's contract and not another's; empty when nothing shows that.
+
+    A rule is broken when the 99 % interval of the share of rows that break it (Wilson 1927) lies
+    above what it allows, and above one in a hundred. What both contracts say tells nothing of
+    the versions: there the rows are wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from jupyter_mlops.serving.expectations import Expectations
+    >>> from jupyter_mlops.serving.intake import Rows
+    >>> terms = {"km": {"bounds": {"lo": 0, "max_outside": 0}}}
+    >>> narrow, wide = Expectations({"columns": terms}), Expectations({})
+    >>> _ = narrow.meet(Rows(50, {"km": np.repeat([-1.0, 1.0], 25)}))
+    >>> breach(narrow, wide)
+    "25 of 50 rows break its contract's bounds of column 'km', which the other hasn't"
+    >>> breach(narrow, narrow)
+    ''
+    """
+    shared = {rule.terms for rule in reference.rules}
+    for rule in one.rules:
+        broken = one.broken[rule.column, rule.name]
+        if rule.terms in shared or one.rows < FEW or not broken:
+            continue
+        if wilson(broken, one.rows)[0] > max(rule.share, _BROKEN):
+            return (
+                f"{broken:,} of {one.rows:,} rows break its contract's {rule.name} of column "
+                f"{rule.column!r}, which the other hasn't"
+            )
     return ""
 
 

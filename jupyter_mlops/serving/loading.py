@@ -83,19 +83,28 @@ def open_model(file: ModelFile, digest: str, *, pickles: bool = False) -> Any:
         ) from error
 
 
-def warm_up(predictor: Predictor | Exact, file: ModelFile) -> None:
-    """Answer the input example once, so that the first caller waits for no lazy import."""
+def warm_up(predictor: Predictor | Exact, file: ModelFile) -> str:
+    """Answer the input example once, so that the first caller waits for no lazy import.
+
+    Returns
+    -------
+    str
+        Why it wasn't answered, without any data; empty where it was, or there is none.
+    """
     if file.example is None:
-        return
+        return ""
     try:
         rows = read_invocation(file.example, Intake.of(file))
         if isinstance(predictor, Exact):
             predictor.settle(predictor(rows.inputs, rows.params, rows.absent))
         else:
-            predictor(rows.inputs)
-            predictor.settle(rows.inputs)
+            predictor.settle(predictor(rows.inputs))
+            predictor.hasten(rows.inputs)
     except Refusal as refusal:
         print(f"the input example does not fit the signature: {refusal}", file=sys.stderr)
+        return f"its input example does not fit its signature: {refusal}"
     except Exception as error:
-        # The model may still answer other rows; `ready` promises a loaded model, not a good one.
+        # It may still answer other rows: what is served first is served all the same.
         print(f"the model failed on its input example: {error!r}", file=sys.stderr)
+        return f"it raised {type(error).__name__} on its input example"
+    return ""

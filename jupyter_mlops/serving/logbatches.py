@@ -22,7 +22,7 @@ from jupyter_mlops.serving.shapes import as_texts, is_composed
 if TYPE_CHECKING:
     from jupyter_mlops.serving.answers import Answer
 
-__all__ = ["UNUSUAL", "Logged", "Plan", "prediction_type"]
+__all__ = ["CALLER", "UNUSUAL", "Logged", "Plan", "prediction_type"]
 
 _ARROW = {
     "boolean": pa.bool_(),
@@ -36,6 +36,8 @@ _ARROW = {
 }
 #: Rows in a request from which columns are made without an object a row.
 _MANY = 32
+#: Who asked; redacted like a column.
+CALLER: Final = "caller"
 _MOMENT = pa.timestamp("us", tz="UTC")
 #: The share of training rows as strange as the row, and the columns that make it so.
 UNUSUAL: Final = (("outlier", pa.float64()), ("outlier_columns", pa.list_(pa.string())))
@@ -116,6 +118,7 @@ class Plan:
                 ("at", _MOMENT),
                 ("event_time", _MOMENT),
                 ("key", pa.string()),
+                (CALLER, pa.string()),
                 *answers,
                 *(UNUSUAL if unusual else ()),
                 *self._kinds(),
@@ -154,6 +157,7 @@ class Plan:
             at,
             times,
             keys,
+            self._callers(batch, total),
             self._predictions(batch),
             _probabilities([logged.answer.probability for logged in batch], total),
             *(self._strangeness(batch, total) if self._unusual else ()),
@@ -168,6 +172,17 @@ class Plan:
             columns.append(column if pseudonyms is None else pseudonyms.column(column))
         arrays = [_arrow(c, kind) for c, kind in zip(columns, self._types, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _callers(self, batch: Sequence[Logged], total: int) -> Any:
+        if CALLER in self.policy.dropped:
+            return pa.nulls(total, pa.string())
+        names = {logged.rows.caller for logged in batch}
+        told: dict[str, Any] = {name: name or None for name in names}
+        if CALLER in self.hashes:
+            told |= {name: self.hashes[CALLER].of(name) for name in names if name}
+        if len(names) == 1:
+            return pa.repeat(pa.scalar(told[names.pop()], pa.string()), total)
+        return [told[logged.rows.caller] for logged in batch for _ in range(logged.rows.count)]
 
     def _predictions(self, batch: Sequence[Logged]) -> Array:
         if self._json:

@@ -31,7 +31,8 @@ class LogPolicy:
     mode : {"required", "best-effort", "off"}
         Nothing is answered that cannot be logged; it is answered and counted; nothing is logged.
     dropped, hashed : tuple of str
-        Columns that are never written, and those of which a keyed hash is written.
+        Columns that are never written, and those of which a keyed hash is written; ``caller``
+        is who asked.
     sample : float
         Which share of the rows is logged, above 0 and up to 1.
     keep_seconds, keep_bytes : int
@@ -145,7 +146,7 @@ class LogPolicy:
             )
         known = [*columns, *(one for one in (key, time) if one)]
         for name in (*self.dropped, *self.hashed) if names else ():
-            if name not in known:
+            if name not in (*known, "caller"):
                 raise Invalid(
                     f"the endpoint takes no column {name!r}, so none can be redacted",
                     f"it takes {', '.join(known[:20])}",

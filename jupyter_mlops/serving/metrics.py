@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from jupyter_mlops.serving.breaches import Breaches
 from jupyter_mlops.serving.usage import Usage
 from jupyter_mlops.serving.versionmetrics import VersionMetrics
 
@@ -111,6 +112,8 @@ class Metrics:
     ----------
     about : dict of str to str
         Endpoint, model, version and digest; becomes an info metric.
+    breaches : Breaches
+        Keeps what breaks the contract for longer than the process lives.
 
     Attributes
     ----------
@@ -122,7 +125,8 @@ class Metrics:
         What became of the rows that were answered, and of a shadow's.
     """
 
-    def __init__(self, about: dict[str, str]) -> None:
+    def __init__(self, about: dict[str, str], breaches: Breaches) -> None:
+        self.breaches = breaches
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "mlops_requests",
@@ -220,8 +224,9 @@ class Metrics:
         """Count one call of the model."""
         self._batch.observe(rows)
 
-    def violation(self, column: str, rule: str, rows: int) -> None:
-        """Count rows that break a rule of the model's contract."""
+    def violation(self, version: str, column: str, rule: str, rows: int) -> None:
+        """Count rows that break a rule of the contract that came with a version."""
+        self.breaches.add(version, column, rule, rows)
         self._broken.labels(column, rule).inc(rows)
 
     def _bucket(self) -> Bucket:
@@ -267,6 +272,7 @@ class Metrics:
         """Return what a person wants to see of the last five minutes."""
         cpu, memory = self._sample()
         log = self._count_log()
+        self.breaches.keep()
         now = time.monotonic()
         before, cpu_before = self._cpu_at
         self._cpu_at = (now, cpu)

@@ -7,6 +7,7 @@ ends with its gateway.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import json
 import os
@@ -90,6 +91,8 @@ def serve(task: Task, gateway: socket.socket) -> int:
 
     # A model's warnings at each request would fill the log and cost more than its arithmetic.
     warnings.simplefilter("ignore")
+    # Compiled code may end the process without a word; this says where it was.
+    faulthandler.enable(2)
     if os.environ.get("JUPYTER_MLOPS_GPU_MEMORY"):
         # The endpoint has a lease of a part of a GPU.
         from jupyter_mlops.experiments.gpus.caps import cap_on_import
@@ -98,7 +101,7 @@ def serve(task: Task, gateway: socket.socket) -> int:
     if task.max_memory:
         resource.setrlimit(resource.RLIMIT_DATA, (task.max_memory, task.max_memory))
     try:
-        predictor = _opened(task)
+        predictor, speechless = _opened(task)
         # After the model: its folder's digest has been checked by then.
         watch = Watch.of(Path(task.path), [one.name for one in predictor.fields])
     except MLOpsError as error:
@@ -118,6 +121,7 @@ def serve(task: Task, gateway: socket.socket) -> int:
         "description": predictor.description,
         "answers": predictor.answers,
         "unusual": watch is not None,
+        "speechless": speechless,
     }
     # When the gateway is gone there is nobody to tell.
     with contextlib.suppress(ConnectionError):
@@ -130,14 +134,14 @@ def serve(task: Task, gateway: socket.socket) -> int:
     return 0
 
 
-def _opened(task: Task) -> Predictor | Exact:
+def _opened(task: Task) -> tuple[Predictor | Exact, str]:
+    """The model, and why it doesn't answer its input example."""
     from jupyter_mlops.serving.loading import open_predictor, warm_up
     from jupyter_mlops.serving.modelfile import read_model_file
 
     file = read_model_file(Path(task.path))
     predictor = open_predictor(file, task.digest, pickles=task.pickles)
-    warm_up(predictor, file)
-    return predictor
+    return predictor, warm_up(predictor, file)
 
 
 def _unexpected(error: Exception) -> dict[str, str]:

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from jupyter_mlops.serving.arrowbody import STREAM_END, ArrowSplitter, answer_batch, read_arrow
-from jupyter_mlops.serving.asking import TIME_TO_SEND, Reply, pieces
+from jupyter_mlops.serving.asking import TIME_TO_SEND, Reply, caller_of, pieces
 from jupyter_mlops.serving.formats import Form
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.lines import LINES, LineSplitter, refused_line, take_lines, write_lines
@@ -51,7 +51,7 @@ async def pour(endpoint: Endpoint, request: Request, form: Form, request_id: str
         The caller hung up before the first answer.
     """
     kind = _Lines if form.sent == LINES else _Batches
-    pouring = kind(endpoint, request_id)
+    pouring = kind(endpoint, request_id, caller_of(request.headers))
     answers = pouring.answers(pieces(request))
     first = await anext(answers, b"")
     if not first:
@@ -63,9 +63,10 @@ async def pour(endpoint: Endpoint, request: Request, form: Form, request_id: str
 class _Pouring(ABC):
     """What lines and batches have in common."""
 
-    def __init__(self, endpoint: Endpoint, request_id: str) -> None:
+    def __init__(self, endpoint: Endpoint, request_id: str, caller: str) -> None:
         self.endpoint = endpoint
         self.request_id = request_id
+        self.caller = caller
         self.limit = endpoint.config.max_body
 
     @abstractmethod
@@ -84,7 +85,7 @@ class _Pouring(ABC):
             try:
                 with self.endpoint.counting("invocations") as count:
                     return await self.endpoint.ask(
-                        count, self.request_id, size, decode, counted=counted
+                        count, self.request_id, size, decode, counted=counted, caller=self.caller
                     )
             except Refusal as refusal:
                 if refusal.status != 429 or clock.time() > until:
@@ -95,8 +96,8 @@ class _Pouring(ABC):
 class _Lines(_Pouring):
     """Each row has its line in the answer, with a prediction or with what is wrong with it."""
 
-    def __init__(self, endpoint: Endpoint, request_id: str) -> None:
-        super().__init__(endpoint, request_id)
+    def __init__(self, endpoint: Endpoint, request_id: str, caller: str) -> None:
+        super().__init__(endpoint, request_id, caller)
         self.row = 0
 
     async def answers(self, sent: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -53,7 +53,11 @@ class Predictor:
         #: Rows of several requests are asked at once.
         self.together = True
         self.classes: list[Any] | None = None
+        #: Predictions are labels of `labels`, or numbers; ``json`` where a row has several.
+        self.answers = "typed"
         classes = getattr(model, "classes_", None)
+        if isinstance(classes, list):
+            classes = None  # a list of arrays: several things are predicted of each row
         if classes is not None and hasattr(model, "predict_proba"):
             self.classes = np.asarray(classes).tolist()
         last = model.steps[-1][1] if hasattr(model, "steps") else model
@@ -64,9 +68,6 @@ class Predictor:
         self.labels = None if classes is None else np.asarray(classes).tolist()
         self._arithmetic: Arithmetic | None = None
 
-    #: Predictions are labels of `labels`, or numbers.
-    answers = "typed"
-
     @property
     def description(self) -> str:
         """The model's type."""
@@ -74,10 +75,21 @@ class Predictor:
 
     @property
     def task(self) -> str:
-        """ "binary", "multiclass", "classes" (labels without probabilities) or "regression"."""
+        """ "binary", "multiclass", "classes" (labels without probabilities) or "regression".
+
+        "any" where each row is answered by several numbers or labels.
+        """
+        if self.answers == "json":
+            return "any"
         if self.classes is not None:
             return "binary" if len(self.classes) == 2 else "multiclass"
-        return "classes" if hasattr(self.model, "classes_") else "regression"
+        return "regression" if self.labels is None else "classes"
+
+    def settle(self, answer: Answer) -> None:
+        """Take the answer to the input example for what answers are from now on."""
+        if answer.prediction.ndim > 1:
+            self.answers = "json"
+            self.classes = self.labels = self._labels = None
 
     def __call__(self, inputs: Mapping[str, Array]) -> Answer:
         """Predict.
@@ -101,6 +113,8 @@ class Predictor:
         answer = self._ask(given)
         if len(answer.prediction) != count:
             raise ValueError(f"the model gave {len(answer.prediction)} answers to {count} rows")
+        if self.answers == "json" and answer.prediction.ndim == 1:
+            raise ValueError("the model gave one answer to a row, and several on its input example")
         return answer
 
     def named(self, block: Array) -> dict[str, Array]:
@@ -121,12 +135,14 @@ class Predictor:
         plain = self._arithmetic if self.as_array else None
         model: Any = self.model if plain is None or not np.isfinite(given).all() else plain
         if self._labels is None:
-            return Answer(np.asarray(model.predict(given)).reshape(-1), None)
+            return Answer(_rows(model.predict(given)), None)
         every = np.asarray(model.predict_proba(given), dtype=np.float64)
-        if self._argmax:
+        # Of two equals each estimator has a rule of its own.
+        equal = every.shape[1] == 2 and (every[:, 0] == every[:, 1]).any()
+        if self._argmax and not equal:
             prediction = self._labels[np.argmax(every, axis=1)]
         else:
-            prediction = np.asarray(model.predict(given)).reshape(-1)
+            prediction = _rows(model.predict(given))
         return Answer(
             prediction, np.ascontiguousarray(every[:, 1] if every.shape[1] == 2 else every)
         )
@@ -145,7 +161,7 @@ class Predictor:
             copy=False,
         )
 
-    def settle(self, inputs: Mapping[str, Array]) -> None:
+    def hasten(self, inputs: Mapping[str, Array]) -> None:
         """Choose the cheapest way to ask the model that answers the same, bit for bit.
 
         Parameters
@@ -195,3 +211,9 @@ class Predictor:
             same = False  # the model wants names: a data frame it is
         self.as_array = same
         return same
+
+
+def _rows(predicted: Any) -> Array:
+    """Predictions by row: one value each, shape (n,), or several, shape (n, k)."""
+    found = np.asarray(predicted)
+    return found if found.ndim == 2 and found.shape[1] > 1 else found.reshape(-1)

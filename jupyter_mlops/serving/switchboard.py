@@ -2,7 +2,8 @@
 
 A new version takes over when its model has loaded and answered its input example; the one before
 finishes what it has begun. A canary, and for a while a new primary, is withdrawn by itself when
-it fails more often, or is slower, than the version it is compared with.
+it fails more often, or is slower, than the version it is compared with, or when rows break a rule
+of its contract that the other's hasn't.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ from typing import Any, Final
 
 from jupyter_mlops.serving.batching import Outcome
 from jupyter_mlops.serving.config import Deployment, EndpointConfig
-from jupyter_mlops.serving.deployed import Deployed, Tally, deploy, pseudonyms_of, sticky
+from jupyter_mlops.serving.deployed import (
+    Deployed,
+    Tally,
+    check_answers,
+    deploy,
+    pseudonyms_of,
+    sticky,
+)
 from jupyter_mlops.serving.intake import Rows
-from jupyter_mlops.serving.judging import complaint
+from jupyter_mlops.serving.judging import breach, complaint
 from jupyter_mlops.serving.metrics import Metrics
 
 __all__ = ["Switchboard"]
@@ -113,6 +121,8 @@ class Switchboard:
                 return known[wanted.same]
             fresh = await asyncio.to_thread(deploy, config, wanted, self.metrics, like)
             started.append(fresh)
+            if wanted.digest != self.primary.config.digest:
+                check_answers(fresh)
             return fresh
 
         try:
@@ -148,18 +158,14 @@ class Switchboard:
         for one in self.running:
             one.log.rest()
         if self.canary is not None:
-            reason = complaint(self.canary.tally, self.primary.tally)
-            if self.canary.batcher.failed:
-                reason = "its process ends again and again"
+            reason = _worse(self.canary, self.primary, self.primary.tally)
             if reason:
                 canary, self.canary = self.canary, None
                 self._withdraw(canary, self.primary, reason)
         if self._before is None:
             return
-        reason = complaint(self.primary.tally, self._before.tally)
-        if self.primary.batcher.failed:
-            reason = "its process ends again and again"
         before, kept = self._before, self._before.version
+        reason = _worse(self.primary, kept, before.tally)
         if reason and kept.ready:
             failed, self.primary, self._before = self.primary, kept, None
             self.metrics.name(kept.about)
@@ -190,7 +196,8 @@ class Switchboard:
 
     def _retire(self, one: Deployed) -> None:
         async def finish() -> None:
-            await one.retire(_DRAIN)
+            # One batch may take longer than that, and is answered all the same.
+            await one.retire(_DRAIN + one.batcher.seconds)
             self._retiring.discard(one)
 
         self._retiring.add(one)
@@ -219,7 +226,18 @@ class Switchboard:
         }
 
 
+def _worse(one: Deployed, other: Deployed, tally: Tally) -> str:
+    """Why a version does worse than another, whose requests `tally` counts; empty when not."""
+    if one.batcher.failed:
+        return "its process ends again and again"
+    found = complaint(one.tally, tally)
+    # Another mode or another setting of the same model is what somebody wanted.
+    if not found and one.config.digest != other.config.digest:
+        found = breach(one.expectations, other.expectations)
+    return found
+
+
 def _settings(config: EndpointConfig) -> tuple[object, ...]:
     """What all versions have of the endpoint; another one needs other processes."""
     return (config.key, config.time, config.max_rows, config.replicas, config.max_memory,
-            config.predict_seconds, config.gpus)  # fmt: skip
+            config.predict_seconds, config.max_waiting, config.gpus)  # fmt: skip

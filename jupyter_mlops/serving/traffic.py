@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from jupyter_mlops.serving.compaction import COLD, with_version
 from jupyter_mlops.serving.config import FRESH
-from jupyter_mlops.serving.declaring import ever_hidden
+from jupyter_mlops.serving.declarations import ever_hidden
 from jupyter_mlops.serving.endpoints import get
 from jupyter_mlops.serving.ids import REPLAYED
 from jupyter_mlops.serving.journal import SUFFIX, read_segment
@@ -27,6 +27,7 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "at": pl.Datetime("us", "UTC"),
     "event_time": pl.Datetime("us", "UTC"),
     "key": pl.String,
+    "caller": pl.String,
     "version": pl.String,
     "share": pl.Float64,
     "prediction": pl.Float64,
@@ -52,8 +53,9 @@ def read(
     Returns
     -------
     polars.LazyFrame
-        ``prediction_id, request_id, at, event_time, key, version, share, prediction,
-        probability`` and the model's columns as ``in.<name>``. ``share`` says which share of
+        ``prediction_id, request_id, at, event_time, key, caller, version, share, prediction,
+        probability`` and the model's columns as ``in.<name>``. ``caller`` is who asked, as far
+        as the request said it. ``share`` says which share of
         the rows was logged when this one was: it stands for ``1 / share`` rows.
         ``probability`` is of the second of two classes, or a list with one for each class.
         What the endpoint's log leaves out isn't there, and what it hashes is a hash.

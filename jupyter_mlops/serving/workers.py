@@ -56,6 +56,8 @@ class Portrait:
         What its predictions are; typed ones are numbers or of `labels`.
     unusual : bool
         Whether it tells how strange rows are.
+    speechless : str
+        Why it doesn't answer its own input example; empty when it does, or has none.
     """
 
     task: str
@@ -65,6 +67,7 @@ class Portrait:
     description: str
     answers: str = "typed"
     unusual: bool = False
+    speechless: str = ""
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Portrait:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from jupyter_mlops.serving import standby
+from jupyter_mlops.serving.endings import Endings
 
 __all__ = ["ask", "available", "main", "warm"]
 
@@ -234,22 +235,27 @@ def main(arguments: list[str] | None = None) -> int:
     twin = standby.keep()
     signal.set_wakeup_fd(ended)
     children, me = 0, os.getpid()
+    endings = Endings()
     while True:
         ready = select.select([listener.fileno(), wake], [], [], patience)[0]
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
         with contextlib.suppress(ChildProcessError):
-            while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            while (found := os.waitpid(-1, os.WNOHANG))[0] != 0:
+                pid = found[0]
                 if pid == twin.pid:
                     os.close(twin.line)
                     twin = standby.keep()
                     # Those of the one before are nobody's children now.
+                    if os.getpid() != me:
+                        endings.forget()
                     children, me = (children if os.getpid() == me else 0), os.getpid()
                 else:
                     children -= 1
+                    endings.tell(*found)
         if listener.fileno() in ready:
-            children += _serve(listener, (wake, ended, twin.line, given.lock))
+            children += _serve(listener, (wake, ended, twin.line, given.lock), endings)
         elif not ready and children <= 0:
             path.unlink(missing_ok=True)
             twin.dismiss()
@@ -280,7 +286,7 @@ def _rehearse() -> None:
     loads(dumps(LinearRegression().fit(frame, frame["a"]))).predict(frame)
 
 
-def _serve(listener: socket.socket, own: tuple[int, ...]) -> int:
+def _serve(listener: socket.socket, own: tuple[int, ...], endings: Endings) -> int:
     """Answer one request; return how many children there are more."""
     connection, _ = listener.accept()
     with connection:
@@ -295,14 +301,18 @@ def _serve(listener: socket.socket, own: tuple[int, ...]) -> int:
                 if not part:
                     return 0
                 content += part
-        except OSError:
+            asked, (log, *others) = json.loads(content), descriptors
+            role = str(asked["role"])
+        except (OSError, ValueError, KeyError, TypeError):
             return 0
         pid = os.fork()
         if pid == 0:
             for number in (*own, listener.fileno(), connection.fileno()):
                 os.close(number)
-            _child(json.loads(content), descriptors)
-        for number in descriptors:
+            endings.forget()
+            _child(asked, descriptors)
+        endings.add(pid, log, role)
+        for number in others:
             os.close(number)
         with contextlib.suppress(OSError):
             connection.sendall(str(pid).encode())

@@ -38,6 +38,9 @@ def serve(
     log_sample: str | None = None,
     keep: str | None = None,
     grpc: str | None = None,
+    seconds: float | None = None,
+    queue: int | None = None,
+    other_columns: bool = False,
 ) -> Endpoint:
     """Serve a registered model over HTTP, and wait until it answers.
 
@@ -87,7 +90,8 @@ def serve(
         there is no feedback, drift or skew to tell.
     redact : list[str]
         Columns that are never written down, such as name,hash:email: of the second a keyed hash
-        is, which joins all the same. `off` ends it. What was logged before stays.
+        is, which joins all the same. `caller` stands for who asked. `off` ends it. What was
+        logged before stays.
     log_sample : str
         Which share of the rows is logged, such as 10%: always the same keys.
     keep : str
@@ -95,6 +99,14 @@ def serve(
     grpc : str
         Answer the Open Inference Protocol over gRPC, too: `on` takes a free port, a number that
         port on 127.0.0.1; `off` ends it.
+    seconds : float
+        Time that a process has for one batch; then it is ended, its request is answered 504, and
+        another process is started. 60 when nothing is said.
+    queue : int
+        Rows that may wait for a process; more are refused with 429. 400,000 when nothing is said.
+    other_columns : bool
+        Callers send the columns that this version takes, although the one that is served now
+        doesn't take them; without it such a version is refused.
 
     Examples
     --------
@@ -103,6 +115,7 @@ def serve(
     >>> %mlops serve delay@3 --env old --gpu-memory 8GB
     >>> %mlops serve delay@3 --redact name,hash:email --log-sample 10% --keep 90d
     >>> %mlops serve delay@3 --grpc on
+    >>> %mlops serve delay@3 --memory 2GB --seconds 5 --queue 10000
     """
     from jupyter_mlops import agent, models, serving
     from jupyter_mlops.serving import zygote
@@ -132,6 +145,9 @@ def serve(
         log_sample=log_sample,
         keep=keep,
         grpc=_grpc(grpc),
+        seconds=seconds,
+        queue=queue,
+        other_columns=other_columns,
     )
     return agent.bring_up(ws, name or version.name, generation)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from jupyter_mlops.serving.endpoints import Endpoint, Endpoints
@@ -56,6 +56,8 @@ def endpoint_view(result: Endpoint) -> View:
         blocks += _traffic(live)
         blocks.append(_versions(live.get("versions", [])))
         blocks += [taken(live), *gpus(live)]
+    if result.breaches:
+        blocks.append(_breaches(result))
     if result.watch is not None:
         blocks += watch_blocks(result.watch)
     if ready and live:
@@ -311,6 +313,32 @@ def _inputs(one: Endpoint) -> Table:
             for name, kind, required in one.inputs[:ROWS]
         ],
         total=len(one.inputs),
+    )
+
+
+def _breaches(one: Endpoint) -> Table:
+    return Table(
+        title="Rows that broke the contract",
+        columns=[
+            Column(key="column", label="Column"),
+            Column(key="rule", label="Rule"),
+            Column(key="version", label="Of", kind="ref"),
+            Column(key="rows", label="Rows", kind="number"),
+            Column(key="first", label="First", kind="time"),
+            Column(key="last", label="Last", kind="time"),
+        ],
+        rows=[
+            {
+                "column": it.column,
+                "rule": it.rule,
+                "version": f"model:{one.model}@{it.version}",
+                "rows": it.rows,
+                "first": _time(datetime.fromtimestamp(it.first, UTC)),
+                "last": _time(datetime.fromtimestamp(it.last, UTC)),
+            }
+            for it in one.breaches[:ROWS]
+        ],
+        total=len(one.breaches),
     )
 
 

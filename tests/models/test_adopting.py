@@ -15,7 +15,7 @@ import skops.io
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from experiments.workbench import Bench
 from jupyter_mlops import models
@@ -68,6 +68,18 @@ def fitted() -> LogisticRegression:
 class Rule(mlflow.pyfunc.PythonModel):
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
         return (model_input["a"] > model_input["b"]).astype(int).to_numpy()
+
+
+def test_what_cannot_predict_is_told_and_nothing_is_registered(elsewhere: Bench) -> None:
+    run_id, _ = logged(
+        mlflow.sklearn,
+        StandardScaler().fit(TABLE),
+        serialization_format="skops",
+        signature=infer_signature(TABLE, TABLE),
+    )
+    with pytest.raises(Invalid, match=r"a StandardScaler can't predict.*pyfunc_predict_fn"):
+        models.adopt(elsewhere.ws, f"runs:/{run_id}/model", "scaled")
+    assert tracking_client(elsewhere.ws).search_registered_models() == []
 
 
 def test_a_runs_model_is_adopted_by_address_with_its_digest_and_event(elsewhere: Bench) -> None:

@@ -1,8 +1,9 @@
-"""Every estimator of scikit-learn that predicts is kept and answers as before, or says why not."""
+"""Every estimator of scikit-learn that predicts is kept, loaded and served, or says why not."""
 
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import all_estimators
 
 from jupyter_mlops.models.freezing import freeze, thaw
+from jupyter_mlops.serving.fields import Field, field_type
+from jupyter_mlops.serving.jsonbody import write_json
+from jupyter_mlops.serving.predictor import Predictor
 from jupyter_mlops.workspace import Denied
 
 X, Y = make_classification(60, 5, n_informative=3, random_state=0)
@@ -46,6 +50,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "RandomForestRegressor": {"n_estimators": 5},
 }
 SEVERAL_TARGETS = {"CCA", "PLSCanonical", "PLSRegression", "ClassifierChain", "RegressorChain"}
+# Each row is answered by two numbers or labels.
+SEVERAL_ANSWERS = {
+    *SEVERAL_TARGETS,
+    *("MultiOutputClassifier", "MultiOutputRegressor", "MultiTaskElasticNet"),
+    *("MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV"),
+}
 ESTIMATORS = dict(all_estimators())
 PREDICTING = sorted(
     name
@@ -96,6 +106,17 @@ def test_is_kept_and_answers_as_before(name: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
         else:
             np.testing.assert_array_equal(found, expected)
+    # As an endpoint's process asks it: columns in, one row of JSON out for each.
+    columns = {str(n): column for n, column in enumerate(np.atleast_2d(rows.T))}
+    double = field_type("double")
+    assert double is not None
+    predictor = Predictor(again, tuple(Field(one, double) for one in columns), tensor=True)
+    predictor.settle(predictor(columns))
+    answer = predictor(columns)
+    expected = np.asarray(model.predict(rows))
+    given = write_json(answer.predictions if expected.ndim < 2 else answer.prediction.tolist())
+    np.testing.assert_allclose(json.loads(given), expected.reshape(answer.prediction.shape))
+    assert (predictor.task == "any") == (name in SEVERAL_ANSWERS)
 
 
 def test_the_exceptions_are_estimators() -> None:

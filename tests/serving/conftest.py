@@ -26,6 +26,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version that was taught the opposite, and knows no other carriers."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import OneHotEncoder
+
+    table = served.flights(seed=9)
+    folder = tmp_path_factory.mktemp("other") / "m"
+    encoder = OneHotEncoder(handle_unknown="error")
+    return served.save_model(
+        folder, table, ~served.late(table), LogisticRegression(C=0.1), encoder=encoder
+    )
+
+
+@pytest.fixture(scope="session")
 def client(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[served.Client]:
     """The endpoint on a real port, in a thread of the test's own process."""
     endpoint = build(served.config(model, tmp_path_factory.mktemp("endpoint")))

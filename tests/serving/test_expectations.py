@@ -142,6 +142,9 @@ def test_every_kind_of_rule_is_counted_on_the_values_that_are_there() -> None:
         },
         "code": {"domain": {"values": [1, 2], "max_outside": 0.1}},
         "late": {"null": {"max_fraction": 0}},
+        "count": {"type": "integer"},
+        # Of a contract that says it is text: no row is.
+        "number": {"length": {"hi": 3, "max_outside": 0}},
     }
     environments = {"serving": {"absent": {"late": "the target"}}}
     door = Expectations(
@@ -154,6 +157,8 @@ def test_every_kind_of_rule_is_counted_on_the_values_that_are_there() -> None:
         "word": np.array(["ab", None, "abcd", "A1"], dtype=object),
         "code": np.array([1.0, np.nan, 3.0, 2.0]),
         "late": np.array([None] * 4, dtype=object),
+        "count": np.array([1.0, np.nan, 2.5, -0.5]),
+        "number": np.array([1.0, 2.0, 3.0, 4.0]),
     }
     door.meet(Rows(4, rows))
     assert found == {
@@ -163,6 +168,8 @@ def test_every_kind_of_rule_is_counted_on_the_values_that_are_there() -> None:
         ("word", "length"): 1,
         ("word", "pattern"): 1,
         ("code", "domain"): 1,
+        ("count", "type"): 2,
+        ("number", "length"): 4,
     }
 
 

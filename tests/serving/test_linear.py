@@ -97,7 +97,7 @@ def test_what_a_model_refuses_is_refused_as_ever(hole: float) -> None:
     named = pd.DataFrame(ROWS, columns=[f.name for f in FIELDS])
     model = models.LogisticRegression(max_iter=500).fit(named, TWO)
     predictor = Predictor(model, FIELDS)
-    predictor.settle({f.name: ROWS[:3, n] for n, f in enumerate(FIELDS)})
+    predictor.hasten({f.name: ROWS[:3, n] for n, f in enumerate(FIELDS)})
     assert predictor.as_array
     block = np.ascontiguousarray(ROWS[:5].T)
     answer = predictor.of_block(block)

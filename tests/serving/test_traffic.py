@@ -104,6 +104,7 @@ def test_a_window_is_cut_by_event_time(workspace: Workspace, model: Path) -> Non
         "at": pl.Datetime("us", "UTC"),
         "event_time": pl.Datetime("us", "UTC"),
         "key": pl.String(),
+        "caller": pl.String(),
         "version": pl.String(),
         "share": pl.Float64(),
         "prediction": pl.Boolean(),

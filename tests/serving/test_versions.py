@@ -6,9 +6,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -20,31 +17,16 @@ import misbehaving
 import numpy as np
 import pytest
 import served
-from sklearn.linear_model import LogisticRegression
 from test_durability import logged_ids
 
-from jupyter_mlops.serving import batching, workers
+from jupyter_mlops.serving import batching
 from jupyter_mlops.serving.config import Deployment, EndpointConfig
-from jupyter_mlops.serving.frames import receive
 from jupyter_mlops.serving.intake import Rows
 from jupyter_mlops.serving.modelfile import directory_digest
 from jupyter_mlops.serving.process import build
 from jupyter_mlops.serving.refusals import Refusal
 
 ROW = {"hour": 7, "distance": 812.0, "carrier": "UA"}
-
-
-@pytest.fixture(scope="session")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A version that was taught the opposite, and knows no other carriers."""
-    from sklearn.preprocessing import OneHotEncoder
-
-    table = served.flights(seed=9)
-    folder = tmp_path_factory.mktemp("other") / "m"
-    encoder = OneHotEncoder(handle_unknown="error")
-    return served.save_model(
-        folder, table, ~served.late(table), LogisticRegression(C=0.1), encoder=encoder
-    )
 
 
 def beside(path: Path, version: str, role: str, weight: float = 0.0) -> Deployment:
@@ -78,18 +60,8 @@ def ask(endpoint: served.Running, **row: Any) -> httpx.Response:
 def nasty(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An endpoint whose model ends its process, or hangs, on some rows."""
 
-    def start(task: Any) -> workers.Worker:
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, misbehaving.__file__, task.path, str(theirs.fileno())]
-        child = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
-        theirs.close()
-        told = receive(ours)
-        assert told is not None
-        ours.setblocking(False)
-        return workers.Worker(ours, child.pid, workers.Portrait.of(told))
-
-    monkeypatch.setattr(batching, "start", start)
-    monkeypatch.setattr("jupyter_mlops.serving.deployed.start", start)
+    monkeypatch.setattr(batching, "start", misbehaving.start)
+    monkeypatch.setattr("jupyter_mlops.serving.deployed.start", misbehaving.start)
     endpoint = build(served.config(model, tmp_path, predict_seconds=1.0))
     yield endpoint.board.primary.batcher
     endpoint.board.close()

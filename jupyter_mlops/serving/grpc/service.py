@@ -12,7 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from jupyter_mlops.serving import tensors
-from jupyter_mlops.serving.asking import TIME_TO_SEND, request_id_of
+from jupyter_mlops.serving.asking import TIME_TO_SEND, caller_of, request_id_of
 from jupyter_mlops.serving.door import knows
 from jupyter_mlops.serving.grpc.inferring import read_request, write_response
 from jupyter_mlops.serving.grpc.messages import SERVICE, message
@@ -177,7 +177,9 @@ class Listener:
             return read_request(request, self.endpoint.board.primary.intake)
 
         with self.endpoint.counting("grpc") as count:
-            reply = await self.endpoint.ask(count, request_id, len(content), decode)
+            said = dict(context.invocation_metadata() or ())
+            caller = caller_of({k: v for k, v in said.items() if isinstance(v, str)})
+            reply = await self.endpoint.ask(count, request_id, len(content), decode, caller=caller)
             one = reply.version
             response = write_response(request, reply.outcome, one.about, request_id)
         headers = {**one.headers, "x-request-id": request_id}
