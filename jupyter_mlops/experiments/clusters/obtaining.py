@@ -17,6 +17,7 @@ from uuid import uuid4
 from jupyter_mlops.experiments.clusters.cluster import Cluster, check_versions, connect
 from jupyter_mlops.experiments.clusters.ending import marked
 from jupyter_mlops.experiments.clusters.holding import log_of, settle
+from jupyter_mlops.experiments.clusters.leasing import KINDS
 from jupyter_mlops.experiments.clusters.planning import (
     check_gpus,
     cores,
@@ -109,6 +110,7 @@ def obtain(
     plan: dict[str, Any] = {"kind": "local", "workers": workers, "memory_limit": memory_limit}
     if cluster == "auto":
         plan |= _gpus(ws, interpreter, gpus, gpu_memory)
+        plan |= _turn(ws, plan["kind"])
         plan["workers"] = workers or (
             cores() if plan["kind"] == "local" else gpu_workers(plan.get("gpus", 1), gpu_memory)
         )
@@ -120,6 +122,7 @@ def obtain(
             _check_running(ws, name, gpus)
             return running
         plan |= with_gpus(name, profile(ws, name), gpus)
+        plan = _turn(ws, plan["kind"]) | plan
     found = start(
         ws, name, plan, interpreter=interpreter, environment=environment, announce=announce
     )
@@ -161,6 +164,14 @@ def _gpus(
         return {"kind": "gpu", "gpu_memory": memory}
     usual = gpus == 1 and has_dask_cuda(interpreter)
     return {"kind": "cuda" if usual else "gpu", "gpus": int(gpus or 1)}
+
+
+def _turn(ws: Workspace, kind: str) -> dict[str, Any]:
+    """What decides, besides who came first, when a cluster is given its GPUs."""
+    if kind not in KINDS:
+        return {}
+    told = {"priority": ws.settings.gpu_priority, "team": ws.settings.gpu_team}
+    return {name: one for name, one in told.items() if one}
 
 
 def start(
@@ -333,7 +344,8 @@ def _at(address: str) -> Cluster:
         # Its clients notice when it goes away.
         return True
 
-    return Cluster(address, "tcp", address, "", "", workers, False, lives)
+    kind = address.partition(":")[0]
+    return Cluster(address, kind, address, "", "", workers, False, lives)
 
 
 def _name_of(ws: Workspace, plan: dict[str, Any], interpreter: Path | None) -> str:
