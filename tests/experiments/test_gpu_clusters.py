@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -11,11 +12,14 @@ import time
 import cloudpickle
 import psutil
 import pytest
+from sqlalchemy import select
 
 from jupyter_mlops import models
 from jupyter_mlops.experiments import clusters, driver
 from jupyter_mlops.experiments.gpus.holders import gpus
 from jupyter_mlops.experiments.gpus.leases import ask, expire
+from jupyter_mlops.experiments.records import GpuLeaseRecord
+from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Conflict, Invalid, Unavailable
 
 # Workers can't import the tests.
@@ -50,6 +54,15 @@ def _visible():
 
 def _limit():
     return os.environ.get("JUPYTER_MLOPS_GPU_MEMORY")
+
+
+def _turns(ws):
+    """Whose turn it was, of each lease that a cluster holds."""
+    with ws.read() as session:
+        query = select(GpuLeaseRecord.team, GpuLeaseRecord.priority, GpuLeaseRecord.memory).where(
+            GpuLeaseRecord.status == "held", GpuLeaseRecord.purpose.startswith("cluster ")
+        )
+        return [tuple(row) for row in session.execute(query)]
 
 
 def _pids(client):
@@ -88,6 +101,7 @@ def test_each_worker_has_its_own_gpu_and_the_leases_end_with_the_cluster(two):
 
 
 def test_parts_are_leases_too_and_workers_are_told_their_limit(two):
+    two.settings.gpu_team, two.settings.gpu_priority = "vision", 3
     with ask(two, gpus=1, holder="bo", purpose="test", timeout=0) as other:
         found = clusters.obtain(two, gpu_memory="30GB")
         # Four would fit on two GPUs if nobody held one of them; and there are two cores here.
@@ -95,7 +109,12 @@ def test_parts_are_leases_too_and_workers_are_told_their_limit(two):
         with found.client() as client:
             assert other.devices[0] not in client.run(_visible).values()
             assert set(client.run(_limit).values()) == {str(30 * GB)}
-    assert {one.memory for one in gpus(two).claims} == {30 * GB}
+        assert set(_turns(two)) == {("vision", 3, 30 * GB)}
+        # Its dashboard would be this machine's, and so behind this server's proxy.
+        held = dataclasses.replace(
+            clusters.held(two, found.name), dashboard="http://127.0.0.1:8787/status"
+        )
+        assert "proxy/8787/status" in str(mimebundle(held))
 
 
 def test_a_killed_clusters_gpus_come_back(two):
