@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dask
+import httpx
 import psutil
 import pytest
 from distributed import LocalCluster
 from distributed.security import Security
 
 from jupyter_mlops.experiments import clusters
+from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Unavailable, Workspace
 
 KERNEL = """
@@ -77,3 +79,16 @@ def test_it_is_stopped_when_the_kernel_that_started_it_was_killed(ws: Workspace)
     assert clusters.stop(ws, name).status == "stopped"
     psutil.wait_procs(below, 60)
     assert not any(one.is_running() and one.status() != "zombie" for one in below)
+
+
+def test_its_dashboard_is_drawn_where_bokeh_is(ws: Workspace) -> None:
+    """The way there, through Jupyter's proxy, has its tests with the server's."""
+    pytest.importorskip("bokeh", reason="needs bokeh")
+    found = clusters.obtain(ws, workers=1)
+    try:
+        page = httpx.get(found.dashboard).raise_for_status().text
+        assert "Dask Diagnostic UI" in page
+        path = f"proxy/{httpx.URL(found.dashboard).port}/status"
+        assert path in str(mimebundle(clusters.held(ws, found.name)))
+    finally:
+        clusters.stop(ws, found.name)
