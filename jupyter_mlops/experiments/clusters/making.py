@@ -158,10 +158,11 @@ def _library(module: str, extra: str) -> Any:
 
     try:
         return import_module(module)
-    except ImportError:
+    except ImportError as error:
+        top = module.partition(".")[0]
         raise Unavailable(
-            f"this kind of cluster needs {module.partition('.')[0].replace('_', '-')}",
-            "it isn't installed",
+            f"this kind of cluster needs {top.replace('_', '-')}",
+            "it isn't installed" if error.name == top else f"it can't be loaded: {error}",
             f'pip install "jupyter_mlops[{extra}]"',
             code="E-CLUSTER-030",
         ) from None
