@@ -290,13 +290,12 @@ def test_trials_and_their_notebooks_run_in_an_environment_of_their_own(ws, tmp_p
     found = driver.drive(ws, driver.launch(ws, "apart", body, asked, names), models.freeze)
     try:
         assert [one.metrics["loss"] for one in found.trials] == [2.0], found.trials[0].error
+        # Whoever asks for it by its name, and not for its environment, doesn't get it in silence.
+        with pytest.raises(Invalid, match=r"goes with its own environment.*env:own"):
+            clusters.obtain(ws, clusters.clusters(ws)[0].name)
         assert found.environment == environments.digest_of(environments.interpreter(ws, "own"))
         assert found.environment == own.digest
-        (cluster,) = clusters.clusters(ws)
-        assert cluster.environment == "own"
-        # One that goes by another name doesn't take it over in silence.
-        with pytest.raises(Invalid, match=r"goes with its own environment.*env:own"):
-            clusters.obtain(ws, cluster.name)
+        assert [one.environment for one in clusters.clusters(ws)] == ["own"]
     finally:
         for one in clusters.clusters(ws):
             clusters.stop(ws, one.name)
