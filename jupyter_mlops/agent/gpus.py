@@ -109,6 +109,8 @@ class Holdings:
             memory=memory or None,
             holder=self.ws.user,
             purpose=f"endpoint {name}",
+            priority=self.ws.settings.gpu_priority,
+            team=self.ws.settings.gpu_team or None,
             timeout=self.ws.settings.gpu_wait,
             stop=asked.stop,
         )

@@ -14,6 +14,7 @@ import pandas as pd
 from jupyter_mlops.experiments.body import Body
 from jupyter_mlops.experiments.guarding import Guard, agree
 from jupyter_mlops.experiments.metrics import numbers_of
+from jupyter_mlops.experiments.plainmodels import plain
 from jupyter_mlops.experiments.portrait import parameters, portray, to_pandas
 from jupyter_mlops.experiments.scoring import Scores, score
 from jupyter_mlops.experiments.sharing import shared_rows
@@ -80,7 +81,7 @@ class Found:
 
 def gather(plan: Plan) -> Found:
     """Take the model and the metrics, score it, and store both durably."""
-    estimator = _take_model(plan)
+    estimator = plain(_take_model(plan))
     metrics, notes = _take_metrics(plan)
     valid, where = _validation_frame(plan)
     frames = _frames(plan, valid)

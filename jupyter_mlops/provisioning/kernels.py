@@ -41,8 +41,10 @@ class GpuProvisioner(LocalProvisioner):
 
     gpus = Int(0, min=0, help="Whole GPUs.").tag(config=True)
     gpu_memory = Unicode("", help="Instead, memory of one GPU, such as 8GB.").tag(config=True)
-    priority = Int(0, help="The higher goes first.").tag(config=True)
-    team = Unicode("", help="Whose quota it counts to. Empty: the user's own.").tag(config=True)
+    priority = Int(0, help="The higher goes first. 0: as the setting says.").tag(config=True)
+    team = Unicode("", help="Whose quota it counts to. Empty: as the setting says.").tag(
+        config=True
+    )
     timeout = Float(60.0, min=0.0, help="Seconds to wait for a GPU.").tag(config=True)
 
     _lease: Lease | None = None
@@ -148,8 +150,8 @@ class GpuProvisioner(LocalProvisioner):
             **asked,
             holder=ws.user,
             purpose=f"kernel {self.kernel_spec.display_name}",
-            priority=self.priority,
-            team=self.team or None,
+            priority=self.priority or ws.settings.gpu_priority,
+            team=self.team or ws.settings.gpu_team or None,
             timeout=self.timeout,
             stop=stop,
         )

@@ -31,7 +31,7 @@ _LEVELS: dict[str, Level] = {
 
 
 #: Kinds whose dashboard listens on this machine.
-_HERE = {"local", "cuda", "jobqueue"}
+_HERE = {"local", "cuda", "gpu", "jobqueue"}
 _UNDRAWN = Notice(
     text="There is no Dask dashboard: the workers' packages lack bokeh, which draws it.",
     fix="`pip install bokeh`, and start the cluster again",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_mlops.experiments.gpus.holders import Claim, Gpus
+from jupyter_mlops.experiments.gpus.holders import Claim, Excess, Gpus
 from jupyter_mlops.views.blocks import Block, Column, Fact, Facts, Notice, Table, View
 from jupyter_mlops.views.registry import look
 
@@ -23,6 +23,7 @@ def gpus_view(result: Gpus) -> View:
     else:
         blocks.append(_devices(result))
     if result.claims:
+        blocks += [_excess(one, one.excess, names) for one in result.claims if one.excess]
         blocks.append(_claims(result, names))
     if result.quotas:
         shares = sorted(result.quotas.items())
@@ -35,6 +36,16 @@ def gpus_view(result: Gpus) -> View:
         subtitle=f"{len(result.devices)} here, {waiting} waiting" if result.devices else "",
         line="%mlops gpu",
         blocks=blocks,
+    )
+
+
+def _excess(one: Claim, told: Excess, names: dict[str, str]) -> Notice:
+    return Notice(
+        level="bad",
+        text=f"{one.holder}'s {one.purpose} holds {told.used / 1e9:.1f} GB of "
+        f"{names.get(told.device, told.device)}, and {told.allowed / 1e9:.1f} GB are its own: "
+        f"process {told.process} is ended at {told.until.astimezone():%H:%M:%S}.",
+        fix="give memory back before that, or ask for more",
     )
 
 

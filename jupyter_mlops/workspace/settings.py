@@ -67,7 +67,8 @@ class Settings(HasTraits):
         env="JUPYTER_MLOPS_AGENT_START"
     )
     clusters = Dict(
-        help="Dask clusters by name: kind (local, cuda, jobqueue, kubernetes), workers, options."
+        help="Dask clusters by name: kind (local, cuda, gateway, jobqueue, kubernetes), workers, "
+        "options, and address, system or idle_timeout."
     ).tag(env="JUPYTER_MLOPS_CLUSTERS")
     cluster_idle = Float(
         900.0, min=1.0, help="Seconds after which a cluster that nobody uses ends."
@@ -75,6 +76,12 @@ class Settings(HasTraits):
     gpu_wait = Float(
         600.0, min=0.0, help="Seconds a cluster or a kernel waits for a GPU before it gives up."
     ).tag(env="JUPYTER_MLOPS_GPU_WAIT")
+    gpu_priority = Int(
+        0, help="Who waits for a GPU with a higher number is served before others."
+    ).tag(env="JUPYTER_MLOPS_GPU_PRIORITY")
+    gpu_team = Unicode(
+        "", help="Whose quota the GPUs that are asked for count to. Empty: the user's own."
+    ).tag(env="JUPYTER_MLOPS_GPU_TEAM")
     gpu_grace = Float(
         30.0,
         min=0.0,

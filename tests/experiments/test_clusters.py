@@ -11,6 +11,7 @@ import time
 import types
 
 import cloudpickle
+import nbformat
 import psutil
 import pytest
 
@@ -269,20 +270,45 @@ def test_a_scheduler_of_another_version_is_refused(standing, monkeypatch):
     assert "distributed 2020.1.0" in refused.value.why
 
 
-def test_trials_run_in_an_environment_of_their_own(ws):
+def test_trials_and_their_notebooks_run_in_an_environment_of_their_own(ws, tmp_path):
     own = environments.create(ws, "own", source="this")
-    asked = driver.Asked(metric=["loss"], trials=2, workers=1, seed=1, environment="own")
-    body = "import sys\nx = suggest.float('x', 0, 1)\nloss = float(folder in sys.prefix)\n"
-    names = {"__name__": "__main__", "folder": str(ws.home / "environments")}
+    # Whatever kernel the notebook names; there needn't be such a one.
+    inside = f"import sys\ninside = float({str(ws.home / 'environments')!r} in sys.prefix)"
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(inside)])
+    book.metadata["kernelspec"] = {"name": "gone", "display_name": "gone", "language": "python"}
+    nbformat.write(book, tmp_path / "inside.ipynb")
+    asked = driver.Asked(metric=["loss"], trials=1, workers=1, seed=1, environment="own")
+    body = (
+        "import sys\nx = suggest.float('x', 0, 1)\n"
+        "loss = float(folder in sys.prefix) + notebook(path)['inside']\n"
+    )
+    names = {
+        "__name__": "__main__",
+        "folder": str(ws.home / "environments"),
+        "path": str(tmp_path / "inside.ipynb"),
+    }
     found = driver.drive(ws, driver.launch(ws, "apart", body, asked, names), models.freeze)
     try:
-        assert [one.metrics["loss"] for one in found.trials] == [1.0, 1.0], found.trials[0].error
+        assert [one.metrics["loss"] for one in found.trials] == [2.0], found.trials[0].error
+        # Whoever asks for it by its name, and not for its environment, doesn't get it in silence.
+        with pytest.raises(Invalid, match=r"goes with its own environment.*env:own"):
+            clusters.obtain(ws, clusters.clusters(ws)[0].name)
         assert found.environment == environments.digest_of(environments.interpreter(ws, "own"))
         assert found.environment == own.digest
         assert [one.environment for one in clusters.clusters(ws)] == ["own"]
     finally:
         for one in clusters.clusters(ws):
             clusters.stop(ws, one.name)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "why"),
+    [("tcp://127.0.0.1:9", "they were started with"), ("site", "the packages of their image")],
+)
+def test_workers_that_are_elsewhere_have_no_environment_of_ours(ws, cluster, why):
+    ws.settings.clusters = {"site": {"kind": "gateway", "address": "http://127.0.0.1:9"}}
+    with pytest.raises(Invalid, match=f"--env own doesn't go with --cluster {cluster}: .*{why}"):
+        clusters.obtain(ws, cluster, environment="own")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker is started anew")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -11,11 +12,14 @@ import time
 import cloudpickle
 import psutil
 import pytest
+from sqlalchemy import select
 
 from jupyter_mlops import models
 from jupyter_mlops.experiments import clusters, driver
 from jupyter_mlops.experiments.gpus.holders import gpus
 from jupyter_mlops.experiments.gpus.leases import ask, expire
+from jupyter_mlops.experiments.records import GpuLeaseRecord
+from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Conflict, Invalid, Unavailable
 
 # Workers can't import the tests.
@@ -50,6 +54,15 @@ def _visible():
 
 def _limit():
     return os.environ.get("JUPYTER_MLOPS_GPU_MEMORY")
+
+
+def _turns(ws):
+    """Whose turn it was, of each lease that a cluster holds."""
+    with ws.read() as session:
+        query = select(GpuLeaseRecord.team, GpuLeaseRecord.priority, GpuLeaseRecord.memory).where(
+            GpuLeaseRecord.status == "held", GpuLeaseRecord.purpose.startswith("cluster ")
+        )
+        return [tuple(row) for row in session.execute(query)]
 
 
 def _pids(client):
@@ -87,7 +100,53 @@ def test_each_worker_has_its_own_gpu_and_the_leases_end_with_the_cluster(two):
         pass
 
 
+#: As far as Dask-CUDA's own is what it is without a GPU: what its workers load and are told.
+DASK_CUDA = """
+import json
+from distributed import LocalCluster
+
+class LocalCUDACluster(LocalCluster):
+    def __init__(self, CUDA_VISIBLE_DEVICES, n_workers, rmm_pool_size=None,
+                 rmm_allocator_external_lib_list=None, **kwargs):
+        super().__init__(n_workers=0, **kwargs)
+        self.devices = CUDA_VISIBLE_DEVICES.split(",")
+        self.told = json.dumps([rmm_pool_size, rmm_allocator_external_lib_list])
+        options = self.new_spec["options"]
+        options["preload"] = options.get("preload", []) + ["dask_cuda"]
+        self.scale(n_workers)
+        self.sync(self._correct_state)
+
+    def new_worker_spec(self):
+        number = len(self.worker_spec)
+        seen = ",".join(self.devices[number:] + self.devices[:number])
+        env = {"CUDA_VISIBLE_DEVICES": seen, "TOLD": self.told}
+        options = {**self.new_spec["options"], "env": env}
+        return {self.devices[number]: {**self.new_spec, "options": options}}
+"""
+
+
+def test_a_worker_of_dask_cuda_is_tethered_and_draws_on_a_pool(two, monkeypatch, tmp_path):
+    (tmp_path / "dask_cuda.py").write_text(DASK_CUDA)
+    for name in ("rmm", "cupy"):
+        (tmp_path / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    found = clusters.obtain(two)
+    assert (found.kind, found.workers) == ("cuda", 2)
+    with found.client() as client:
+        pids = client.run(os.getpid)
+        assert client.run(lambda: os.environ["JUPYTER_MLOPS_CLUSTER_WORKER"]) == {
+            worker: str(pid) for worker, pid in pids.items()
+        }
+        assert {one.split(",")[0] for one in client.run(_visible).values()} == {"GPU-a", "GPU-b"}
+        told = set(client.run(lambda: os.environ["TOLD"]).values())
+    assert told == {f'[{1 << 30}, ["cupy"]]'}
+    with pytest.raises(Conflict, match="holds GPUs for 2 workers"):
+        clusters.scale(two, found.name, 3)
+
+
 def test_parts_are_leases_too_and_workers_are_told_their_limit(two):
+    two.settings.gpu_team, two.settings.gpu_priority = "vision", 3
     with ask(two, gpus=1, holder="bo", purpose="test", timeout=0) as other:
         found = clusters.obtain(two, gpu_memory="30GB")
         # Four would fit on two GPUs if nobody held one of them; and there are two cores here.
@@ -95,7 +154,12 @@ def test_parts_are_leases_too_and_workers_are_told_their_limit(two):
         with found.client() as client:
             assert other.devices[0] not in client.run(_visible).values()
             assert set(client.run(_limit).values()) == {str(30 * GB)}
-    assert {one.memory for one in gpus(two).claims} == {30 * GB}
+        assert set(_turns(two)) == {("vision", 3, 30 * GB)}
+        # Its dashboard would be this machine's, and so behind this server's proxy.
+        held = dataclasses.replace(
+            clusters.held(two, found.name), dashboard="http://127.0.0.1:8787/status"
+        )
+        assert "proxy/8787/status" in str(mimebundle(held))
 
 
 def test_a_killed_clusters_gpus_come_back(two):

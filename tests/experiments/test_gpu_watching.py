@@ -18,9 +18,11 @@ import pytest
 
 from jupyter_mlops.agent.loop import _keep_house
 from jupyter_mlops.experiments.gpus import pulse
+from jupyter_mlops.experiments.gpus.holders import gpus
 from jupyter_mlops.experiments.gpus.leases import ask
 from jupyter_mlops.experiments.gpus.watching import watch
 from jupyter_mlops.experiments.records import GpuLeaseRecord
+from jupyter_mlops.views import mimebundle
 from jupyter_mlops.workspace import Workspace
 
 GB = 10**9
@@ -91,7 +93,10 @@ def _later(ws: Workspace, column: str, seconds: float) -> None:
 
 
 def test_a_holder_beyond_its_lease_is_told_once_then_stopped(
-    place: Workspace, tell: Callable[..., None], holder: tuple[subprocess.Popen[str], int]
+    place: Workspace,
+    tell: Callable[..., None],
+    holder: tuple[subprocess.Popen[str], int],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     process, child = holder
     # A tenth more and what CUDA itself takes is no offence; a child's share counts for it.
@@ -104,6 +109,13 @@ def test_a_holder_beyond_its_lease_is_told_once_then_stopped(
     assert (warned["used"], warned["allowed"], warned["process"]) == (
         13 * GB, 8 * GB, process.pid
     )  # fmt: skip
+    # Whoever looks at the GPUs sees it, and so does whoever reads what the process says.
+    assert "it held 13.0 GB of GPU 0, and 8.0 GB were its own; it is ended in 30 s" in caplog.text
+    (claim,) = gpus(place).claims
+    assert claim.excess is not None
+    assert claim.excess.until == place.events(kind="gpu.warned")[0].at + timedelta(seconds=30)
+    told = f"holds 13.0 GB of GPU 0, and 8.0 GB are its own: process {process.pid} is ended at"
+    assert told in mimebundle(gpus(place))["text/plain"].replace("\n", " ")
     _later(place, "warned_at", 31)
     assert _keep_house(place) == 1
     assert not psutil.pid_exists(process.pid)
@@ -129,6 +141,7 @@ def test_who_gives_memory_back_in_time_goes_on(
         assert watch(place) == 0
     assert process.poll() is None
     assert _kinds(place) == ["gpu.warned", "gpu.warned"]
+    assert gpus(place).claims[0].excess is None
 
 
 def test_of_a_family_the_process_that_holds_most_ends_and_the_lease_goes_on(

@@ -94,7 +94,11 @@ VISIBLE = "__import__('os').environ['CUDA_VISIBLE_DEVICES']"
 LIMIT = "__import__('os').environ['JUPYTER_MLOPS_GPU_MEMORY']"
 
 
-def test_a_kernel_holds_its_gpu_until_it_is_shut_down(place: Workspace, tmp_path: Path) -> None:
+def test_a_kernel_holds_its_gpu_until_it_is_shut_down(
+    place: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_MLOPS_GPU_TEAM", "sound")
+
     async def live() -> None:
         manager = _manager(place, tmp_path, gpus=1)
         await manager.start_kernel()
@@ -103,7 +107,7 @@ def test_a_kernel_holds_its_gpu_until_it_is_shut_down(place: Workspace, tmp_path
             assert pid == manager.provisioner.pid
             assert await _told(manager, "__import__('os').getpid()") == str(pid)
             (claim,) = gpus(place).claims
-            assert claim.purpose == "kernel A GPU"
+            assert (claim.purpose, claim.team) == ("kernel A GPU", "sound")
             assert await _told(manager, VISIBLE) == repr(claim.devices[0])
             await manager.restart_kernel()
             again, same = _holder(place)

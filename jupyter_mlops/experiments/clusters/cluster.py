@@ -32,7 +32,7 @@ class Cluster:
     name : str
         As the store calls it; its address where it isn't ours.
     kind : str
-        ``local``, ``cuda``, ``tcp``, or that of a profile.
+        ``local``, ``cuda``, ``gpu``, that of a profile, or how its address begins: ``tcp``.
     workers : int
         At the time of asking.
     owned : bool
@@ -105,7 +105,7 @@ def connect(address: str, security: Any = None) -> Client:
     Raises
     ------
     Unavailable
-        It doesn't answer within seconds.
+        It doesn't answer within seconds, or Dask knows no certificates for it.
     """
     from distributed import Client
 
@@ -115,6 +115,16 @@ def connect(address: str, security: Any = None) -> Client:
         if parts.hostname and parts.port:
             socket.create_connection((parts.hostname, parts.port), WAIT).close()
         return Client(address, timeout=WAIT, set_as_default=False, security=security)
+    except TypeError as error:
+        if not address.startswith("tls://") or security is not None:
+            raise
+        raise Unavailable(
+            f"the scheduler at {address} asks for certificates, and there are none",
+            "Dask's configuration names none under distributed.comm.tls",
+            "set its ca-file, client.cert and client.key in ~/.config/dask, or as "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE and so on",
+            code="E-CLUSTER-034",
+        ) from error
     except (OSError, ValueError, TimeoutError) as error:
         raise Unavailable(
             f"no Dask scheduler answers at {address}",

@@ -16,7 +16,7 @@ from typing import Final
 
 import psutil
 
-from jupyter_mlops.experiments.clusters.tether import MARK, WORKER
+from jupyter_mlops.experiments.clusters.tether import ENVIRONMENT, MARK, WORKER
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.workspace import Denied
 
@@ -25,10 +25,16 @@ __all__ = ["end", "here", "marked", "sweep"]
 _STEP: Final = 0.05
 
 
-def marked(environ: Mapping[str, str], mark: str) -> dict[str, str]:
-    """An environment with a mark, in place of one of a cluster that this runs in."""
-    kept = {name: value for name, value in environ.items() if name != WORKER}
-    return kept | {MARK: mark}
+def marked(environ: Mapping[str, str], mark: str, environment: str = "") -> dict[str, str]:
+    """Variables with a mark, in place of those of a cluster that this runs in.
+
+    Parameters
+    ----------
+    environment : str
+        The named environment that the cluster runs in, if any.
+    """
+    kept = {name: one for name, one in environ.items() if name not in {WORKER, ENVIRONMENT}}
+    return kept | {MARK: mark} | ({ENVIRONMENT: environment} if environment else {})
 
 
 def here(process: str) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from jupyter_mlops.experiments.clusters.ending import end, here, sweep
 from jupyter_mlops.experiments.clusters.leasing import GROWS
+from jupyter_mlops.experiments.clusters.orphans import end_behind
 from jupyter_mlops.experiments.clusters.planning import gpu_workers
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live
@@ -121,6 +122,11 @@ def settle(ws: Workspace) -> int:
             row.reason = "" if wanted else _last_words(ws, name)
             kind = "cluster.stopped" if wanted else "cluster.failed"
             tx.emit(kind, f"cluster:{name}", payload={"reason": row.reason[:500]})
+            behind = (row.plan["address"], row.plan["gateway"]) if "gateway" in row.plan else None
+        if behind is not None and (left := end_behind(*behind)):
+            with ws.write() as tx:
+                row = tx.session.get_one(ClusterRecord, name)
+                row.reason = "; ".join(one for one in (row.reason, left) if one)
     return len(gone)
 
 

@@ -27,6 +27,7 @@ from jupyter_mlops.experiments.clusters.leasing import (
     whole,
 )
 from jupyter_mlops.experiments.clusters.making import credentials, make
+from jupyter_mlops.experiments.clusters.using import Use
 from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import process_name
 from jupyter_mlops.workspace import MLOpsError, Workspace
@@ -42,6 +43,8 @@ _LOOK: Final = 0.5
 _NOTE: Final = 30.0
 #: Seconds between two looks for further GPUs.
 _GROW: Final = 2.0
+#: Characters of what a library says.
+_SAID: Final = 400
 #: Seconds until its record is there.
 _START: Final = 20.0
 
@@ -60,6 +63,7 @@ def main(root: str, name: str) -> int:
     if found is None:
         return 1
     plan = found
+    plan["idle_timeout"] = float(plan.get("idle_timeout") or ws.settings.cluster_idle)
     folder = ws.home / "clusters" / plan["mark"]
     leases: list[Lease] = []
     try:
@@ -74,7 +78,9 @@ def main(root: str, name: str) -> int:
             _record(ws, name, "stopped", "")
             return 0
         parts = [error.what, error.why, error.fix] if isinstance(error, MLOpsError) else [error]
-        reason = "; ".join(str(one) for one in parts if str(one)) or type(error).__name__
+        # What other libraries say may go over lines, and is to be one sentence.
+        said = [" ".join(str(one).split())[:_SAID] for one in parts]
+        reason = "; ".join(one for one in said if one) or type(error).__name__
         _record(ws, name, "failed", reason)
         return 1
     try:
@@ -152,7 +158,7 @@ def _hold(
     leases: list[Lease],
 ) -> str:
     """Wait for a reason to end, and return it; GPUs that it takes meanwhile join the leases."""
-    limit = float(plan.get("idle_timeout") or ws.settings.cluster_idle)
+    limit = plan["idle_timeout"]
     busy = noted = time.monotonic()
     workers = int(plan.get("workers") or len(getattr(cluster, "workers", ())) or 1)
     use = Use(cluster)
@@ -165,7 +171,10 @@ def _hold(
         if use.seen():
             busy = now
         elif now - busy > limit:
-            return f"nobody used it for {limit / 60:.0f} minutes"
+            told = f"{limit / 60:.0f} minutes" if limit >= 120 else f"{limit:.0f} seconds"
+            return f"nobody used it for {told}"
+        if use.lost:
+            return use.lost
         try:
             with ws.read() as session:
                 row = session.get(ClusterRecord, name)
@@ -211,29 +220,6 @@ def _note_growth(ws: Workspace, name: str, workers: int) -> None:
         row = tx.session.get_one(ClusterRecord, name, with_for_update=True)
         row.plan = {**row.plan, "workers": workers, "leases": workers}
         tx.emit("cluster.grown", f"cluster:{name}", payload={"workers": workers})
-
-
-class Use:
-    """Whether a cluster computes, or did since the last look.
-
-    Results that are only kept don't count: who forgets them in a notebook would hold it for ever.
-    """
-
-    def __init__(self, cluster: Any) -> None:
-        self._scheduler: Any = getattr(cluster, "scheduler", None)
-        self._transitions = 0
-
-    def seen(self) -> bool:
-        """Whether something was computed since the last call."""
-        scheduler = self._scheduler
-        if not hasattr(scheduler, "transition_counter"):
-            return True  # it is elsewhere, and not ours to judge
-        before, self._transitions = self._transitions, scheduler.transition_counter
-        return (
-            self._transitions != before
-            or bool(scheduler.queued or scheduler.unrunnable)
-            or any(one.processing for one in list(scheduler.workers.values()))
-        )
 
 
 def _processes(cluster: Any) -> set[str]:

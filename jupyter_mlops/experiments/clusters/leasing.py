@@ -27,7 +27,7 @@ from jupyter_mlops.workspace import Unavailable, Workspace
 if TYPE_CHECKING:
     from jupyter_mlops.experiments.gpus.leases import Lease
 
-__all__ = ["GROWS", "YIELD", "further", "give", "others_wait", "take", "whole"]
+__all__ = ["GROWS", "KINDS", "YIELD", "further", "give", "others_wait", "take", "whole"]
 
 KINDS: Final = ("cuda", "gpu")
 #: The kind that takes further GPUs while it runs.
@@ -45,7 +45,7 @@ def take(ws: Workspace, name: str, plan: dict[str, Any], stop: threading.Event) 
     name : str
         The cluster's, which must be recorded.
     plan : dict
-        ``kind``, ``workers``, and ``gpus`` or ``gpu_memory`` of each.
+        ``kind``, ``workers``, ``gpus`` or ``gpu_memory`` of each, and ``priority`` and ``team``.
     stop : threading.Event
         Ends the wait.
 
@@ -98,6 +98,8 @@ def _asked(ws: Workspace, name: str, plan: dict[str, Any]) -> dict[str, Any]:
         "gpus": 0 if memory else int(plan.get("gpus") or 1),
         "holder": ws.user,
         "purpose": f"cluster {name}",
+        "priority": int(plan.get("priority") or 0),
+        "team": plan.get("team") or None,
     }
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_mlops.experiments.clusters.forking import METHOD, environment, fits
 from jupyter_mlops.experiments.clusters.planning import cores
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["credentials", "make"]
 
+_TETHER: Final = "jupyter_mlops.experiments.clusters.tether"
+#: What RMM's pool on a whole GPU takes at once; it grows as far as the GPU goes.
+_POOL: Final = 1 << 30
+
 
 def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> Any:
     """Start scheduler and workers.
@@ -24,8 +28,8 @@ def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> An
     Parameters
     ----------
     plan : dict
-        ``kind``, ``workers`` and ``options`` for the class of that kind; ``memory_limit``,
-        ``system`` and ``address`` where the kind has them.
+        ``kind``, ``workers``, ``idle_timeout`` in seconds, and ``options`` for the class of that
+        kind; ``memory_limit``, ``system`` and ``address`` where the kind has them.
     folder : Path
         For what its workers have to read, on a disk that they share.
     leases : sequence of Lease
@@ -48,7 +52,7 @@ def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> An
         {
             "distributed.worker.multiprocessing-method": METHOD if fits(kind) else "spawn",
             "distributed.nanny.pre-spawn-environ": environ,
-            "distributed.worker.preload": ["jupyter_mlops.experiments.clusters.tether"],
+            "distributed.worker.preload": [_TETHER],
             # Whatever else waited on a worker that died is begun again by the driver, which
             # knows which trial ran there.
             "distributed.scheduler.allowed-failures": 0,
@@ -74,7 +78,14 @@ def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> An
     if kind == "cuda":
         from dask_cuda import LocalCUDACluster
 
-        options = {"CUDA_VISIBLE_DEVICES": ",".join(one.devices[0] for one in leases)} | options
+        uuids = ",".join(one.devices[0] for one in leases)
+        options = {
+            "CUDA_VISIBLE_DEVICES": uuids,
+            # With what Dask-CUDA loads itself, it would else take the configuration's place.
+            "preload": [_TETHER],
+            **_pools(),
+            **options,
+        }
         return LocalCUDACluster(n_workers=len(leases), host="127.0.0.1", **common, **options)
     if kind == "gpu":
         from jupyter_mlops.experiments.clusters.leased import LeasedCluster
@@ -87,9 +98,21 @@ def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> An
         gateway = _library("dask_gateway", "gateway").Gateway(plan["address"])
         made = gateway.new_cluster(shutdown_on_close=True, **options)
     else:
+        # Should this process die, the operator ends it.
+        options = {"idle_timeout": int(plan["idle_timeout"]), **options}
         made = _library("dask_kubernetes.operator", "kubernetes").KubeCluster(**options)
     made.scale(workers or 1)
     return made
+
+
+def _pools() -> dict[str, Any]:
+    """RMM's pool in each worker, which CuPy draws on too; without RMM CuPy has its own."""
+    if find_spec("rmm") is None:
+        return {}
+    pool: dict[str, Any] = {"rmm_pool_size": _POOL}
+    if find_spec("cupy") is not None:
+        pool["rmm_allocator_external_lib_list"] = ["cupy"]
+    return pool
 
 
 def _jobqueue(plan: dict[str, Any], options: dict[str, Any], folder: Path, dashboard: bool) -> Any:
@@ -135,10 +158,11 @@ def _library(module: str, extra: str) -> Any:
 
     try:
         return import_module(module)
-    except ImportError:
+    except ImportError as error:
+        top = module.partition(".")[0]
         raise Unavailable(
-            f"this kind of cluster needs {module.partition('.')[0].replace('_', '-')}",
-            "it isn't installed",
+            f"this kind of cluster needs {top.replace('_', '-')}",
+            "it isn't installed" if error.name == top else f"it can't be loaded: {error}",
             f'pip install "jupyter_mlops[{extra}]"',
             code="E-CLUSTER-030",
         ) from None

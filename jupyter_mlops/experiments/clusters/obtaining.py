@@ -17,13 +17,16 @@ from uuid import uuid4
 from jupyter_mlops.experiments.clusters.cluster import Cluster, check_versions, connect
 from jupyter_mlops.experiments.clusters.ending import marked
 from jupyter_mlops.experiments.clusters.holding import log_of, settle
+from jupyter_mlops.experiments.clusters.leasing import KINDS
 from jupyter_mlops.experiments.clusters.planning import (
+    IMAGES,
     check_gpus,
     cores,
     gpu_workers,
     gpus_here,
     has_dask_cuda,
     profile,
+    refuse_environment,
     refuse_gpus,
     with_gpus,
 )
@@ -98,6 +101,9 @@ def obtain(
     if cluster.startswith(_ADDRESSES):
         if gpus:
             raise refuse_gpus(gpus, cluster, "its workers have what they were started with")
+        if environment:
+            why = "its workers have the packages that they were started with"
+            raise refuse_environment(environment, cluster, why)
         return _at(cluster)
     settle(ws)
     if interpreter is None and os.environ.get(SERVED):
@@ -109,6 +115,7 @@ def obtain(
     plan: dict[str, Any] = {"kind": "local", "workers": workers, "memory_limit": memory_limit}
     if cluster == "auto":
         plan |= _gpus(ws, interpreter, gpus, gpu_memory)
+        plan |= _turn(ws, plan["kind"])
         plan["workers"] = workers or (
             cores() if plan["kind"] == "local" else gpu_workers(plan.get("gpus", 1), gpu_memory)
         )
@@ -118,8 +125,16 @@ def obtain(
         running = _running(ws, name)
         if running is not None:
             _check_running(ws, name, gpus)
+            if running.environment != environment:
+                has = f"env:{running.environment}" if running.environment else "none"
+                why = f"it runs already, and its environment is {has}"
+                raise refuse_environment(environment, cluster, why)
             return running
         plan |= with_gpus(name, profile(ws, name), gpus)
+        if environment and plan["kind"] in IMAGES:
+            why = "its workers have the packages of their image, which the profile's options name"
+            raise refuse_environment(environment, cluster, why)
+        plan = _turn(ws, plan["kind"]) | plan
     found = start(
         ws, name, plan, interpreter=interpreter, environment=environment, announce=announce
     )
@@ -163,6 +178,14 @@ def _gpus(
     return {"kind": "cuda" if usual else "gpu", "gpus": int(gpus or 1)}
 
 
+def _turn(ws: Workspace, kind: str) -> dict[str, Any]:
+    """What decides, besides who came first, when a cluster is given its GPUs."""
+    if kind not in KINDS:
+        return {}
+    told = {"priority": ws.settings.gpu_priority, "team": ws.settings.gpu_team}
+    return {name: one for name, one in told.items() if one}
+
+
 def start(
     ws: Workspace,
     name: str,
@@ -187,7 +210,7 @@ def start(
                 row.address = row.dashboard = ""
                 # It waits for this row. So the row never names another process than the
                 # cluster's own, which whoever stops it may kill.
-                child = _launch(ws, name, python, row.plan)
+                child = _launch(ws, name, python, row.plan, environment)
                 row.process = process_name(child.pid)
                 tx.session.add(row)
                 tx.emit("cluster.started", f"cluster:{name}", payload={"kind": plan["kind"]})
@@ -204,7 +227,9 @@ def start(
     return _wait(ws, name, child, announce)
 
 
-def _launch(ws: Workspace, name: str, python: str, plan: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _launch(
+    ws: Workspace, name: str, python: str, plan: dict[str, Any], environment: str
+) -> subprocess.Popen[bytes]:
     log = log_of(ws, name)
     module = "jupyter_mlops.experiments.clusters.host"
     told = [str(ws.root), name, plan["kind"], str(plan.get("workers") or 1)]
@@ -218,7 +243,7 @@ def _launch(ws: Workspace, name: str, python: str, plan: dict[str, Any]) -> subp
                 stdout=handle,
                 stderr=handle,
                 cwd=ws.root,
-                env=marked(os.environ, plan["mark"]),
+                env=marked(os.environ, plan["mark"], environment),
                 # It outlives this process, and an interrupt is meant for the cell.
                 start_new_session=True,
             )
@@ -333,7 +358,8 @@ def _at(address: str) -> Cluster:
         # Its clients notice when it goes away.
         return True
 
-    return Cluster(address, "tcp", address, "", "", workers, False, lives)
+    kind = address.partition(":")[0]
+    return Cluster(address, kind, address, "", "", workers, False, lives)
 
 
 def _name_of(ws: Workspace, plan: dict[str, Any], interpreter: Path | None) -> str:

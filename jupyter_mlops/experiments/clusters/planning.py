@@ -11,16 +11,20 @@ from typing import Any, Final
 from jupyter_mlops.workspace import Invalid, NotFound, Unavailable, Workspace, closest
 
 __all__ = [
+    "IMAGES",
     "check_gpus",
     "cores",
     "gpu_workers",
     "gpus_here",
     "has_dask_cuda",
     "profile",
+    "refuse_environment",
     "refuse_gpus",
     "with_gpus",
 ]
 
+#: Kinds whose workers run elsewhere, with the packages that are there.
+IMAGES: Final = ("gateway", "kubernetes")
 _KINDS: Final = ("local", "cuda", "jobqueue", "gateway", "kubernetes")
 
 
@@ -96,6 +100,23 @@ def refuse_gpus(gpus: int, cluster: str, why: str) -> Invalid:
         why,
         "leave one of them out",
         code="E-CLUSTER-033",
+    )
+
+
+def refuse_environment(environment: str, cluster: str, why: str) -> Invalid:
+    """A cluster that was named can't run in that environment, or runs in one not asked for."""
+    if not environment:
+        return Invalid(
+            f"--cluster {cluster} goes with its own environment",
+            why,
+            "name it with --env, so that it is recorded, or stop the cluster first",
+            code="E-CLUSTER-036",
+        )
+    return Invalid(
+        f"--env {environment} doesn't go with --cluster {cluster}",
+        why,
+        "leave one of them out, or stop that cluster first",
+        code="E-CLUSTER-035",
     )
 
 

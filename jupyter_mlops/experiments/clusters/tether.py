@@ -8,11 +8,13 @@ import signal
 import sys
 from typing import Any, Final
 
-__all__ = ["MARK", "WORKER", "dask_setup"]
+__all__ = ["ENVIRONMENT", "MARK", "WORKER", "dask_setup"]
 
 #: Set for a cluster's process and all below it, and for all below one of its workers.
 MARK: Final = "JUPYTER_MLOPS_CLUSTER"
 WORKER: Final = "JUPYTER_MLOPS_CLUSTER_WORKER"
+#: The name of the environment that a cluster was asked to run in.
+ENVIRONMENT: Final = "JUPYTER_MLOPS_ENVIRONMENT"
 _PR_SET_PDEATHSIG: Final = 1
 
 

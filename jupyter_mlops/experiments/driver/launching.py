@@ -243,14 +243,7 @@ def _surroundings(ws: Workspace, environment: str | None) -> Environment | None:
         return None
     from jupyter_mlops.experiments import environments
 
-    unfit = environments.check_fits(ws, environment)
-    if unfit:
-        raise Invalid(
-            f"environment {environment!r} can't run this notebook's trials",
-            unfit[0].rstrip("."),
-            f"`%mlops env check {environment}` tells all of it" if len(unfit) > 1 else "",
-            code="E-EXPERIMENT-043",
-        )
+    environments.refuse_unfit(ws, environment)
     return environments.surroundings_of(environments.interpreter(ws, environment))
 
 

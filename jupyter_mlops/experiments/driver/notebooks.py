@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from jupyter_mlops.experiments.clusters.tether import ENVIRONMENT
 from jupyter_mlops.workspace import Invalid, NotFound
 
 __all__ = ["execute"]
@@ -63,6 +64,9 @@ def execute(path: str, parameters: dict[str, Any]) -> tuple[dict[str, float], by
     book: Any = nbformat.reads(source.read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
     book.cells.append(nbformat.v4.new_code_cell(_LAST))  # type: ignore[no-untyped-call]
     kernel = book.metadata.get("kernelspec", {}).get("name", "python3")
+    if os.environ.get(ENVIRONMENT):
+        # Trials were asked to run in this environment, whatever the notebook is opened with.
+        kernel = "python3"
     with tempfile.TemporaryDirectory(prefix="jupyter-mlops-") as folder:
         made, ran = Path(folder) / "trial.ipynb", Path(folder) / "ran.ipynb"
         made.write_text(json.dumps(book), "utf-8")

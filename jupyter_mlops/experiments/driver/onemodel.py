@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_mlops.experiments import environments
 from jupyter_mlops.experiments.driver.driving import Watch, cluster_for
 from jupyter_mlops.experiments.driver.launching import Asked, goals_of
 from jupyter_mlops.experiments.outcome import Freeze
@@ -26,7 +27,8 @@ def train_on_cluster(
     """Run a cell once with a cluster at hand, and record it as `train` does.
 
     The body sees Dask's ``client``, which ``xgboost.dask`` and ``lightgbm``'s Dask estimators
-    take; joblib's parallel work, and with it scikit-learn's ``n_jobs``, goes to the workers.
+    take; joblib's parallel work, and with it scikit-learn's ``n_jobs``, goes to the workers. A
+    model of these estimators, or one on a GPU's arrays, is scored and kept as the plain one.
 
     Parameters
     ----------
@@ -51,6 +53,8 @@ def train_on_cluster(
         "gpus": asked.gpus,
         "gpu_memory": asked.gpu_memory,
     }
+    if asked.environment:
+        environments.refuse_unfit(ws, asked.environment)
     cluster = cluster_for(ws, plan, watch or Watch())
     before = {"client": namespace["client"]} if "client" in namespace else {}
     with cluster.client() as client, client.as_current():

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jupyter_mlops.experiments.environments.checking import EnvironmentCheck, check
-    from jupyter_mlops.experiments.environments.fitting import check_fits, interpreter, needs_here
+    from jupyter_mlops.experiments.environments.fitting import (
+        check_fits,
+        interpreter,
+        needs_here,
+        refuse_unfit,
+    )
     from jupyter_mlops.experiments.environments.keeping import create, lock, remove
     from jupyter_mlops.experiments.environments.named import (
         NamedEnvironment,
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "checking": ("EnvironmentCheck", "check"),
-    "fitting": ("check_fits", "interpreter", "needs_here"),
+    "fitting": ("check_fits", "interpreter", "needs_here", "refuse_unfit"),
     "keeping": ("create", "lock", "remove"),
     "named": (
         "NamedEnvironment",
@@ -50,6 +55,7 @@ __all__ = [
     "list_environments",
     "lock",
     "needs_here",
+    "refuse_unfit",
     "remove",
     "surroundings_of",
 ]

@@ -16,9 +16,9 @@ from jupyter_mlops.experiments.environments.named import NamedEnvironment, find
 from jupyter_mlops.experiments.environments.resolving import EXCHANGED
 from jupyter_mlops.experiments.environments.turns import environments_folder
 from jupyter_mlops.experiments.environments.wishes import US
-from jupyter_mlops.workspace import NotFound, Reference, Unavailable, Workspace
+from jupyter_mlops.workspace import Invalid, NotFound, Reference, Unavailable, Workspace
 
-__all__ = ["check_fits", "interpreter", "is_whole", "needs_here"]
+__all__ = ["check_fits", "interpreter", "is_whole", "needs_here", "refuse_unfit"]
 
 #: How many parts of the version must agree, and why; of other packages all must.
 _AGREEING: Final[dict[str, tuple[int, str]]] = {
@@ -146,6 +146,18 @@ def check_fits(ws: Workspace, name: str, needs: Mapping[str, str] | None = None)
                 f" {_way(package, wanted, name)}."
             )
     return told
+
+
+def refuse_unfit(ws: Workspace, name: str) -> None:
+    """Raise `Invalid` when trials of this process can't run in an environment."""
+    unfit = check_fits(ws, name)
+    if unfit:
+        raise Invalid(
+            f"environment {name!r} can't run this notebook's trials",
+            unfit[0].rstrip("."),
+            f"`%mlops env check {name}` tells all of it" if len(unfit) > 1 else "",
+            code="E-EXPERIMENT-043",
+        )
 
 
 def _way(package: str, wanted: str, name: str = "") -> str:

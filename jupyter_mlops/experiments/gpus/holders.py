@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -14,7 +14,26 @@ from jupyter_mlops.experiments.gpus.returning import SHORT
 from jupyter_mlops.experiments.records import GpuLeaseRecord, GpuQuotaRecord
 from jupyter_mlops.workspace import Result, Workspace
 
-__all__ = ["Claim", "Gpus", "gpus"]
+__all__ = ["Claim", "Excess", "Gpus", "gpus"]
+
+
+@dataclass(frozen=True)
+class Excess:
+    """Bytes that a lease's holder had on a GPU and that it may have, and what follows.
+
+    Attributes
+    ----------
+    process : int
+        The process that holds most, which is ended at `until` unless memory is given back.
+    device : str
+        The GPU's uuid.
+    """
+
+    process: int
+    device: str
+    used: int
+    allowed: int
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,8 @@ class Claim:
         Their uuids; empty while it waits.
     since : datetime
         Since when it is held or waited for.
+    excess : Excess or None
+        What its holder uses beyond it, once that was told so.
     """
 
     id: str
@@ -44,6 +65,7 @@ class Claim:
     memory: int
     devices: tuple[str, ...]
     since: datetime
+    excess: Excess | None = None
 
     @property
     def short(self) -> str:
@@ -63,6 +85,7 @@ class Gpus(Result):
 def gpus(ws: Workspace) -> Gpus:
     """List this machine's GPUs, who holds them, and who waits, the longest first."""
     expire(ws)
+    told = _told(ws)
     with ws.read() as session:
         rows = session.scalars(
             select(GpuLeaseRecord)
@@ -72,12 +95,23 @@ def gpus(ws: Workspace) -> Gpus:
             )
             .order_by(GpuLeaseRecord.status, GpuLeaseRecord.asked_at)
         )
-        claims = tuple(_claim(row) for row in rows)
+        claims = tuple(_claim(row, told.get(row.id)) for row in rows)
         quotas = {row.team: row.share for row in session.scalars(select(GpuQuotaRecord))}
     return Gpus(tuple(devices()), claims, quotas)
 
 
-def _claim(row: GpuLeaseRecord) -> Claim:
+def _told(ws: Workspace) -> dict[str, Excess]:
+    """Who was told lately that it uses too much, by the lease."""
+    found: dict[str, Excess] = {}
+    for event in ws.events(kind="gpu.warned", newest=True):
+        told = event.payload
+        until = event.at + timedelta(seconds=told["seconds"])
+        excess = Excess(told["process"], told["device"], told["used"], told["allowed"], until)
+        found.setdefault(event.subject.removeprefix("gpu:"), excess)
+    return found
+
+
+def _claim(row: GpuLeaseRecord, excess: Excess | None) -> Claim:
     return Claim(
         row.id,
         row.status,
@@ -88,4 +122,5 @@ def _claim(row: GpuLeaseRecord) -> Claim:
         row.memory,
         tuple(row.devices),
         row.granted_at or row.asked_at,
+        excess if row.warned_at is not None else None,
     )

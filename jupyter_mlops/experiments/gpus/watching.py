@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from jupyter_mlops.workspace.records import utcnow
 
 __all__ = ["watch"]
 
+_log = logging.getLogger(__name__)
 _SHARE: Final = 0.10
 #: Bytes of a process that CUDA itself takes, and no framework counts.
 _CONTEXT: Final = 512 << 20
@@ -161,6 +163,9 @@ def _judge(
         return False
     if row.warned_at is None:
         row.warned_at = now
+        # Whoever holds leases itself reads it where it works, as in a notebook's cell.
+        seconds = f"{ws.settings.gpu_grace:g} s"
+        _log.warning("%s of %s: %s; it is ended in %s", row.purpose, row.holder, excess, seconds)
         tx.emit(
             "gpu.warned",
             f"gpu:{row.id}",
