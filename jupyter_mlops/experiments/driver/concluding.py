@@ -36,6 +36,9 @@ def conclude(
     told = find_experiment(ws, experiment)
     best = told.best
     if best is None:
+        if told.finished:
+            names = " and ".join(f"`{name}`" for name in plan["constraints"])
+            state.notes[f"no trial is worth choosing: {names} must not be above 0"] += 1
         return found
     found["value"] = best.metrics[told.goal.metric]
     found["number"] = best.number
@@ -59,7 +62,7 @@ def _corrected(ws: Workspace, told: Experiment, plan: dict[str, Any]) -> dict[st
     if of is None or told.best is None:
         return {}
     numbers, rows, folds = [], [], []
-    for trial in told.finished:
+    for trial in filter(told.keeps, told.finished):
         key, beside = losses_key(trial.id, of), f"runs/{trial.id}/{FILE}"
         if ws.artifacts.exists(key):
             numbers.append(trial.number)

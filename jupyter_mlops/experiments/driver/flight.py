@@ -276,6 +276,9 @@ def _died(begun: Started, future: Future, guilty: bool) -> Outcome | None:
             return None
         begun.attempt = ATTEMPTS
         reason = f"its worker died {ATTEMPTS} times while it ran: killed, or out of memory"
+        limit = getattr(getattr(error, "last_worker", None), "memory_limit", 0)
+        if limit:
+            reason += f" (it had {limit / 1e9:.1f} GB; fewer --workers leave each more)"
     else:
         reason = f"{type(error).__name__}: {error}"[:500]
     return Outcome(begun.id, "failed", params=begun.params, error=reason)

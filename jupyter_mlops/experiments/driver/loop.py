@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterLost", "Loop", "State"]
 
+_HERE: Final = ("local", "cuda", "gpu")
 _TICK: Final = 0.2
 #: Seconds between two looks at what people ask for.
 _LOOK: Final = 1.0
@@ -133,6 +134,7 @@ class Loop:
             After what ran was stopped and recorded.
         """
         with self.cluster.client() as client:
+            away = self.cluster.kind not in _HERE and self._bring(client)
             self._flight = Flight(client, self._cell)
             client.subscribe_topic(topic(self.journal.row.id), self._flight.heard)
             try:
@@ -144,6 +146,15 @@ class Loop:
             finally:
                 with contextlib.suppress(Exception):
                     client.unsubscribe_topic(topic(self.journal.row.id))
+                if away:
+                    self._bring(client, forget=True)
+
+    def _bring(self, client: Client, forget: bool = False) -> bool:
+        """Send the variables to workers that don't see them; whether that was needed."""
+        # It loads Dask, which clusters of this machine do beside the start of their workers.
+        from jupyter_mlops.experiments.driver import ferrying
+
+        return (ferrying.forget if forget else ferrying.bring)(client, self._cell.folder)
 
     def _go_on(self, client: Client) -> None:
         recorded = 0.0
@@ -257,7 +268,7 @@ class Loop:
         self.state.notes.update(outcome.notes)
         if outcome.status == "failed":
             self.state.reasons[outcome.error] += 1
-        if outcome.status != "finished":
+        if outcome.status != "finished" or not outcome.keeps(self._cell.constraints):
             return
         goals = self.plan["goals"]
         value, sign = outcome.metrics[goals[0]["metric"]], -1 if goals[0]["maximize"] else 1
@@ -291,7 +302,7 @@ class Loop:
             )
         except MLOpsError as error:
             # The parameters can't be searched as they are asked for; no other trial's can.
-            outcome.status, outcome.error = "failed", f"{error.what}: {error.why}".rstrip(": ")
+            outcome.status, outcome.error = "failed", error.sentence
             outcome.content = outcome.rows = None
             outcome.model, outcome.validation = {}, {}
             self.state.why = outcome.error

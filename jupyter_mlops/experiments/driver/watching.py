@@ -51,13 +51,18 @@ class Output(io.TextIOBase):
 
 @contextlib.contextmanager
 def measured(outcome: Outcome) -> Iterator[None]:
-    """Time, CPU seconds of the process and its children, and the most memory in use."""
+    """Time, CPU seconds of the process and its children, and the most memory in use.
+
+    Where it was given GPUs, also the most of their memory, and how busy they were.
+    """
     done = threading.Event()
     peak = [_resident()]
+    gpus = GpuUse()
 
     def sample() -> None:
         while not done.wait(_SAMPLE):
             peak[0] = max(peak[0], _resident())
+            gpus.look()
 
     thread = threading.Thread(target=sample, name="trial-memory", daemon=True)
     thread.start()
@@ -70,7 +75,7 @@ def measured(outcome: Outcome) -> Iterator[None]:
         outcome.usage = {
             "cpu_seconds": round(_cpu() - cpu, 3),
             "peak_bytes": float(max(peak[0], _resident())),
-            **_gpu(),
+            **gpus.told(),
         }
 
 
@@ -86,10 +91,39 @@ def _resident() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _gpu() -> dict[str, float]:
-    """Memory that this process holds on GPUs, where it was given any."""
-    if not os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return {}
-    from jupyter_mlops.experiments.gpus import held_here
+class GpuUse:
+    """What this process takes of the GPUs that it was given, looked at now and then."""
 
-    return {"gpu_bytes": float(held_here())}
+    def __init__(self) -> None:
+        self._visible = [
+            one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one
+        ]
+        self._bytes = 0
+        self._shares: list[float] = []
+
+    def look(self) -> None:
+        if not self._visible:
+            return
+        from jupyter_mlops.experiments.gpus import devices, held_here
+
+        found = devices()
+        self._bytes = max(self._bytes, held_here(found))
+        # By number, or by the beginning of what identifies it.
+        given = [
+            one
+            for one in found
+            if any(str(one.index) == name or one.uuid.startswith(name) for name in self._visible)
+        ]
+        busy = [one.utilisation for one in given if one.utilisation is not None]
+        if busy:
+            self._shares.append(sum(busy) / len(busy))
+
+    def told(self) -> dict[str, float]:
+        """``gpu_bytes`` and ``gpu_share``, as far as they are known."""
+        if not self._visible:
+            return {}
+        self.look()
+        found = {"gpu_bytes": float(self._bytes)}
+        if self._shares:
+            found["gpu_share"] = round(sum(self._shares) / len(self._shares), 3)
+        return found

@@ -297,6 +297,10 @@ class Search:
                     made = sampler(self.plan, seed, self._startup)
                     self._study.suggest(number, self.space, made)
             self._study.expect(number, self.space, params)
+            if one is not None and self.plan.pruner in {"halving", "hyperband"}:
+                # How far a trial came among the others is remembered as it reports.
+                for step, value in one.curve:
+                    self._study.should_prune(number, int(step), float(value))
             if one is not None:
                 try:
                     self.tell(number, one.status, one.values, one.params, one.distributions,
