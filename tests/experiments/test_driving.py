@@ -659,7 +659,7 @@ def test_sixty_four_trials_at_once_lose_nothing(ws, experiment):
 
 def test_mlflow_gets_a_run_for_each_trial_below_one_for_the_whole(tracked, experiment):
     ws = tracked.ws
-    notes = pl.DataFrame({"note": ["a", "b"]})
+    rows, notes = pl.DataFrame({"v": [1, 2]}), pl.DataFrame({"note": ["a", "b"]})
     labeling.create(ws, "notes", data.resolve(ws, notes), "text", ["x", "y"])
     labeling.commit(ws, "notes", "maria", [labeling.Decision("e", 0, "label", "x")])
     labeling.export(ws, "notes")
@@ -667,7 +667,7 @@ def test_mlflow_gets_a_run_for_each_trial_below_one_for_the_whole(tracked, exper
         "x = suggest.float('x', 0, 1)\nfor i in range(3): report(i, x / (i + 1))\n"
         "loss = x * len(data) / len(labels)\n",
         trials=4,
-        data=pl.DataFrame({"v": [1, 2]}),
+        data=rows,
         labels=labeling.label_set(ws, "notes@1"),
     )
     experiments.send_all(ws)
@@ -694,7 +694,7 @@ def test_mlflow_gets_a_run_for_each_trial_below_one_for_the_whole(tracked, exper
         tags = one.data.tags
         assert tags["jupyter_mlops.cell"] == found.cell
         assert tags["jupyter_mlops.environment"] == found.environment
-        assert len(tags["jupyter_mlops.data_digest"]) == 64
+        assert tags["jupyter_mlops.data_digest"] == data.resolve(ws, rows).digest
         assert tags["jupyter_mlops.labels"] == "data:labels.notes@1"
         assert tags["jupyter_mlops.labels_digest"] == cell.variables["--labels"]["digest"]
     assert "report(i, x / (i + 1))" in parents[0].data.tags["mlflow.note.content"]
