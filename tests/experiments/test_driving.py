@@ -561,6 +561,11 @@ def test_an_experiment_goes_on_after_its_process_was_killed(ws, scheduler, exper
     process.communicate()
     left = find_experiment(ws, "long")
     assert left.status == "interrupted"
+    # The same cell again, with --resume, means the same experiment; another cell doesn't.
+    assert driver.begun_before(ws, "long", body).id == left.id
+    assert driver.begun_before(ws, "other", body) is None
+    with pytest.raises(Conflict, match="was begun with another cell"):
+        driver.begun_before(ws, "long", "loss = 1")
     done = {one.number: one.metrics for one in left.trials if one.status == "finished"}
     assert 5 <= len(done) < 30
     found = driver.drive(ws, left.id, models.freeze)

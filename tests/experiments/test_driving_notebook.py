@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 
@@ -11,10 +12,10 @@ import numpy as np
 import pytest
 
 from jupyter_mlops import experiments
-from jupyter_mlops.experiments import driver
+from jupyter_mlops.experiments import clusters, driver
 from jupyter_mlops.experiments.driver.ferrying import Carried
 from jupyter_mlops.experiments.driver.shipments import pack
-from jupyter_mlops.workspace import Invalid
+from jupyter_mlops.workspace import Conflict, Invalid
 
 SHAPES = """
 def area(side): return side * side
@@ -144,6 +145,28 @@ def test_workers_that_see_no_shared_disk_are_sent_the_variables(scheduler, tmp_p
         client.unregister_worker_plugin(carried.name)
         with pytest.raises(Exception, match="variables are gone"):
             client.run(total, carried.folder)
+
+
+@pytest.mark.parametrize(("there", "said"), [("0.0.1", "has jupyter-mlops 0.0.1"), ("", "lacks")])
+def test_workers_that_cannot_run_trials_are_refused(ws, scheduler, monkeypatch, there, said):
+    from jupyter_mlops.experiments.clusters import cluster as module
+
+    here = os.getpid()
+
+    def version(name):
+        from importlib.metadata import PackageNotFoundError
+
+        if os.getpid() == here:
+            return "0.1.0"
+        if not there:
+            raise PackageNotFoundError(name)
+        return there
+
+    monkeypatch.setattr(module, "version", version)
+    with pytest.raises(Conflict, match=r"workers of the scheduler at .+ can't run trials") as no:
+        clusters.obtain(ws, scheduler)
+    assert said in no.value.why
+    assert "pip install jupyter-mlops==0.1.0" in no.value.fix
 
 
 def test_data_that_does_not_fit_is_refused_before_it_is_read(ws, experiment, monkeypatch):
