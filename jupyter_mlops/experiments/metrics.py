@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from jupyter_mlops.workspace import Invalid
 
-__all__ = ["goal_of", "lacking", "numbers_of"]
+__all__ = ["ROWS", "by_row", "goal_of", "lacking", "numbers_of"]
+
+#: What a cell's own values by row are called, beside the losses that have a name.
+ROWS: Final = "rows"
 
 
 def numbers_of(found: Mapping[Any, Any]) -> tuple[dict[str, float], list[str]]:
@@ -25,6 +28,12 @@ def numbers_of(found: Mapping[Any, Any]) -> tuple[dict[str, float], list[str]]:
         else:
             notes.append(f"The metric {key!r} is {str(value)[:40]}, which is no number; left out.")
     return numbers, notes
+
+
+def by_row(value: Any) -> bool:
+    """Whether a metric is given as an array of numbers, one for each held-out row."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return getattr(value, "ndim", 0) == 1 and kind in {"f", "i", "u", "b"} and len(value) > 1
 
 
 def goal_of(metric: str, value: Any) -> float:

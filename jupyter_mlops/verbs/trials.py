@@ -63,7 +63,8 @@ def experiment(
     name : str
         What the experiment is called.
     metric : list of str
-        What the cell sets and the search improves; loss:min,auc:max for several.
+        What the cell sets and the search improves; loss:min,auc:max for several. An array, one
+        number for each held-out row, counts as its mean, and lets the luck of the best be told.
     maximize : bool
         More of the metric is better.
     trials : int

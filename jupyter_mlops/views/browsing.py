@@ -160,7 +160,7 @@ def _findings(one: Experiment) -> list[Fact]:
         hint = "with its 95 % interval: the best of many is partly luck"
         facts.append(Fact(label="Expected on new rows", value=value, hint=hint))
     elif best is not None and found.get("why") and len(one.finished) > 1:
-        hint = "the best of many is partly luck, which --valid or evaluate(…) would take off"
+        hint = "the best of many is partly luck; --valid, evaluate(…) or a metric by row tells how"
         facts.append(Fact(label="Expected on new rows", value="not known", hint=hint))
     if "nested" in found:
         facts.append(_nested(one, found["nested"]))

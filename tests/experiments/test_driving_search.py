@@ -95,6 +95,20 @@ def test_what_breaks_a_constraint_never_wins_and_is_not_kept(ws, experiment):
     assert any("`heavy` must not be above 0" in note for note in none.notes)
 
 
+@pytest.mark.parametrize("goal", ["loss:min", "loss:max"])
+def test_a_metric_by_row_has_the_luck_of_the_best_taken_off(experiment, goal):
+    found = experiment(
+        "import numpy as np\nx = suggest.float('x', 0, 1)\n"
+        "loss = np.random.default_rng(trial.seed).random(200)\n",
+        metric=[goal], trials=20,
+    )  # fmt: skip
+    best, told = found.best.metrics["loss"], found.outcome
+    assert abs(best - 0.5) > 0.02  # though all are the same
+    assert abs(told["corrected"] - 0.5) < abs(best - 0.5)
+    assert told["low"] < 0.5 < told["high"]
+    assert told["low"] < told["corrected"] < told["high"]
+
+
 def test_a_budget_of_cpu_time_ends_it(experiment):
     found = experiment(
         "import time\nuntil = time.process_time() + 0.2\n"

@@ -308,8 +308,12 @@ def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> Any:
 
 
 def _number(metric: str, value: Any, outcome: Outcome, first: bool) -> float:
-    from jupyter_mlops.experiments.metrics import goal_of
+    from jupyter_mlops.experiments.metrics import ROWS, by_row, goal_of
 
+    if by_row(value):
+        if first:
+            outcome.losses, outcome.losses_of = _packed(value), ROWS
+        value = float(value.mean())
     rows = getattr(value, "rows", None)
     if rows is not None and hasattr(value, "mean"):
         # A cross-validation: its mean, and each row's loss.
