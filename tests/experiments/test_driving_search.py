@@ -97,16 +97,18 @@ def test_what_breaks_a_constraint_never_wins_and_is_not_kept(ws, experiment):
 
 @pytest.mark.parametrize("goal", ["loss:min", "loss:max"])
 def test_a_metric_by_row_has_the_luck_of_the_best_taken_off(experiment, goal):
-    found = experiment(
+    body = (
         "import numpy as np\nx = suggest.float('x', 0, 1)\n"
-        "loss = np.random.default_rng(trial.seed).random(200)\n",
-        metric=[goal], trials=20,
-    )  # fmt: skip
+        "loss = many * x + np.random.default_rng(trial.seed).random(200)\n"
+    )
+    found = experiment(body, metric=[goal], trials=20, namespace={"many": 0})
     best, told = found.best.metrics["loss"], found.outcome
     assert abs(best - 0.5) > 0.02  # though all are the same
     assert abs(told["corrected"] - 0.5) < abs(best - 0.5)
     assert told["low"] < 0.5 < told["high"]
     assert told["low"] < told["corrected"] < told["high"]
+    clear = experiment(body, metric=[goal], trials=10, namespace={"many": 9})
+    assert clear.outcome["corrected"] == pytest.approx(clear.best.metrics["loss"], abs=0.1)
 
 
 def test_a_budget_of_cpu_time_ends_it(experiment):
