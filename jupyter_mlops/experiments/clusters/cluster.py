@@ -53,6 +53,11 @@ class Cluster:
     #: Of a cluster behind a Dask gateway, the gateway's address and its name there.
     gateway: tuple[str, str] | None = None
 
+    @property
+    def near(self) -> bool:
+        """Whether its workers may be processes of this machine: it listens on loopback."""
+        return urlsplit(self.address).hostname in {"127.0.0.1", "::1", "localhost"}
+
     def client(self) -> Client:
         """A client of its own, which its user closes.
 

@@ -5,26 +5,22 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
-import pickle
 import random
 import sys
-import threading
-import time
 import types
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from jupyter_mlops.experiments.driver.belongings import provide, settle_in
 from jupyter_mlops.experiments.driver.shipments import Shipment
-from jupyter_mlops.experiments.driver.signals import Control, Pruned, Stopped, control, topic
+from jupyter_mlops.experiments.driver.signals import Control, Pruned, Stopped, control
 from jupyter_mlops.experiments.driver.watching import Output, measured
 from jupyter_mlops.workspace import MLOpsError
 
-__all__ = ["Given", "Outcome", "TrialInfo", "run", "run_on_worker"]
+__all__ = ["Given", "Outcome", "TrialInfo", "run"]
 
 #: Names that a trial's body has besides its own.
 PROVIDED: Final = ("suggest", "report", "trial", "evaluate", "notebook")
@@ -32,8 +28,6 @@ PROVIDED: Final = ("suggest", "report", "trial", "evaluate", "notebook")
 VALID: Final = "validation rows"
 #: The callable that is the trial, where there is no cell.
 CALL: Final = "trial_function"
-#: Bytes of an outcome that travels as a message.
-_SMALL: Final = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -117,56 +111,6 @@ class TrialInfo:
     number: int
     seed: int
     params: dict[str, Any]
-
-
-#: Seeds, output and what is measured belong to a process: its trials run one after another,
-#: however many threads a worker has.
-_alone = threading.Lock()
-#: Seconds within which a worker has sent what it was told to.
-_FLUSH: Final = 0.02
-
-
-def run_on_worker(given: Given) -> Outcome:
-    """Run a trial as a Dask task: it reports to the driver and hears from it."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    place = topic(given.experiment)
-
-    def tell(message: dict[str, Any]) -> None:
-        worker.log_event(place, message)
-
-    _leave_random_alone()
-    with _alone:
-        task = worker.state.tasks.get(worker.get_current_task())
-        if task is None or task.state == "cancelled":
-            return Outcome(given.id, "stopped")
-        if not os.path.isdir(given.folder):  # noqa: PTH112  once a trial
-            # Another machine, which it was brought to.
-            from jupyter_mlops.experiments.driver.ferrying import carried_to
-
-            given = replace(given, folder=str(carried_to(worker, given.folder)))
-        tell({"kind": "started", "trial": given.id, "worker": worker.address, "pid": os.getpid()})
-        if given.suspect:
-            # Whatever it does to its worker, its start and the end of the one before are known.
-            time.sleep(_FLUSH)
-        outcome = run(given, tell)
-        outcome.worker = worker.address
-        content = pickle.dumps(outcome, 5)
-        if len(content) <= _SMALL:
-            # Sent ahead of the news that the task is done, it saves asking for the result.
-            tell({"kind": "ended", "trial": given.id, "outcome": content})
-        return outcome
-
-
-@cache
-def _leave_random_alone() -> None:
-    """Give Dask dice of its own: its threads draw from `random`'s while a trial does."""
-    # The worker's other threads import meanwhile: a copy is made whole, an iteration isn't.
-    for name, module in sys.modules.copy().items():
-        theirs = name.startswith(("dask.", "distributed.", "tornado."))
-        if theirs and getattr(module, "random", None) is random:
-            module.random = random.Random()  # type: ignore[attr-defined]  # noqa: S311
 
 
 def run(given: Given, tell: Callable[[dict[str, Any]], None] | None = None) -> Outcome:

@@ -9,7 +9,8 @@ import resource
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from jupyter_mlops.experiments.driver.trial import Outcome
@@ -18,6 +19,8 @@ __all__ = ["Output", "measured"]
 
 _HEAD, _TAIL = 4_000, 12_000
 _SAMPLE: Final = 0.25
+#: Samples without a trial after which no more are taken.
+_IDLE: Final = 40
 
 
 class Output(io.TextIOBase):
@@ -55,23 +58,14 @@ def measured(outcome: Outcome) -> Iterator[None]:
 
     Where it was given GPUs, also the most of their memory, and how busy they were.
     """
-    done = threading.Event()
-    peak = [_resident()]
     gpus = GpuUse()
-
-    def sample() -> None:
-        while not done.wait(_SAMPLE):
-            peak[0] = max(peak[0], _resident())
-            gpus.look()
-
-    thread = threading.Thread(target=sample, name="trial-memory", daemon=True)
-    thread.start()
+    peak = _memory.begin(gpus)
     cpu, started = _cpu(), time.perf_counter()
     try:
         yield
     finally:
         outcome.seconds = time.perf_counter() - started
-        done.set()
+        _memory.end()
         outcome.usage = {
             "cpu_seconds": round(_cpu() - cpu, 3),
             "peak_bytes": float(max(peak[0], _resident())),
@@ -85,10 +79,62 @@ def _cpu() -> float:
     )
 
 
+class _Memory:
+    """Samples this process's memory, and its GPUs, while something is measured.
+
+    One thread for all trials of a process: to start one takes longer than the rest of measuring.
+    """
+
+    def __init__(self) -> None:
+        self._peak: list[int] | None = None
+        self._gpus: GpuUse | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def begin(self, gpus: GpuUse) -> list[int]:
+        """Sample from now on; the most so far is the one number in the list."""
+        peak = [_resident()]
+        with self._lock:
+            self._peak, self._gpus = peak, gpus
+            # After a fork it isn't alive.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="trial-memory", daemon=True)
+                self._thread.start()
+        return peak
+
+    def end(self) -> None:
+        """Sample no more."""
+        self._peak = self._gpus = None
+
+    def _run(self) -> None:
+        idle = 0
+        while True:
+            time.sleep(_SAMPLE)
+            peak, gpus = self._peak, self._gpus
+            if peak is not None:
+                peak[0], idle = max(peak[0], _resident()), 0
+                if gpus is not None:
+                    gpus.look()
+                continue
+            idle += 1
+            with self._lock:
+                if idle > _IDLE and self._peak is None:
+                    self._thread = None
+                    return
+
+
+_memory = _Memory()
+
+
 def _resident() -> int:
+    return int(_process(os.getpid()).memory_info().rss)
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> Any:
     import psutil
 
-    return int(psutil.Process().memory_info().rss)
+    return psutil.Process(pid)
 
 
 class GpuUse:
