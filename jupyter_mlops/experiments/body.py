@@ -16,7 +16,7 @@ import numpy as np
 
 from jupyter_mlops.experiments.digests import Budget, ValueDigest, digest_value
 from jupyter_mlops.experiments.flow import free_names
-from jupyter_mlops.experiments.localcode import is_installed
+from jupyter_mlops.experiments.localcode import codes_of
 from jupyter_mlops.workspace import Invalid
 
 __all__ = ["Body", "free_variables"]
@@ -121,7 +121,7 @@ def free_variables(
         if is_machinery(name):
             continue
         found[path] = digest_value(value, budget)
-        for code in _codes(value):
+        for code in codes_of(value):
             inner, _ = _globals_of(code)
             waiting.update({f"{path}.{reads}": reads for reads in inner})
     return dict(sorted(found.items()))
@@ -131,17 +131,6 @@ def is_machinery(name: str) -> bool:
     """IPython's own names, which are different in every session and mean nothing."""
     shell = name in {"get_ipython", "In", "Out", "exit", "quit", "open", "display"}
     return shell or (name.startswith("_") and name.strip("_idho0123456789") == "")
-
-
-def _codes(value: Any) -> list[types.CodeType]:
-    """The code of a notebook's own function, or of a class's methods."""
-    if is_installed(getattr(value, "__module__", None) or "builtins"):
-        return []
-    if isinstance(value, type):
-        members = [getattr(m, "__func__", m) for m in vars(value).values()]
-        return [m.__code__ for m in members if hasattr(m, "__code__")]
-    value = getattr(value, "__wrapped__", value)
-    return [value.__code__] if isinstance(value, types.FunctionType) else []
 
 
 def _globals_of(code: types.CodeType) -> tuple[set[str], set[str]]:

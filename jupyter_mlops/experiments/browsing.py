@@ -247,7 +247,8 @@ def find_trial(ws: Workspace, name: str, number: int) -> TrialDetail:
     ranked = [
         one.number
         for one in _ordered(experiment, experiment.finished, "", False, columns)
-        if not math.isnan(one.metrics.get(experiment.goal.metric, math.nan))
+        if experiment.keeps(one)
+        and not math.isnan(one.metrics.get(experiment.goal.metric, math.nan))
     ]
     place = ranked.index(number) + 1 if number in ranked else None
     trial = _whole(ws, {light.id}).get(light.id, light)
@@ -281,7 +282,7 @@ def _ordered(
     for one in trials:
         value = value_of(one, home)
         missing = value is None or (isinstance(value, float) and math.isnan(value))
-        if missing or (not sort and one.status != "finished"):
+        if missing or (not sort and not (one.status == "finished" and experiment.keeps(one))):
             lack.append(one)
         else:
             have.append((value, one))
@@ -289,8 +290,8 @@ def _ordered(
         have = [(str(value), one) for value, one in have]
     have.sort(key=lambda pair: pair[0], reverse=descending)
     if not sort:
-        # What runs is news; what failed or was given up comes last, the latest first.
-        lack.sort(key=lambda one: (one.status != "running", -one.number))
+        # What runs is news; then what breaks a constraint, and what failed or was given up.
+        lack.sort(key=lambda one: (one.status != "running", one.status != "finished", -one.number))
     return [one for _, one in have] + lack
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dis
 import hashlib
 import site
 import sys
@@ -12,10 +13,12 @@ from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["imported_names", "is_installed", "local_files", "local_modules"]
+__all__ = [
+    "codes_of", "files_of", "imported_names", "is_installed", "local_files", "local_modules"
+]  # fmt: skip
 
 LIMIT = 500
 
@@ -31,7 +34,8 @@ def local_modules(tree: ast.AST, namespace: Mapping[str, Any]) -> dict[str, str]
     tree : ast.AST
         The cell.
     namespace : mapping
-        Where its names are looked up: a module, or a function of a module, counts as used.
+        Where its names are looked up: a module, or a function of a module, counts as used, and
+        so does what the notebook's own functions and classes among them use.
 
     Returns
     -------
@@ -49,19 +53,64 @@ def local_files(tree: ast.AST, namespace: Mapping[str, Any]) -> dict[str, Path]:
     return {name: path for name, (path, _) in _reachable(tree, namespace).items()}
 
 
+def files_of(modules: Iterable[str]) -> dict[str, Path]:
+    """The files of those of the modules that are beside the notebook, and of what they import."""
+    return {name: path for name, (path, _) in _found(list(modules)).items()}
+
+
+def codes_of(value: Any) -> list[CodeType]:
+    """The code of a notebook's own function, or of the methods of its class or an object's."""
+    owner = getattr(value, "__module__", None)
+    if not isinstance(owner, str) or is_installed(owner):
+        return []
+    value = value if isinstance(value, type) else getattr(value, "__wrapped__", value)
+    if isinstance(value, FunctionType):
+        return [value.__code__]
+    kind = value if isinstance(value, type) else type(value)
+    members = [getattr(m, "__func__", m) for m in vars(kind).values()]
+    return [m.__code__ for m in members if hasattr(m, "__code__")]
+
+
 def _reachable(tree: ast.AST, namespace: Mapping[str, Any]) -> dict[str, tuple[Path, bytes]]:
     """Modules beside the notebook that code can reach: their files and content, by name."""
-    waiting = list(imported_names(tree))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in namespace:
-            value = namespace[node.id]
-            owner = (
-                value.__name__
-                if isinstance(value, ModuleType)
-                else getattr(value, "__module__", None) or getattr(type(value), "__module__", None)
-            )
-            if isinstance(owner, str):
-                waiting.append(owner)
+    modules = list(imported_names(tree))
+    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    looked_up: set[str] = set()
+    while names:
+        name = names.pop()
+        if name in looked_up or name not in namespace:
+            continue
+        looked_up.add(name)
+        value = namespace[name]
+        owner = (
+            value.__name__
+            if isinstance(value, ModuleType)
+            else getattr(value, "__module__", None) or getattr(type(value), "__module__", None)
+        )
+        if isinstance(owner, str):
+            modules.append(owner)
+        for code in codes_of(value):
+            _look_into(code, names, modules)
+    return _found(modules)
+
+
+def _look_into(code: CodeType, names: list[str], modules: list[str]) -> None:
+    """Add the global names that code looks up, and the modules that it imports."""
+    package = ""
+    for step in dis.get_instructions(code):
+        if step.opname in {"LOAD_NAME", "LOAD_GLOBAL"}:
+            names.append(str(step.argval))
+        elif step.opname == "IMPORT_NAME":
+            package = str(step.argval)
+            modules.append(package)
+        elif step.opname == "IMPORT_FROM":
+            modules.append(f"{package}.{step.argval}")
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _look_into(constant, names, modules)
+
+
+def _found(waiting: list[str]) -> dict[str, tuple[Path, bytes]]:
     found: dict[str, tuple[Path, bytes]] = {}
     seen: set[str] = set()
     while waiting and len(found) < LIMIT:
@@ -104,8 +153,10 @@ def imported_names(tree: ast.AST, package: str = "") -> Iterable[str]:
 def is_installed(module: str) -> bool:
     """Whether a module belongs to Python or to an installed package; unknown ones don't."""
     top = module.partition(".")[0]
+    if top == "__main__":
+        return False  # the notebook itself, whichever program it runs in
     if top in sys.builtin_module_names or top in sys.stdlib_module_names:
-        return top != "__main__"
+        return True
     path = _file(top)
     return path is not None and _below(path, _library_folders())
 

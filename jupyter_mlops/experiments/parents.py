@@ -14,7 +14,7 @@ from jupyter_mlops.workspace.tracking import explained
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["TAG", "close_ended", "parent_of", "unclosed"]
+__all__ = ["TAG", "close_ended", "data_tags", "parent_of", "unclosed"]
 
 TAG: Final = "jupyter_mlops.experiment"
 _STATUS: Final = {"finished": "FINISHED", "failed": "FAILED"}
@@ -65,13 +65,24 @@ def _tags(row: ExperimentRecord, cell: CellRecord) -> dict[str, str]:
         "mlflow.source.git.commit": str(cell.git.get("commit", "")),
         "mlflow.note.content": f"```python\n{cell.source[:4000]}\n```",
         "jupyter_mlops.cell": cell.id,
-        "jupyter_mlops.data": cell.data_ref or "",
+        **data_tags(cell),
         "jupyter_mlops.environment": cell.environment,
         "jupyter_mlops.seed": str(plan["seed"]),
         "jupyter_mlops.sampler": plan["sampler"],
         "jupyter_mlops.pruner": plan["pruner"],
     }
     return {name: value for name, value in told.items() if value}
+
+
+def data_tags(cell: CellRecord) -> dict[str, str]:
+    """Which data and labels a cell saw: their references and the digests of their content."""
+    labels = cell.variables.get("--labels", {})
+    return {
+        "jupyter_mlops.data": cell.data_ref or "",
+        "jupyter_mlops.data_digest": cell.data_digest or "",
+        "jupyter_mlops.labels": labels.get("method", ""),
+        "jupyter_mlops.labels_digest": labels.get("digest", ""),
+    }
 
 
 def close_ended(ws: Workspace, client: MlflowClient) -> int:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import String, cast, or_, select
 
 from jupyter_mlops.experiments.parents import TAG as EXPERIMENT_TAG
-from jupyter_mlops.experiments.parents import close_ended, parent_of, unclosed
+from jupyter_mlops.experiments.parents import close_ended, data_tags, parent_of, unclosed
 from jupyter_mlops.experiments.records import (
     CellRecord,
     EnvironmentRecord,
@@ -289,7 +289,7 @@ def _tags(trial: TrialRecord, cell: CellRecord) -> dict[str, str]:
         "mlflow.source.type": "NOTEBOOK",
         "mlflow.source.git.commit": str(cell.git.get("commit", "")),
         "jupyter_mlops.cell": cell.id,
-        "jupyter_mlops.data": cell.data_ref or "",
+        **data_tags(cell),
         "jupyter_mlops.environment": cell.environment,
         "jupyter_mlops.seed": str(cell.seed if trial.seed is None else trial.seed),
         EXPERIMENT_TAG: trial.experiment or "",

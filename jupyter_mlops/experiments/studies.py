@@ -167,11 +167,19 @@ class Experiment(Result):
         """Trials that have the metric, the pruned ones left out."""
         return tuple(one for one in self.trials if one.status == "finished")
 
+    def keeps(self, trial: Trial) -> bool:
+        """Whether a trial keeps to the constraints; only then it can be the best."""
+        wanted: list[str] = self.plan.get("constraints") or []
+        return all(trial.metrics.get(name, math.inf) <= 0 for name in wanted)
+
     @cached_property
     def best(self) -> Trial | None:
-        """The trial with the best value of the first metric, the earliest of equals."""
+        """The trial with the best value of the first metric, the earliest of equals.
+
+        One that breaks a constraint isn't, however good it looks.
+        """
         found: Trial | None = None
-        for one in self.finished:
+        for one in filter(self.keeps, self.finished):
             value = one.metrics.get(self.goal.metric, math.nan)
             known = math.nan if found is None else found.metrics.get(self.goal.metric, math.nan)
             if self.goal.better(value, known):

@@ -74,9 +74,10 @@ class MLOps(Magics, Configurable):
         try:
             with self._followed(line, showing):
                 result = line.call(workspace_for(line.verb), cell, self.shell.user_ns)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             showing.fail("interrupted")
-            raise Interrupted(f"`{line.verb.name}` was interrupted") from None
+            told = [f"`{line.verb.name}` was interrupted", *getattr(error, "__notes__", ())]
+            raise Interrupted("; ".join(told)) from None
         except Exception:
             showing.fail("failed")
             raise

@@ -47,6 +47,7 @@ def experiment(
     gpu_memory: str | None = None,
     warm_start: str | None = None,
     call: Data | None = None,
+    resume: bool = False,
     detach: bool = False,
     one_model: bool = False,
 ) -> Experiment | Run:
@@ -62,7 +63,8 @@ def experiment(
     name : str
         What the experiment is called.
     metric : list of str
-        What the cell sets and the search improves; loss:min,auc:max for several.
+        What the cell sets and the search improves; loss:min,auc:max for several. An array, one
+        number for each held-out row, counts as its mean, and lets the luck of the best be told.
     maximize : bool
         More of the metric is better.
     trials : int
@@ -115,8 +117,11 @@ def experiment(
     warm_start : str
         An earlier experiment whose trials the search learns from.
     call : Data
-        A {function} that is the trial, instead of a cell: it takes `suggest` and returns the
-        metric, or a dict of metrics.
+        A {function} that is the trial, instead of a cell: it takes `suggest`, and by their names
+        `report`, `trial`, `evaluate` and `notebook`, and returns the metric or a dict of metrics.
+    resume : bool
+        Go on with the latest experiment of this name and cell, if there is one: what ended is
+        kept, and nothing is run again once all is done.
     detach : bool
         Go on under the agent, also after this process is gone.
     one_model : bool
@@ -164,6 +169,9 @@ def experiment(
     )
     if one_model:
         return driver.train_on_cluster(ws, name, body, asked, namespace, models.freeze, _watch())
+    before = driver.begun_before(ws, name, body) if resume else None
+    if before is not None:
+        return before if before.status == "finished" else _go_on(ws, before, detach)
     begun = driver.launch(ws, name, body, asked, namespace)
     if detach:
         from jupyter_mlops import agent
@@ -189,13 +197,18 @@ def resume(ws: Workspace, name: str, *, detach: bool = False) -> Experiment:
     --------
     >>> %mlops experiment resume delay
     """
-    from jupyter_mlops import models
-    from jupyter_mlops.experiments import driver
     from jupyter_mlops.experiments.studies import find_experiment
 
-    found = find_experiment(ws, name)
+    return _go_on(ws, find_experiment(ws, name), detach)
+
+
+def _go_on(ws: Workspace, found: Experiment, detach: bool) -> Experiment:
+    from jupyter_mlops import models
+    from jupyter_mlops.experiments import driver
+
     if detach:
         from jupyter_mlops import agent
+        from jupyter_mlops.experiments.studies import find_experiment
 
         driver.detach(ws, found.id)
         agent.ensure(ws)

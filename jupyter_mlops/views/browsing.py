@@ -159,6 +159,9 @@ def _findings(one: Experiment) -> list[Fact]:
             value += f" ({number_text(found['low'])} – {number_text(found['high'])})"
         hint = "with its 95 % interval: the best of many is partly luck"
         facts.append(Fact(label="Expected on new rows", value=value, hint=hint))
+    elif best is not None and found.get("why") and len(one.finished) > 1:
+        hint = "the best of many is partly luck; --valid, evaluate(…) or a metric by row tells how"
+        facts.append(Fact(label="Expected on new rows", value="not known", hint=hint))
     if "nested" in found:
         facts.append(_nested(one, found["nested"]))
     if len(one.goals) > 1 and len(found.get("best", ())) > 1:

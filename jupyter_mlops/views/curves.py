@@ -40,15 +40,19 @@ STEPS: Final = 60
 
 
 def history_chart(experiment: Experiment) -> Chart | None:
-    """Each trial's value by number, and the best so far as a line; None before there are two."""
+    """Each trial's value by number, and the best so far as a line; None before there are two.
+
+    The line passes by what breaks a constraint; there is no chart before one keeps to all.
+    """
     goal = experiment.goal
     values = [(one.number, one.metrics.get(goal.metric, math.nan)) for one in experiment.finished]
     values = [(number, value) for number, value in values if math.isfinite(value)]
-    if len(values) < 2:
+    worthy = {one.number for one in experiment.finished if experiment.keeps(one)}
+    if len(values) < 2 or not worthy:
         return None
     steps: list[tuple[int, float]] = []
     for number, value in values:
-        if not steps or goal.better(value, steps[-1][1]):
+        if number in worthy and (not steps or goal.better(value, steps[-1][1])):
             steps.append((number, value))
     last = values[-1][0]
     line = [*thinned(steps, HISTORY), (last, steps[-1][1])]

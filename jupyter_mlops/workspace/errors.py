@@ -55,9 +55,14 @@ class MLOpsError(Exception):
         self.code = code
         self.fields: dict[str, str] = {}
 
-    def __str__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """All of it but the code."""
         reasons = "; ".join(part for part in (self.why, self.fix) if part)
-        return f"{self.what}{': ' if reasons else ''}{reasons} [{self.code}]"
+        return f"{self.what}{': ' if reasons else ''}{reasons}"
+
+    def __str__(self) -> str:
+        return f"{self.sentence} [{self.code}]"
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions pickle by args alone, which would lose the keyword-only code.

@@ -1,5 +1,23 @@
 from __future__ import annotations
 
-from experiments.workbench import bench, diabetes, iris, mlflow_database, tracked, ws
+from experiments.workbench import (
+    bench,
+    diabetes,
+    experiment,
+    iris,
+    mlflow_database,
+    scheduler,
+    tracked,
+    ws,
+)
 
-__all__ = ["bench", "diabetes", "iris", "mlflow_database", "tracked", "ws"]
+__all__ = [
+    "bench",
+    "diabetes",
+    "experiment",
+    "iris",
+    "mlflow_database",
+    "scheduler",
+    "tracked",
+    "ws",
+]

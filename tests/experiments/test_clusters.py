@@ -296,6 +296,9 @@ def test_trials_and_their_notebooks_run_in_an_environment_of_their_own(ws, tmp_p
         assert found.environment == environments.digest_of(environments.interpreter(ws, "own"))
         assert found.environment == own.digest
         assert [one.environment for one in clusters.clusters(ws)] == ["own"]
+        # It is run again there, too.
+        again = driver.verify(ws, found.best.ref)
+        assert (again.same, again.notes) == (True, ())
     finally:
         for one in clusters.clusters(ws):
             clusters.stop(ws, one.name)

@@ -42,42 +42,6 @@ model.fit(labels["content"], labels["label"])
 SLOW = "import time\nx = suggest.float('x', 0, 1)\ntime.sleep(0.4)\nloss = x\n"
 
 
-@pytest.fixture(scope="module")
-def scheduler():
-    """Two workers that all tests of this file share."""
-    import dask
-    from distributed import LocalCluster
-
-    settings = {
-        "distributed.scheduler.allowed-failures": 0,
-        "distributed.deploy.lost-worker-timeout": "1000h",
-        "distributed.comm.timeouts.connect": "5s",
-    }
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
-        ) as cluster,
-    ):
-        yield cluster.scheduler_address
-
-
-@pytest.fixture
-def experiment(ws, scheduler, monkeypatch):
-    """What the magic does, on the shared workers; runs stay in the outbox."""
-    monkeypatch.setattr(driving, "send_later", lambda ws: None)
-    names = {"__name__": "__main__"}
-
-    def run(body, name="square", *, namespace=None, watch=None, **asked):
-        asked = {"metric": ["loss"], "trials": 6, "seed": 1, "sampler": "random",
-                 "cluster": scheduler, **asked}  # fmt: skip
-        names.update(namespace or {})
-        begun = driver.launch(ws, name, body, driver.Asked(**asked), names)
-        return driver.drive(ws, begun, models.freeze, watch)
-
-    return run
-
-
 def test_a_cell_becomes_trials_and_the_best_is_the_least(ws, experiment):
     found = experiment(SQUARE, trials=12)
     assert found.status == "finished"
@@ -303,7 +267,7 @@ def test_failures_are_counted_with_their_reason_and_the_rest_goes_on(experiment)
     assert found.count("finished") == 3
     errors = {one.error for one in found.trials if one.status == "failed"}
     assert any("no convergence (line 2 of the cell)" in one for one in errors)
-    assert any("`loss` is nan" in one for one in errors)
+    assert any("`loss` is nan: such a trial can't be compared; look for" in one for one in errors)
 
 
 def test_a_cell_that_always_fails_ends_early_and_says_why(experiment):
@@ -316,7 +280,19 @@ def test_a_cell_that_always_fails_ends_early_and_says_why(experiment):
 def test_a_parameter_asked_for_twice_with_other_bounds_is_named(experiment):
     found = experiment("loss = suggest.float('x', 0, 1) + suggest.float('x', 0, 2)", trials=3)
     assert found.status == "failed"
-    assert "'x'" in found.error
+    assert "'x' is asked for twice in one trial, from 0 to 1 and from 0 to 2" in found.error
+    assert "give each its own name" in found.error
+    later = experiment("loss = suggest.float('x', 0, 1 + trial.number)", trials=3)
+    assert "give the parameter another name where its range differs" in later.outcome["why"]
+
+
+def test_what_is_no_number_or_returned_by_no_function_says_the_way_out(experiment):
+    assert "set it to one number" in experiment("loss = 'good'", trials=1).error
+    names: dict = {"__name__": "__main__"}
+    exec("def forgets(suggest): return {'lost': 1}\ndef nothing(suggest): pass", names)
+    for name, said in (("forgets", "it returns lost"), ("nothing", "it returns nothing")):
+        found = experiment("", call=names[name], trials=1)
+        assert f"the function returns no `loss`: {said}; return the number" in found.error
 
 
 def test_parameters_that_cannot_be_searched_so_fail_the_experiment_in_one_sentence(experiment):
@@ -585,6 +561,11 @@ def test_an_experiment_goes_on_after_its_process_was_killed(ws, scheduler, exper
     process.communicate()
     left = find_experiment(ws, "long")
     assert left.status == "interrupted"
+    # The same cell again, with --resume, means the same experiment; another cell doesn't.
+    assert driver.begun_before(ws, "long", body).id == left.id
+    assert driver.begun_before(ws, "other", body) is None
+    with pytest.raises(Conflict, match="was begun with another cell"):
+        driver.begun_before(ws, "long", "loss = 1")
     done = {one.number: one.metrics for one in left.trials if one.status == "finished"}
     assert 5 <= len(done) < 30
     found = driver.drive(ws, left.id, models.freeze)
@@ -683,9 +664,16 @@ def test_sixty_four_trials_at_once_lose_nothing(ws, experiment):
 
 def test_mlflow_gets_a_run_for_each_trial_below_one_for_the_whole(tracked, experiment):
     ws = tracked.ws
+    rows, notes = pl.DataFrame({"v": [1, 2]}), pl.DataFrame({"note": ["a", "b"]})
+    labeling.create(ws, "notes", data.resolve(ws, notes), "text", ["x", "y"])
+    labeling.commit(ws, "notes", "maria", [labeling.Decision("e", 0, "label", "x")])
+    labeling.export(ws, "notes")
     found = experiment(
-        "x = suggest.float('x', 0, 1)\nfor i in range(3): report(i, x / (i + 1))\nloss = x\n",
+        "x = suggest.float('x', 0, 1)\nfor i in range(3): report(i, x / (i + 1))\n"
+        "loss = x * len(data) / len(labels)\n",
         trials=4,
+        data=rows,
+        labels=labeling.label_set(ws, "notes@1"),
     )
     experiments.send_all(ws)
     client = tracking_client(ws)
@@ -698,6 +686,23 @@ def test_mlflow_gets_a_run_for_each_trial_below_one_for_the_whole(tracked, exper
     assert {one.data.tags["mlflow.parentRunId"] for one in children} == {parents[0].info.run_id}
     assert parents[0].info.status == "FINISHED"
     assert parents[0].data.metrics["best_loss"] == found.best.metrics["loss"]
+    for one, trial in zip(
+        sorted(children, key=lambda one: int(one.data.tags["jupyter_mlops.trial"])),
+        found.trials,
+        strict=True,
+    ):
+        assert one.data.params == {"x": str(trial.params["x"])}
+        assert one.data.metrics["loss"] == trial.metrics["loss"]
+        assert {"usage/cpu_seconds", "usage/peak_bytes"} <= one.data.metrics.keys()
+    cell = experiments.find_run(ws, found.best.ref)
+    for one in runs:
+        tags = one.data.tags
+        assert tags["jupyter_mlops.cell"] == found.cell
+        assert tags["jupyter_mlops.environment"] == found.environment
+        assert tags["jupyter_mlops.data_digest"] == data.resolve(ws, rows).digest
+        assert tags["jupyter_mlops.labels"] == "data:labels.notes@1"
+        assert tags["jupyter_mlops.labels_digest"] == cell.variables["--labels"]["digest"]
+    assert "report(i, x / (i + 1))" in parents[0].data.tags["mlflow.note.content"]
     curve = client.get_metric_history(children[0].info.run_id, "reported")
     assert [one.step for one in curve] == [0, 1, 2]
     experiments.send_all(ws)

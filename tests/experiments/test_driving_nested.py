@@ -21,17 +21,6 @@ accuracy = evaluate(Neighbours(near), X[:, [column]], y, metric="accuracy", fold
 """
 
 
-@pytest.fixture(scope="module")
-def scheduler():
-    """Two workers that all tests of this file share."""
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
-    ) as cluster:
-        yield cluster.scheduler_address
-
-
 @pytest.fixture
 def experiment(ws, scheduler, monkeypatch):
     """Twenty columns of noise, in ten rows of each of sixteen groups."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 from jupyter_mlops import experiments, models
-from jupyter_mlops.experiments import Run, training
+from jupyter_mlops.experiments import Run, driver, training
+from jupyter_mlops.experiments.studies import Experiment
 from jupyter_mlops.workspace import Workspace
 from jupyter_mlops.workspace.tracking import tracking_client
 
@@ -99,3 +101,50 @@ def tracked(bench: Bench, mlflow_database: Path) -> Bench:
     """A bench whose MLflow database is there already."""
     shutil.copy(mlflow_database, bench.ws.home)
     return bench
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """Two workers that all tests of a file share."""
+    import dask
+    from distributed import LocalCluster
+
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,
+        "distributed.deploy.lost-worker-timeout": "1000h",
+        "distributed.comm.timeouts.connect": "5s",
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as cluster,
+    ):
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def experiment(
+    ws: Workspace, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Experiment]:
+    """What the magic does, on the shared workers; runs stay in the outbox."""
+    from jupyter_mlops.experiments.driver import driving
+
+    monkeypatch.setattr(driving, "send_later", lambda ws: None)
+    names: dict[str, Any] = {"__name__": "__main__"}
+
+    def run(
+        body: str,
+        name: str = "square",
+        *,
+        namespace: dict[str, Any] | None = None,
+        watch: Any = None,
+        **asked: Any,
+    ) -> Experiment:
+        asked = {"metric": ["loss"], "trials": 6, "seed": 1, "sampler": "random",
+                 "cluster": scheduler, **asked}  # fmt: skip
+        names.update(namespace or {})
+        begun = driver.launch(ws, name, body, driver.Asked(**asked), names)
+        return driver.drive(ws, begun, models.freeze, watch)
+
+    return run

@@ -113,13 +113,15 @@ def test_neither_dollars_nor_bodies_are_expanded(
 
 def test_an_interrupt_is_one_line(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(self: Workspace) -> None:
-        raise KeyboardInterrupt
+        error = KeyboardInterrupt()
+        error.add_note("`%mlops audit verify` goes on with it.")
+        raise error
 
     monkeypatch.setattr(Workspace, "audit", interrupted)
     assert audit.audit_verify  # the verb calls the workspace's method
     out, result = run(shell, "%mlops audit verify")
     assert isinstance(result.error_in_exec, KeyboardInterrupt)
-    assert "`audit verify` was interrupted" in out
+    assert "`audit verify` was interrupted; `%mlops audit verify` goes on with it." in out
     assert "line" not in out
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -15,12 +16,13 @@ from jupyter_mlops.workspace import Conflict, Unavailable
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Cluster", "check_versions", "connect"]
+__all__ = ["Cluster", "check_versions", "check_workers", "connect"]
 
 #: Seconds within which a scheduler must answer.
 WAIT: Final = 5.0
 #: Packages whose versions must agree for pickles and the protocol to be understood.
 _AGREE: Final = ("python", "distributed", "dask", "cloudpickle")
+_US: Final = "jupyter-mlops"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Cluster:
     security: Any = None
     #: Of a cluster behind a Dask gateway, the gateway's address and its name there.
     gateway: tuple[str, str] | None = None
+
+    @property
+    def near(self) -> bool:
+        """Whether its workers may be processes of this machine: it listens on loopback."""
+        return urlsplit(self.address).hostname in {"127.0.0.1", "::1", "localhost"}
 
     def client(self) -> Client:
         """A client of its own, which its user closes.
@@ -152,6 +159,30 @@ def check_versions(client: Client, address: str) -> None:
                 f"it has {name} {theirs}, and here is {mine}",
                 f"install the same {name} on both sides",
                 code="E-CLUSTER-002",
+            )
+
+
+def check_workers(client: Client, address: str) -> None:
+    """Refuse workers that can't run a trial: this package runs it there, too.
+
+    Raises
+    ------
+    Conflict
+        A worker lacks it, or has another version.
+    """
+    try:
+        mine = version(_US)
+    except PackageNotFoundError:
+        return  # run from its sources
+    told = client.run(version, _US, on_error="return", callback_timeout=WAIT)
+    for worker, theirs in told.items():
+        if isinstance(theirs, PackageNotFoundError) or (theirs != mine and isinstance(theirs, str)):
+            has = f"has {_US} {theirs}" if isinstance(theirs, str) else f"lacks {_US}"
+            raise Conflict(
+                f"the workers of the scheduler at {address} can't run trials",
+                f"the one at {worker} {has}, and here is {mine}",
+                f"`pip install {_US}=={mine}` in the workers' environment",
+                code="E-CLUSTER-004",
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from jupyter_mlops.experiments.records import ClusterRecord
 from jupyter_mlops.experiments.trials import may_live
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Result, Workspace, closest
 
-__all__ = ["Clusters", "Held", "clusters", "held", "log_of", "scale", "settle", "stop"]
+__all__ = ["Clusters", "Held", "clusters", "held", "log_of", "scale", "settle", "stop", "trim_log"]
 
 _WAIT: Final = 10.0
+_LOG: Final = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,21 @@ def settle(ws: Workspace) -> int:
 def log_of(ws: Workspace, name: str) -> Path:
     """Where a cluster's process writes what it has to say."""
     return ws.home / "logs" / f"cluster-{name}.log"
+
+
+def trim_log(ws: Workspace, name: str, most: int = _LOG) -> None:
+    """Begin a cluster's log anew once it is longer than that many bytes.
+
+    What programs print that a trial begins, or libraries past Python, goes there.
+    """
+    log = log_of(ws, name)
+    # Without it there is nothing to trim, and nobody reads it.
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > most:
+            # All who write append, and so go on at its new end.
+            with log.open("r+b") as file:
+                file.truncate()
+                file.write(f"(over {most:,} bytes were left out here)\n".encode())
 
 
 def _last_words(ws: Workspace, name: str) -> str:

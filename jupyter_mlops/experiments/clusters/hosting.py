@@ -17,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_mlops.experiments.clusters.ending import sweep
+from jupyter_mlops.experiments.clusters.holding import trim_log
 from jupyter_mlops.experiments.clusters.leasing import (
     GROWS,
     YIELD,
@@ -165,6 +166,7 @@ def _hold(
     grow = 0.0
     alive = _processes(cluster)
     while not stopping.wait(_LOOK):
+        trim_log(ws, name)
         if not ws.home.is_dir():
             return "the workspace is gone"
         now = time.monotonic()

@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from jupyter_mlops.experiments.clusters.cluster import Cluster, check_versions, connect
+from jupyter_mlops.experiments.clusters.cluster import (
+    Cluster,
+    check_versions,
+    check_workers,
+    connect,
+)
 from jupyter_mlops.experiments.clusters.ending import marked
 from jupyter_mlops.experiments.clusters.holding import log_of, settle
 from jupyter_mlops.experiments.clusters.leasing import KINDS
@@ -235,7 +240,8 @@ def _launch(
     told = [str(ws.root), name, plan["kind"], str(plan.get("workers") or 1)]
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with log.open("wb") as handle:
+        log.unlink(missing_ok=True)
+        with log.open("ab") as handle:
             log.chmod(0o600)
             return subprocess.Popen(
                 [python, "-m", module, *told],
@@ -347,6 +353,7 @@ def _at(address: str) -> Cluster:
         with suppress(TimeoutError):
             client.wait_for_workers(1, timeout=_WORKERS)
         workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        check_workers(client, address)
     if not workers:
         raise Unavailable(
             f"the scheduler at {address} has no workers",

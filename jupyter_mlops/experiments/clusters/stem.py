@@ -15,7 +15,7 @@ _NEEDED: Final = (
     "distributed.deploy.local",
     "numpy",
     "psutil",
-    "jupyter_mlops.experiments.driver.trial",
+    "jupyter_mlops.experiments.driver.turn",
     "jupyter_mlops.experiments.metrics",
     "jupyter_mlops.experiments.search.suggesting",
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jupyter_mlops.experiments.driver.asking import (
+        begun_before,
         detach,
         enqueue,
         read_params,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.experiments.driver.replaying import Verification, verify
 
 _HOMES = {
-    "asking": ("detach", "enqueue", "read_params", "stop", "stop_trial"),
+    "asking": ("begun_before", "detach", "enqueue", "read_params", "stop", "stop_trial"),
     "driving": ("Watch", "drive"),
     "launching": ("Asked", "launch"),
     "onemodel": ("train_on_cluster",),
@@ -34,6 +35,7 @@ __all__ = [
     "Asked",
     "Verification",
     "Watch",
+    "begun_before",
     "detach",
     "drive",
     "enqueue",

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from jupyter_mlops.experiments.records import ExperimentRecord
 from jupyter_mlops.experiments.studies import Experiment, find_experiment
 from jupyter_mlops.experiments.trials import may_live
-from jupyter_mlops.workspace import Conflict, Invalid, Workspace
+from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Workspace
 from jupyter_mlops.workspace.records import utcnow
 
-__all__ = ["detach", "enqueue", "read_params", "stop", "stop_trial"]
+__all__ = ["begun_before", "detach", "enqueue", "read_params", "stop", "stop_trial"]
 
 _WAIT: Final = 10.0
 
@@ -97,6 +97,30 @@ def enqueue(ws: Workspace, experiment: str, params: dict[str, Any]) -> Experimen
         payload = {"name": told.name, "to": "enqueue", "params": params}
         tx.emit("experiment.told", told.ref, payload=payload)
     return told
+
+
+def begun_before(ws: Workspace, name: str, body: str) -> Experiment | None:
+    """The latest experiment of that name, to go on with it; None when there is none.
+
+    Raises
+    ------
+    Conflict
+        It is of another cell.
+    """
+    try:
+        found = find_experiment(ws, name)
+    except NotFound:
+        return None
+    if found.name != name:
+        return None  # an id that begins so
+    if body.strip() and body != found.source:
+        raise Conflict(
+            f"experiment {name!r} was begun with another cell",
+            "its trials couldn't be compared with those of this one",
+            "leave --resume out to begin a new one, or take the cell back to what it was",
+            code="E-EXPERIMENT-067",
+        )
+    return found
 
 
 def detach(ws: Workspace, experiment: str) -> None:

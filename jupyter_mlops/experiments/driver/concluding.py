@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_mlops.experiments.losses import LOSSES, MEAN_OF
+from jupyter_mlops.experiments.metrics import ROWS
 from jupyter_mlops.experiments.studies import Experiment, find_experiment
 from jupyter_mlops.workspace import Workspace
 
@@ -36,6 +37,9 @@ def conclude(
     told = find_experiment(ws, experiment)
     best = told.best
     if best is None:
+        if told.finished:
+            names = " and ".join(f"`{name}`" for name in plan["constraints"])
+            state.notes[f"no trial is worth choosing: {names} must not be above 0"] += 1
         return found
     found["value"] = best.metrics[told.goal.metric]
     found["number"] = best.number
@@ -59,7 +63,7 @@ def _corrected(ws: Workspace, told: Experiment, plan: dict[str, Any]) -> dict[st
     if of is None or told.best is None:
         return {}
     numbers, rows, folds = [], [], []
-    for trial in told.finished:
+    for trial in filter(told.keeps, told.finished):
         key, beside = losses_key(trial.id, of), f"runs/{trial.id}/{FILE}"
         if ws.artifacts.exists(key):
             numbers.append(trial.number)
@@ -69,13 +73,16 @@ def _corrected(ws: Workspace, told: Experiment, plan: dict[str, Any]) -> dict[st
     if len(rows) < 2 or len({len(one) for one in rows}) > 1:
         return {}
     wide = min(len(rows[0]), _LOSSES // len(rows))
-    losses = np.stack([one[:wide] for one in rows]).astype(np.float64)
+    # What a cell gives by row may be better the greater it is.
+    turned = -1.0 if of == ROWS and told.goal.maximize else 1.0
+    losses = turned * np.stack([one[:wide] for one in rows]).astype(np.float64)
     groups = _same([one.groups for one in folds], wide)
     best = told.best.metrics[told.goal.metric]
     found: dict[str, Any] = {}
     if (wide if groups is None else len(np.unique(groups))) >= FEWEST:
         fair = corrected(losses, groups=groups, seed=plan["seed"])
-        found = _in_unit(of, "corrected", fair.value, fair.low, fair.high)
+        ends = (turned * one for one in (fair.value, fair.low, fair.high))
+        found = _in_unit(of, "corrected", *ends)
         found["optimism"] = abs(found["corrected"] - best)
     nested = _nested(of, losses, folds, groups, numbers)
     return found | ({"nested": nested} if nested else {})
@@ -127,5 +134,7 @@ def _measured_by(ws: Workspace, told: Experiment) -> str | None:
         return None
     trial = told.best.id
     # Each mean loss is a metric, too.
-    known = dict.fromkeys([*MEAN_OF, *(one for several in LOSSES.values() for one in several)])
+    known = dict.fromkeys(
+        [ROWS, *MEAN_OF, *(one for several in LOSSES.values() for one in several)]
+    )
     return next((one for one in known if ws.artifacts.exists(losses_key(trial, one))), None)

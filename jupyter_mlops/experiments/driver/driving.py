@@ -118,6 +118,7 @@ def template(row: ExperimentRecord, folder: str, freeze: Any) -> Given:
         keep=tuple(plan["keep_columns"]),
         constraints=tuple(plan["constraints"]),
         nested=plan.get("nested"),
+        cwd=plan.get("cwd", ""),
         freeze=freeze if plan["keep"] and plan["variable"] else None,
     )
 
@@ -230,6 +231,8 @@ def _search(
         if one.status == "failed":
             state.reasons[one.error] += 1
         elif one.status == "finished":
+            if any(one.metrics.get(name, 1.0) > 0 for name in plan["constraints"]):
+                continue
             value = one.metrics[plan["goals"][0]["metric"]]
             if state.top is None or sign * value < sign * state.top[0]:
                 state.top = value, one.number or 0, one.params

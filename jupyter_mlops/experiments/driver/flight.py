@@ -8,17 +8,16 @@ import pickle
 import signal
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import replace
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_mlops.experiments.driver.blame import Blame
 from jupyter_mlops.experiments.driver.journal import Started
 from jupyter_mlops.experiments.driver.signals import Command, command, topic
-from jupyter_mlops.experiments.driver.trial import Given, Outcome, run_on_worker
+from jupyter_mlops.experiments.driver.tasks import Tasks
+from jupyter_mlops.experiments.driver.trial import Given, Outcome
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 __all__ = ["ATTEMPTS", "Ended", "Flight"]
 
@@ -40,6 +39,8 @@ class Flight:
     client : distributed.Client
     given : Given
         What all trials have in common.
+    near : bool
+        Whether its workers are on this machine.
 
     Attributes
     ----------
@@ -49,70 +50,79 @@ class Flight:
         The worker that each was heard to begin on.
     """
 
-    def __init__(self, client: Client, given: Given) -> None:
+    def __init__(self, client: Client, given: Given, near: bool = False) -> None:
         self.client = client
         self.running: dict[str, Started] = {}
         self.where: dict[str, str] = {}
         self._given = given
-        self._futures: dict[str, Future] = {}
+        self._tasks = Tasks(client, given, near)
         self._threshold: float | None = None
-        self._messages: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._outcomes: dict[str, Outcome] = {}
         self._blame = Blame()
-        self._submissions = 0
         self._answered: set[str] = set()
 
-    def submit(self, one: Started, threshold: float | None) -> None:
+    def close(self) -> None:
+        """Hear no more of it."""
+        self._tasks.close()
+
+    def takes(self, workers: int, ahead: bool, short: bool) -> bool:
+        """Whether there is a place for another trial.
+
+        Parameters
+        ----------
+        workers : int
+        ahead : bool
+            One may wait beside each that runs.
+        short : bool
+            They are so short that a worker may be handed several.
+        """
+        if len(self.running) >= (2 if ahead else 1) * workers:
+            return False
+        return not short or self._tasks.takes(workers)
+
+    def submit(self, one: Started, threshold: float | None, short: bool = False) -> None:
         """Hand a trial to the cluster; its model is wanted when its loss is below `threshold`."""
         self._threshold = threshold
-        given = replace(
-            self._given,
-            id=one.id,
-            number=one.number,
-            attempt=one.attempt,
-            seed=one.seed,
-            params=one.params,
-            keep_below=threshold,
-            suspect=one.id in self._blame.suspects,
-        )
-        self._submissions += 1
+        suspect = one.id in self._blame.suspects
         self._blame.forget(one.id)
         self.where.pop(one.id, None)
-        future = self.client.submit(
-            run_on_worker,
-            given,
-            key=f"trial-{one.id}-{self._submissions}",
-            pure=False,
-            priority=-one.number,
-        )
-        self.running[one.id], self._futures[one.id] = one, future
-        future.add_done_callback(lambda _, trial=one.id: self._messages.put(("done", trial)))
+        changes = {
+            "id": one.id,
+            "number": one.number,
+            "attempt": one.attempt,
+            "seed": one.seed,
+            "params": one.params,
+            "keep_below": threshold,
+            "suspect": suspect,
+        }
+        self._tasks.hand(one.id, changes, short and not suspect)
+        self.running[one.id] = one
 
     def heard(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take a message of a trial's; called in the client's own thread."""
-        self._messages.put(("told", event[1]))
+        self._tasks.hear("told", event[1])
 
     def news(self, timeout: float) -> Iterator[tuple[str, Any]]:
         """Wait for news and yield all there is: ``("done", trial)`` and ``("report", message)``."""
-        for kind, news in self._received(timeout):
-            if kind == "done":
-                yield kind, news
+        for kind, news in self._tasks.news(timeout):
+            if kind == "over":
+                yield "done", news
             elif news["kind"] == "started":
                 self.where[news["trial"]] = news["worker"]
                 self._blame.began(news["trial"], news["worker"])
             elif news["kind"] == "here":
                 self._answered.add(news["worker"])
             elif news["kind"] == "ended":
-                # From a worker of our own, as its result would be.
-                self._outcomes[news["trial"]] = pickle.loads(news["outcome"])  # noqa: S301
+                outcome = news["outcome"]
+                if isinstance(outcome, Outcome):
+                    # On the line, where the task may go on with others.
+                    self._outcomes[news["trial"]] = outcome
+                    yield "done", news["trial"]
+                else:
+                    # From a worker of our own, as its result would be.
+                    self._outcomes[news["trial"]] = pickle.loads(outcome)  # noqa: S301
             else:
                 yield "report", news
-
-    def _received(self, timeout: float) -> Iterator[tuple[str, Any]]:
-        with contextlib.suppress(Empty):
-            yield self._messages.get(timeout=timeout)
-            while True:
-                yield self._messages.get_nowait()
 
     def command(
         self, trials: Collection[str], wanted: Command, asked: Collection[str] = ()
@@ -136,19 +146,18 @@ class Flight:
 
     def settle(self, done: list[str]) -> list[Ended]:
         """What became of trials that are done; those that were lost are submitted again."""
-        ready = [trial for trial in done if trial in self.running]
+        # One may have been heard to end, and then its task, before it is settled.
+        ready = [trial for trial in dict.fromkeys(done) if trial in self.running]
         # One that was heard to end has, whatever became of its worker since.
-        fine = [
-            one for one in ready if one in self._outcomes or self._futures[one].status == "finished"
-        ]
+        fine = [one for one in ready if self._came_to_its_end(one)]
         outcomes = self._gathered(fine)
         guilty = self._guilty([one for one in ready if one not in fine])
         ended: list[Ended] = []
         for trial in ready:
-            begun, future = self.running[trial], self._futures[trial]
+            begun = self.running[trial]
             outcome = outcomes.get(trial)
             if outcome is None and trial not in fine:
-                outcome = _died(begun, future, trial in guilty)
+                outcome = self._died(begun, trial in guilty)
             if outcome is None:
                 if self.client.status == "running":
                     self.submit(begun, self._threshold)
@@ -157,35 +166,64 @@ class Flight:
             ended.append((begun, outcome))
         return ended
 
+    def _came_to_its_end(self, trial: str) -> bool:
+        return trial in self._outcomes or self._tasks.of(trial).future.status == "finished"
+
     def _gathered(self, trials: list[str]) -> dict[str, Outcome]:
         found = {one: self._outcomes.pop(one) for one in trials if one in self._outcomes}
-        large = [self._futures[one] for one in trials if one not in found]
+        large = {self._tasks.of(one).future for one in trials if one not in found}
         if large:
-            found |= {one.id: one for one in self.client.gather(large, errors="skip")}
+            results = self.client.gather(list(large), errors="skip")
+            # None where outcomes went on the line; what is left of those trials never began.
+            found |= {one.id: one for one in results if one is not None}
         return found
 
     def _guilty(self, failed: list[str]) -> set[str]:
         """Those of the trials whose worker died that it died of."""
         killed: dict[str, str] = {}
         for trial in failed:
-            if self._futures[trial].status != "error":
+            future = self._tasks.of(trial).future
+            if future.status != "error":
                 continue
-            worker = getattr(self._futures[trial].exception(), "last_worker", None)
+            worker = getattr(future.exception(), "last_worker", None)
             if worker is not None:
                 killed[trial] = str(worker.address)
         return self._blame.guilty(killed)
+
+    def _died(self, begun: Started, guilty: bool) -> Outcome | None:
+        """What became of a trial whose task failed as a whole; None to run it again."""
+        task = self._tasks.of(begun.id)
+        if task.future.status in {"cancelled", "lost"}:
+            return None
+        error = task.future.exception()
+        if type(error).__name__ == "KilledWorker":
+            if not guilty:
+                return None
+            begun.attempt += 1
+            if begun.attempt <= ATTEMPTS:
+                return None
+            begun.attempt = ATTEMPTS
+            reason = f"its worker died {ATTEMPTS} times while it ran: killed, or out of memory"
+            limit = getattr(getattr(error, "last_worker", None), "memory_limit", 0)
+            if limit:
+                reason += f" (it had {limit / 1e9:.1f} GB; fewer --workers leave each more)"
+        elif task.worker and begun.id not in self.where:
+            return None  # it waited in the turn of one that failed so
+        else:
+            reason = f"{type(error).__name__}: {error}"[:500]
+        return Outcome(begun.id, "failed", params=begun.params, error=reason)
 
     def _forget(self, trial: str) -> None:
         self._blame.forget(trial)
         self.where.pop(trial, None)
         del self.running[trial]
-        self._futures.pop(trial).release()
+        self._tasks.leave(trial)
 
     def abandon(self) -> list[Started]:
         """Give up what runs on a cluster that is gone; return it."""
         left = list(self.running.values())
         self.running.clear()
-        self._futures.clear()
+        self._tasks.clear()
         return left
 
     def stop(self, status: str) -> list[Ended]:
@@ -196,12 +234,10 @@ class Flight:
         list of (Started, Outcome)
             Those that finished meanwhile as they are, all others with `status`.
         """
-        waiting = [self._futures[one] for one in self.running if one not in self.where]
         asked: set[str] = set()
         # Whatever Dask raises here, the cluster is on its way out, and the trials with it.
         with contextlib.suppress(Exception):
-            asked = self._placed(waiting)
-            self.client.cancel(waiting, force=True)
+            asked = self._tasks.halt(self.running.keys() - self.where.keys())
         ended: list[Ended] = []
         told: set[str] = set()
         self._answered.clear()
@@ -215,9 +251,7 @@ class Flight:
             told |= untold
             unasked = set()
             done = {news for kind, news in self.news(0.1) if kind == "done"}
-            fine = [
-                one for one in done & self.running.keys() if self._futures[one].status == "finished"
-            ]
+            fine = [one for one in done & self.running.keys() if self._came_to_its_end(one)]
             for trial, outcome in self._gathered(fine).items():
                 ended.append((self.running[trial], outcome))
                 self._forget(trial)
@@ -235,19 +269,12 @@ class Flight:
                 outcome.status = status
         return ended
 
-    def _placed(self, futures: Collection[Future]) -> set[str]:
-        """Workers that have tasks which weren't heard to begin.
-
-        One of them may have begun: a trial that keeps Python's lock from its first instruction on
-        lets its worker say nothing at all.
-        """
-        keys = {one.key for one in futures}
-        found = self.client.processing()
-        return {worker for worker, held in found.items() if keys & set(held)}
-
     def _busy(self, trial: str) -> bool:
         """Whether a worker still runs a trial, as far as is known."""
-        return trial in self.where and self._futures[trial].status not in {"error", "lost"}
+        return trial in self.where and self._tasks.of(trial).future.status not in {
+            "error",
+            "lost",
+        }
 
     def _end(self, workers: set[str]) -> None:
         """End workers that run what hears nobody; their nannies start others."""
@@ -261,21 +288,3 @@ class Flight:
 def _kill(dask_worker: Any) -> None:
     """In a nanny: end its worker at once, whatever that does."""
     os.kill(dask_worker.pid, signal.SIGKILL)
-
-
-def _died(begun: Started, future: Future, guilty: bool) -> Outcome | None:
-    """What became of a trial whose task failed as a whole; None to run it again."""
-    if future.status in {"cancelled", "lost"}:
-        return None
-    error = future.exception()
-    if type(error).__name__ == "KilledWorker":
-        if not guilty:
-            return None
-        begun.attempt += 1
-        if begun.attempt <= ATTEMPTS:
-            return None
-        begun.attempt = ATTEMPTS
-        reason = f"its worker died {ATTEMPTS} times while it ran: killed, or out of memory"
-    else:
-        reason = f"{type(error).__name__}: {error}"[:500]
-    return Outcome(begun.id, "failed", params=begun.params, error=reason)

@@ -14,6 +14,8 @@ from typing import Any, Final
 from jupyter_mlops import data as datasets
 from jupyter_mlops.data import Table
 from jupyter_mlops.experiments.body import Body, is_machinery, plain_python
+from jupyter_mlops.experiments.driver.checks import calling, check_code, check_search
+from jupyter_mlops.experiments.driver.room import frame_of
 from jupyter_mlops.experiments.driver.shipments import pack
 from jupyter_mlops.experiments.driver.trial import CALL, PROVIDED, VALID
 from jupyter_mlops.experiments.localcode import local_files
@@ -158,16 +160,17 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
     timeout = seconds_of(asked.timeout, "--timeout")
     budget = seconds_of(asked.budget, "--budget")
     if asked.call is not None:
-        body = _calling(body, asked.call, goals)
+        body = calling(body, asked.call, goals)
         namespace = {**namespace, CALL: asked.call}
+    check_search(ws, goals, asked, timeout, budget)
     parsed = Body.parse(body, name, namespace)
     code = plain_python(body, namespace)
-    _check_code(parsed, code, goals, asked)
+    check_code(parsed, code, goals, asked)
     checkout = Checkout(ws.root)
     table = None if asked.data is None else datasets.resolve(ws, asked.data)
     names = _free(parsed, namespace)
     if table is not None:
-        names["data"] = table.pandas()
+        names["data"] = frame_of(table)
     if asked.labels is not None:
         names["labels"] = asked.labels.pandas()
     validation = _validation(ws, asked, parsed, namespace, names)
@@ -202,6 +205,7 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         "nested": asked.nested,
         "seed": seed,
         "keep": asked.keep,
+        "cwd": _here(ws),
         "cluster": asked.cluster,
         "workers": asked.workers,
         "environment": asked.environment,
@@ -237,6 +241,14 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
     return experiment
 
 
+def _here(ws: Workspace) -> str:
+    """The notebook's folder, by which relative paths in its cells go."""
+    try:
+        return os.getcwd()  # noqa: PTH109  as the kernel has it
+    except FileNotFoundError:
+        return str(ws.root)
+
+
 def _surroundings(ws: Workspace, environment: str | None) -> Environment | None:
     """The packages of a named environment, once it is known to fit."""
     if environment is None:
@@ -245,52 +257,6 @@ def _surroundings(ws: Workspace, environment: str | None) -> Environment | None:
 
     environments.refuse_unfit(ws, environment)
     return environments.surroundings_of(environments.interpreter(ws, environment))
-
-
-def _calling(body: str, call: Callable[..., Any], goals: Sequence[Goal]) -> str:
-    """The cell that a callable stands for."""
-    if body.strip():
-        raise Invalid(
-            "there are a cell and a function, and one of them must be the trial",
-            fix="call the function in the cell, or leave the cell empty",
-            code="E-EXPERIMENT-035",
-        )
-    if not callable(call):
-        raise Invalid(f"{call!r} can't be called", fix="give a function",
-                      code="E-EXPERIMENT-036")  # fmt: skip
-    first = goals[0].metric
-    return (
-        f"_found = {CALL}(suggest)\n"
-        "metrics = dict(_found) if hasattr(_found, 'keys') else {}\n"
-        f"{first} = metrics.get({first!r}) if metrics else _found\n"
-    )
-
-
-def _check_code(parsed: Body, code: str, goals: Sequence[Goal], asked: Asked) -> None:
-    if "get_ipython" in code and "get_ipython" not in parsed.source:
-        raise Invalid(
-            "the cell uses a notebook command (a line with % or !), which workers don't have",
-            fix="write it in plain Python, or put it into a cell of its own",
-            code="E-EXPERIMENT-037",
-        )
-    told = {"metrics"} & parsed.mentions
-    scored = asked.valid is not None
-    for goal in goals:
-        if goal.metric in parsed.binds or told & parsed.binds or scored:
-            continue
-        raise Invalid(
-            f"the cell never sets `{goal.metric}`",
-            f"it sets {', '.join(sorted(parsed.binds)[:10])}" if parsed.binds else "",
-            closest(goal.metric, parsed.binds) or f"end it with `{goal.metric} = …`",
-            code="E-EXPERIMENT-038",
-        )
-    if asked.model is not None and asked.model not in parsed.binds:
-        raise Invalid(
-            f"the cell binds no model called `{asked.model}`",
-            f"it sets {', '.join(sorted(parsed.binds)[:10])}" if parsed.binds else "",
-            closest(asked.model, parsed.binds) or f"end it with `{asked.model} = …`, fitted",
-            code="E-EXPERIMENT-039",
-        )
 
 
 def _variable(asked: Asked, parsed: Body) -> str | None:
@@ -345,7 +311,7 @@ def _validation(
     where: dict[str, Any] = {"ref": None, "digest": None, "key": None, "time": None}
     if frame is None:
         table = datasets.resolve(ws, given)
-        frame = table.pandas()
+        frame = frame_of(table)
         where = {
             "ref": table.ref, "digest": table.digest, "key": table.key, "time": table.time
         }  # fmt: skip

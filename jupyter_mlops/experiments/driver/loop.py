@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterLost", "Loop", "State"]
 
+_HERE: Final = ("local", "cuda", "gpu")
 _TICK: Final = 0.2
 #: Seconds between two looks at what people ask for.
 _LOOK: Final = 1.0
@@ -38,6 +39,9 @@ _HOPELESS: Final = 5
 #: Above this many seconds a trial, a worker's next one is asked for when it is free, so that the
 #: search knows more; below it one waits beside each, so that no worker does.
 _LONG: Final = 1.0
+#: Below this many seconds each, a worker runs several trials in turn: where one waits for a longer
+#: one, another worker may run it meanwhile.
+_SHORT: Final = 0.2
 
 
 class ClusterLost(Exception):
@@ -133,7 +137,8 @@ class Loop:
             After what ran was stopped and recorded.
         """
         with self.cluster.client() as client:
-            self._flight = Flight(client, self._cell)
+            away = self.cluster.kind not in _HERE and self._bring(client)
+            self._flight = Flight(client, self._cell, self.cluster.near)
             client.subscribe_topic(topic(self.journal.row.id), self._flight.heard)
             try:
                 self._go_on(client)
@@ -142,8 +147,18 @@ class Loop:
                 self._stop("interrupted")
                 raise
             finally:
+                self._flight.close()
                 with contextlib.suppress(Exception):
                     client.unsubscribe_topic(topic(self.journal.row.id))
+                if away:
+                    self._bring(client, forget=True)
+
+    def _bring(self, client: Client, forget: bool = False) -> bool:
+        """Send the variables to workers that don't see them; whether that was needed."""
+        # It loads Dask, which clusters of this machine do beside the start of their workers.
+        from jupyter_mlops.experiments.driver import ferrying
+
+        return (ferrying.forget if forget else ferrying.bring)(client, self._cell.folder)
 
     def _go_on(self, client: Client) -> None:
         recorded = 0.0
@@ -172,7 +187,10 @@ class Loop:
 
     def _fill(self) -> None:
         """Ask for and submit as many trials as there is room for."""
-        while len(self._flight.running) < self._room() and not self.state.why:
+        recent = self._seconds[-20:]
+        ahead = sum(recent) <= _LONG * len(recent)
+        short = bool(recent) and max(recent) < _SHORT
+        while not self.state.why and self._flight.takes(self._workers, ahead, short):
             if self.state.again:
                 one = self.state.again.pop(0)
                 one.attempt += 1
@@ -188,7 +206,7 @@ class Loop:
                 if asked is None:
                     break  # the first trial will tell what there is to search
                 one = Started(asked.number, asked.params, asked.seed)
-            self._flight.submit(one, self.state.best.threshold)
+            self._flight.submit(one, self.state.best.threshold, short)
             self._started_now.append(one)
 
     def _reason_to_stop(self) -> str:
@@ -201,11 +219,6 @@ class Loop:
         """Seconds that the experiment has run, in all its attempts."""
         self.state.seconds = self._before + time.monotonic() - self._started
         return self.state.seconds
-
-    def _room(self) -> int:
-        recent = self._seconds[-20:]
-        long = bool(recent) and sum(recent) / len(recent) > _LONG
-        return self._workers if long else 2 * self._workers
 
     def _hear(self) -> None:
         """Wait for news, and take all there is."""
@@ -257,7 +270,7 @@ class Loop:
         self.state.notes.update(outcome.notes)
         if outcome.status == "failed":
             self.state.reasons[outcome.error] += 1
-        if outcome.status != "finished":
+        if outcome.status != "finished" or not outcome.keeps(self._cell.constraints):
             return
         goals = self.plan["goals"]
         value, sign = outcome.metrics[goals[0]["metric"]], -1 if goals[0]["maximize"] else 1
@@ -291,7 +304,7 @@ class Loop:
             )
         except MLOpsError as error:
             # The parameters can't be searched as they are asked for; no other trial's can.
-            outcome.status, outcome.error = "failed", f"{error.what}: {error.why}".rstrip(": ")
+            outcome.status, outcome.error = "failed", error.sentence
             outcome.content = outcome.rows = None
             outcome.model, outcome.validation = {}, {}
             self.state.why = outcome.error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,9 @@ _display({{"{_MIME}": {{
 """
 
 
-def execute(path: str, parameters: dict[str, Any]) -> tuple[dict[str, float], bytes]:
+def execute(
+    path: str, parameters: dict[str, Any], keep: Callable[[bytes], None]
+) -> dict[str, float]:
     """Run a notebook by papermill, in this process's environment.
 
     Parameters
@@ -35,13 +38,13 @@ def execute(path: str, parameters: dict[str, Any]) -> tuple[dict[str, float], by
         The notebook; its cell tagged ``parameters`` holds the defaults.
     parameters : dict
         JSON-able values.
+    keep : callable
+        Takes the notebook with its outputs, also of one that failed or was stopped.
 
     Returns
     -------
     dict of str to float
         The numbers that the notebook bound, and those of its dict `metrics`.
-    bytes
-        The notebook with its outputs.
 
     Raises
     ------
@@ -81,11 +84,23 @@ def execute(path: str, parameters: dict[str, Any]) -> tuple[dict[str, float], by
             raise Invalid(
                 f"cell {error.exec_count} of {source.name} failed",
                 f"{error.ename}: {error.evalue}"[:500],
-                "run it by hand with the trial's parameters",
+                f"look at {source.name} among the trial's files",
                 code="E-TRIAL-011",
             ) from None
-        done = json.loads(ran.read_text("utf-8"))
+        finally:
+            last = _kept(ran, keep)
     values: dict[str, float] = {}
-    for output in done["cells"].pop().get("outputs", ()):
+    for output in last.get("outputs", ()):
         values |= output.get("data", {}).get(_MIME, {})
-    return values, json.dumps(done).encode()
+    return values
+
+
+def _kept(ran: Path, keep: Callable[[bytes], None]) -> dict[str, Any]:
+    """Hand over a notebook as far as it ran, without our own last cell; return that."""
+    try:
+        done = json.loads(ran.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # stopped before its first cell, or while it was written
+    last: dict[str, Any] = done["cells"].pop()
+    keep(json.dumps(done).encode())
+    return last

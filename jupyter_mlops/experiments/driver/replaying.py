@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
+from jupyter_mlops.experiments.clusters.forking import environment as variables
+from jupyter_mlops.experiments.clusters.planning import cores
+from jupyter_mlops.experiments.driver.again import run_apart
 from jupyter_mlops.experiments.driver.driving import template
 from jupyter_mlops.experiments.driver.launching import shipments
 from jupyter_mlops.experiments.driver.shipments import Shipment
-from jupyter_mlops.experiments.driver.trial import run
 from jupyter_mlops.experiments.records import ExperimentRecord, TrialRecord
-from jupyter_mlops.experiments.surroundings import environment
+from jupyter_mlops.experiments.surroundings import Environment, environment
 from jupyter_mlops.experiments.trials import Run, find_run
 from jupyter_mlops.workspace import Invalid, Result, Workspace
 
@@ -43,8 +46,9 @@ class Verification(Result):
 
 
 def verify(ws: Workspace, run_or_name: str) -> Verification:
-    """Run a trial again, in this process, with its parameters, seed and variables.
+    """Run a trial again, in a process of its own, with its parameters, seed and variables.
 
+    It runs in the environment that the experiment names, else with this process's own Python.
     What comes of it is kept as an event, by which a model may be judged later.
 
     Parameters
@@ -80,7 +84,8 @@ def verify(ws: Workspace, run_or_name: str) -> Verification:
         params=trial.params,
         only_given=True,
     )
-    outcome = run(given)
+    where, here = _where(ws, row)
+    outcome = run_apart(given, where, variables(row.plan["workers"], cores()))
     if outcome.status == "failed":
         raise Invalid(
             f"run {found.short} fails when it is run again",
@@ -90,7 +95,7 @@ def verify(ws: Workspace, run_or_name: str) -> Verification:
         )
     pairs = {name: (value, outcome.metrics.get(name)) for name, value in trial.metrics.items()}
     changed = [name for name, pair in pairs.items() if not _same(*pair)]
-    notes = _notes(found)
+    notes = _notes(found, here)
     with ws.write() as tx:
         payload = {"same": not changed, "changed": changed[:50], "notes": notes}
         tx.emit("run.verified", found.ref, payload=payload)
@@ -101,7 +106,17 @@ def _same(before: float, now: Any) -> bool:
     return now is not None and math.isclose(before, now, rel_tol=_SAME, abs_tol=1e-12)
 
 
-def _notes(found: Run) -> list[str]:
-    if environment().digest == found.environment:
+def _where(ws: Workspace, row: ExperimentRecord) -> tuple[Path | None, Environment]:
+    """The Python that trials of the experiment ran with, and its packages as they are now."""
+    if not row.plan["environment"]:
+        return None, environment()
+    from jupyter_mlops.experiments import environments
+
+    python = environments.interpreter(ws, row.plan["environment"])
+    return python, environments.surroundings_of(python)
+
+
+def _notes(found: Run, here: Environment) -> list[str]:
+    if here.digest == found.environment:
         return []
-    return ["The packages installed here aren't the ones that it ran with."]
+    return ["The packages installed now aren't the ones that it ran with."]

@@ -16,6 +16,7 @@ import pickle
 import shutil
 import sys
 import tempfile
+import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any, Final
 
 import cloudpickle
 
+from jupyter_mlops.experiments.localcode import files_of
 from jupyter_mlops.workspace import Invalid, MLOpsError, NotFound, Unavailable
 
 __all__ = ["Shipment", "pack"]
@@ -158,8 +160,11 @@ def _write(
             return False
 
         stream = io.BytesIO()
+        pickler = _Pickler(stream, buffer_callback=keep)
         try:
-            _Pickler(stream, buffer_callback=keep).dump(dict(names))
+            pickler.dump(dict(names))
+        except OSError:
+            raise  # the disk's, and none of the values'
         except Exception as error:
             raise _named(names, error) from error
         size = file.tell()
@@ -168,7 +173,8 @@ def _write(
     content = stream.getvalue()
     digest.update(content)
     (folder / _VALUES).write_bytes(content)
-    for name, source in sorted(modules.items()):
+    # Values may be of modules that the cell itself never names.
+    for name, source in sorted((files_of(pickler.modules) | dict(modules)).items()):
         text = source.read_bytes()
         digest.update(name.encode() + text)
         relative = Path(*name.split("."))
@@ -191,13 +197,17 @@ def _write(
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle, and whatever is large out of the stream."""
+    """cloudpickle, and whatever is large out of the stream; it notes whose code it met."""
 
     def __init__(self, file: io.BytesIO, buffer_callback: Any) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        self.modules: set[str] = set()
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
+        if isinstance(obj, type | types.FunctionType | types.ModuleType):
+            owner = obj.__name__ if kind is types.ModuleType else obj.__module__
+            self.modules.add(str(owner))
         if kind.__module__.startswith("polars") and kind.__name__ in {"DataFrame", "Series"}:
             return _polars_from, (getattr(obj, "name", ""), obj.to_arrow())
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":

@@ -11,13 +11,14 @@ import ctypes
 import math
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from jupyter_mlops.workspace import Invalid
 
-__all__ = ["Command", "Control", "Pruned", "Stopped", "command", "control", "topic"]
+__all__ = ["Command", "Control", "Pruned", "Stopped", "answered", "command", "control", "topic"]
 
 Command = Literal["prune", "stop"]
 
@@ -106,7 +107,19 @@ class Control:
 
 
 _running: dict[str, Control] = {}
+#: What this process has to say there, by topic, goes straight to the driver.
+_lines: dict[str, Callable[[dict[str, Any]], None]] = {}
 _lock = threading.Lock()
+
+
+@contextmanager
+def answered(place: str, tell: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Answer commands where the trials report meanwhile, so that the driver hears both in order."""
+    _lines[place] = tell
+    try:
+        yield
+    finally:
+        _lines.pop(place, None)
 
 
 class control:
@@ -143,7 +156,12 @@ async def command(
             if wanted == "stop":
                 found.interrupt()
     if place is not None:
-        dask_worker.log_event(place, {"kind": "here", "worker": dask_worker.address})
+        told = {"kind": "here", "worker": dask_worker.address}
+        straight = _lines.get(place)
+        if straight is not None:
+            straight(told)
+        else:
+            dask_worker.log_event(place, told)
 
 
 def topic(experiment: str) -> str:

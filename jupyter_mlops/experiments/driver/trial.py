@@ -5,25 +5,22 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
-import pickle
 import random
 import sys
-import threading
-import time
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from jupyter_mlops.experiments.driver.belongings import provide, settle_in
 from jupyter_mlops.experiments.driver.shipments import Shipment
-from jupyter_mlops.experiments.driver.signals import Control, Pruned, Stopped, control, topic
+from jupyter_mlops.experiments.driver.signals import Control, Pruned, Stopped, control
 from jupyter_mlops.experiments.driver.watching import Output, measured
 from jupyter_mlops.workspace import MLOpsError
 
-__all__ = ["Given", "Outcome", "TrialInfo", "run", "run_on_worker"]
+__all__ = ["Given", "Outcome", "TrialInfo", "run"]
 
 #: Names that a trial's body has besides its own.
 PROVIDED: Final = ("suggest", "report", "trial", "evaluate", "notebook")
@@ -31,8 +28,6 @@ PROVIDED: Final = ("suggest", "report", "trial", "evaluate", "notebook")
 VALID: Final = "validation rows"
 #: The callable that is the trial, where there is no cell.
 CALL: Final = "trial_function"
-#: Bytes of an outcome that travels as a message.
-_SMALL: Final = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,8 @@ class Given:
         is below; None keeps none.
     suspect : bool
         A worker died while it was there.
+    cwd : str
+        The notebook's folder: what the cell opens by a relative path is found from there.
     """
 
     experiment: str
@@ -73,6 +70,7 @@ class Given:
     freeze: Any = None
     only_given: bool = False
     suspect: bool = False
+    cwd: str = ""
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -101,6 +99,10 @@ class Outcome:
     losses_of: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
 
+    def keeps(self, constraints: Collection[str]) -> bool:
+        """Whether it keeps to the constraints: only then it may be the best."""
+        return all(self.metrics.get(name, math.inf) <= 0 for name in constraints)
+
 
 @dataclass(frozen=True)
 class TrialInfo:
@@ -111,51 +113,6 @@ class TrialInfo:
     params: dict[str, Any]
 
 
-#: Seeds, output and what is measured belong to a process: its trials run one after another,
-#: however many threads a worker has.
-_alone = threading.Lock()
-#: Seconds within which a worker has sent what it was told to.
-_FLUSH: Final = 0.02
-
-
-def run_on_worker(given: Given) -> Outcome:
-    """Run a trial as a Dask task: it reports to the driver and hears from it."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    place = topic(given.experiment)
-
-    def tell(message: dict[str, Any]) -> None:
-        worker.log_event(place, message)
-
-    _leave_random_alone()
-    with _alone:
-        task = worker.state.tasks.get(worker.get_current_task())
-        if task is None or task.state == "cancelled":
-            return Outcome(given.id, "stopped")
-        tell({"kind": "started", "trial": given.id, "worker": worker.address, "pid": os.getpid()})
-        if given.suspect:
-            # Whatever it does to its worker, its start and the end of the one before are known.
-            time.sleep(_FLUSH)
-        outcome = run(given, tell)
-        outcome.worker = worker.address
-        content = pickle.dumps(outcome, 5)
-        if len(content) <= _SMALL:
-            # Sent ahead of the news that the task is done, it saves asking for the result.
-            tell({"kind": "ended", "trial": given.id, "outcome": content})
-        return outcome
-
-
-@cache
-def _leave_random_alone() -> None:
-    """Give Dask dice of its own: its threads draw from `random`'s while a trial does."""
-    # The worker's other threads import meanwhile: a copy is made whole, an iteration isn't.
-    for name, module in sys.modules.copy().items():
-        theirs = name.startswith(("dask.", "distributed.", "tornado."))
-        if theirs and getattr(module, "random", None) is random:
-            module.random = random.Random()  # type: ignore[attr-defined]  # noqa: S311
-
-
 def run(given: Given, tell: Callable[[dict[str, Any]], None] | None = None) -> Outcome:
     """Run a trial in this process and thread.
 
@@ -164,7 +121,8 @@ def run(given: Given, tell: Callable[[dict[str, Any]], None] | None = None) -> O
     output = Output()
     outcome = Outcome(given.id, "finished")
     suggest = None
-    with control(given.id, tell or _unheard) as running, _imports(given.folder):
+    with control(given.id, tell or _unheard) as running:
+        settle_in(given.folder, given.cwd)
         try:
             with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
                 with measured(outcome):
@@ -235,21 +193,10 @@ def _namespace(given: Given, suggest: Any, running: Control, outcome: Outcome) -
         if name in names:
             del provided[name]  # the notebook's own
     for value in list(names.values()):
-        _provide(value, provided)
+        provide(value, provided)
     names.update(provided)
     names["__name__"] = "__main__"
     return names
-
-
-def _provide(value: Any, provided: Mapping[str, Any]) -> None:
-    """Let the notebook's functions and methods see what the body sees."""
-    members = vars(value).values() if isinstance(value, type) else [value]
-    for one in members:
-        function = getattr(one, "__func__", one)
-        if isinstance(function, types.FunctionType) and function.__module__ == "__main__":
-            for name, thing in provided.items():
-                # Bound anew by each trial; a global of the notebook's own came along with it.
-                function.__globals__[name] = thing
 
 
 def _evaluate(given: Given) -> Any:
@@ -267,16 +214,19 @@ def _notebook(outcome: Outcome) -> Any:
     def notebook(path: str, **parameters: Any) -> dict[str, Any]:
         from jupyter_mlops.experiments.driver.notebooks import execute
 
-        values, content = execute(path, parameters)
-        outcome.files[f"{Path(path).stem}.ipynb"] = content
-        return values
+        def keep(content: bytes) -> None:
+            stem = Path(path).stem
+            before = sum(one.startswith(f"{stem}.") for one in outcome.files)
+            outcome.files[f"{stem}.{before + 1}.ipynb" if before else f"{stem}.ipynb"] = content
+
+        return execute(path, parameters, keep)
 
     return notebook
 
 
 def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> Any:
     """Read what the body left: metrics, scores, and the model where it is to be kept."""
-    from jupyter_mlops.experiments.metrics import numbers_of
+    from jupyter_mlops.experiments.metrics import lacking, numbers_of
 
     outcome.metrics, outcome.notes = {}, []
     found = names.get("metrics")
@@ -287,11 +237,14 @@ def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> Any:
         _score(given, names, model, outcome)
     for metric in (*given.goals, *given.constraints):
         value = names.get(metric)
+        if value is None and CALL in names:
+            raise lacking(metric, outcome.metrics)
         if metric in outcome.metrics and not isinstance(value, int | float):
             continue
         outcome.metrics[metric] = _number(metric, value, outcome, metric == given.goals[0])
     loss = outcome.metrics[given.goals[0]] * (-1 if given.maximize else 1)
-    if given.keep_below is None or loss >= given.keep_below:
+    wanted = given.keep_below is not None and loss < given.keep_below
+    if not wanted or not outcome.keeps(given.constraints):
         # Rows are kept beside the model alone: they are large, and compare what was kept.
         outcome.rows, outcome.validation = None, {}
         return None
@@ -299,6 +252,12 @@ def _take(given: Given, names: dict[str, Any], outcome: Outcome) -> Any:
 
 
 def _number(metric: str, value: Any, outcome: Outcome, first: bool) -> float:
+    from jupyter_mlops.experiments.metrics import ROWS, by_row, goal_of
+
+    if by_row(value):
+        if first:
+            outcome.losses, outcome.losses_of = _packed(value), ROWS
+        value = float(value.mean())
     rows = getattr(value, "rows", None)
     if rows is not None and hasattr(value, "mean"):
         # A cross-validation: its mean, and each row's loss.
@@ -308,16 +267,7 @@ def _number(metric: str, value: Any, outcome: Outcome, first: bool) -> float:
             outcome.losses, outcome.losses_of = _packed(rows), str(value.metric)
             outcome.files |= kept(value)
         value = value.mean
-    if value is None:
-        raise ValueError(f"the cell never set `{metric}`; end it with `{metric} = …`")
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        kind = type(value).__name__
-        raise ValueError(f"`{metric}` is a {kind}, which is no number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"`{metric}` is {number}; such a trial can't be compared")
-    return number
+    return goal_of(metric, value)
 
 
 def _score(given: Given, names: dict[str, Any], model: Any, outcome: Outcome) -> None:
@@ -376,7 +326,9 @@ def _keep(given: Given, names: dict[str, Any], model: Any, outcome: Outcome) -> 
 
 def _reason(error: BaseException, name: str) -> str:
     if isinstance(error, MLOpsError):
-        told = f"{error.what}: {error.why}".rstrip(": ")
+        told = error.sentence
+    elif isinstance(error, MemoryError):
+        told = f"MemoryError: {error}; fewer --workers leave each trial more, or read less of it"
     else:
         told = f"{type(error).__name__}: {error}"[:2000] if str(error) else type(error).__name__
     line = ""
@@ -386,17 +338,3 @@ def _reason(error: BaseException, name: str) -> str:
             line = f" (line {trace.tb_lineno} of the cell)"
         trace = trace.tb_next
     return told + line
-
-
-@contextlib.contextmanager
-def _imports(folder: str) -> Iterator[None]:
-    """Let the notebook's own modules be found; others of the same names are forgotten."""
-    place = str(Path(folder) / "modules")
-    if place not in sys.path and os.path.isdir(place):  # noqa: PTH112  once a trial
-        for known in [one for one in sys.path if one.endswith("/modules") and "shipments" in one]:
-            sys.path.remove(known)
-        sys.path.insert(0, place)
-        tops = {entry.partition(".")[0] for entry in os.listdir(place)}  # noqa: PTH208
-        for name in [one for one in sys.modules.copy() if one.partition(".")[0] in tops]:
-            del sys.modules[name]
-    yield

@@ -80,9 +80,9 @@ def count() -> int:
     return len(devices())
 
 
-def held_here() -> int:
-    """Bytes of GPU memory that this process and its children hold."""
-    found = devices()
+def held_here(found: list[Device] | None = None) -> int:
+    """Bytes of GPU memory that this process and its children hold, of the devices at hand."""
+    found = devices() if found is None else found
     if not found:
         return 0
     here = psutil.Process()

@@ -28,28 +28,36 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def sampler(plan: Plan, seed: int, startup: int) -> BaseSampler:
+def sampler(plan: Plan, seed: int, startup: int, before: BaseSampler | None = None) -> BaseSampler:
     """A sampler for one trial.
 
     Optuna's samplers go on with one random stream; a new one for each trial makes its suggestion
     a function of the seed, the number and what was told before.
+
+    Parameters
+    ----------
+    plan : Plan
+    seed : int
+        The trial's own.
+    startup : int
+        Trials that are drawn at random before it learns.
+    before : BaseSampler, optional
+        The same study's for an earlier trial, which may remember what it worked out.
     """
     with quiet():
-        return _made(plan, seed % 2**32, startup)
+        return _made(plan, seed % 2**32, startup, before)
 
 
-def _made(plan: Plan, seed: int, startup: int) -> BaseSampler:
+def _made(plan: Plan, seed: int, startup: int, before: BaseSampler | None) -> BaseSampler:
     from optuna import samplers
 
     kind = plan.learner
     if kind == "tpe":
-        return samplers.TPESampler(
-            n_startup_trials=startup,
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            seed=seed,
-        )
+        from jupyter_mlops.experiments.search.tpe import Sampler
+
+        if not isinstance(before, Sampler) or before.startup != startup:
+            before = Sampler(startup)
+        return before.seeded(seed)
     if kind == "gp":
         return samplers.GPSampler(
             n_startup_trials=startup, seed=seed, warn_independent_sampling=False

@@ -15,6 +15,7 @@ from jupyter_mlops.experiments.search.studying import Study
 from jupyter_mlops.workspace import Invalid
 
 if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
 __all__ = ["Search"]
@@ -110,8 +111,11 @@ class Search:
             return points.popleft() if points else None
         if kind not in LEARNING or not self.space.known or self._study.ended < self._startup:
             return {}
+        return self._study.suggest(number, self.space, self._sampler(number))
+
+    def _sampler(self, number: int) -> BaseSampler:
         seed = seed_of(self.seed, number, "sampler")
-        return self._study.suggest(number, self.space, sampler(self.plan, seed, self._startup))
+        return sampler(self.plan, seed, self._startup, self._study.optuna.sampler)
 
     @property
     def _startup(self) -> int:
@@ -290,13 +294,15 @@ class Search:
             params = begun.get(number, {}) if one is None else one.params
             if one is None:
                 self._running[number] = params
-            if self.plan.learner in {"cmaes", "nsga2", "nsga3"} and self.space.known:
+            remembers = self.plan.learner in {"cmaes", "nsga2", "nsga3"}
+            if remembers and self.space.known and self._study.ended >= self._startup:
                 # Generations are remembered by what is done when a trial is asked for.
-                seed = seed_of(self.seed, number, "sampler")
-                if self._study.ended >= self._startup:
-                    made = sampler(self.plan, seed, self._startup)
-                    self._study.suggest(number, self.space, made)
+                self._study.suggest(number, self.space, self._sampler(number))
             self._study.expect(number, self.space, params)
+            if one is not None and self.plan.pruner in {"halving", "hyperband"}:
+                # How far a trial came among the others is remembered as it reports.
+                for step, value in one.curve:
+                    self._study.should_prune(number, int(step), float(value))
             if one is not None:
                 try:
                     self.tell(number, one.status, one.values, one.params, one.distributions,
