@@ -11,24 +11,24 @@ import atexit
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sqlalchemy import String, cast, or_, select
-
+from jupyter_mlops.experiments.outbox import (
+    CLAIM,
+    Delivered,
+    Parcel,
+    claim,
+    is_sent,
+    pending,
+    settle,
+)
 from jupyter_mlops.experiments.parents import TAG as EXPERIMENT_TAG
 from jupyter_mlops.experiments.parents import close_ended, data_tags, parent_of, unclosed
-from jupyter_mlops.experiments.records import (
-    CellRecord,
-    EnvironmentRecord,
-    ExperimentRecord,
-    TrialRecord,
-)
-from jupyter_mlops.experiments.trials import may_live, process_name
+from jupyter_mlops.experiments.records import CellRecord, TrialRecord
 from jupyter_mlops.workspace import Conflict, MLOpsError, Workspace
 from jupyter_mlops.workspace.records import utcnow
 from jupyter_mlops.workspace.tracking import artifact_root, explained, tracking_client
@@ -40,48 +40,20 @@ if TYPE_CHECKING:
 __all__ = ["TAG", "pending", "send", "send_all", "send_later", "send_overdue", "wait_until_sent"]
 
 TAG = "jupyter_mlops.run"
-CLAIM = timedelta(minutes=2)
-OVERDUE = timedelta(minutes=1)
 EXIT_SECONDS = 20.0
 WAIT_SECONDS = 150.0
 WAIT_STEP = 0.1
 STATUS = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 #: MLflow takes so many numbers at once.
 BATCH = 1000
+#: So many runs are claimed, sent and recorded together, unless that takes too long.
+TOGETHER = 50
+TOGETHER_SECONDS = CLAIM.total_seconds() / 4
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _threads: dict[str, threading.Thread] = {}
 _again: set[str] = set()
-
-
-def pending(ws: Workspace, limit: int = 1000, *, overdue: bool = False) -> list[str]:
-    """Ids of runs that ended and that MLflow hasn't heard of, the oldest first.
-
-    With `overdue` only those that the process which ran them should have sent by now. A trial
-    whose model is kept waits until its experiment has ended: a better one may take its place.
-    """
-    ongoing = select(ExperimentRecord.id).where(ExperimentRecord.status == "running")
-    query = (
-        select(TrialRecord.id)
-        .where(
-            TrialRecord.sent_at.is_(None),
-            TrialRecord.status != "running",
-            or_(
-                TrialRecord.experiment.is_(None),
-                TrialRecord.experiment.not_in(ongoing),
-                cast(TrialRecord.model, String) == "{}",
-            ),
-        )
-        .order_by(TrialRecord.started_at, TrialRecord.number)
-        .limit(limit)
-    )
-    if overdue:
-        now = utcnow()
-        unclaimed = or_(TrialRecord.claimed_until.is_(None), TrialRecord.claimed_until < now)
-        query = query.where(TrialRecord.ended_at < now - OVERDUE, unclaimed)
-    with ws.read() as session:
-        return list(session.scalars(query))
 
 
 def send(ws: Workspace, run_id: str, announce: Callable[[str], None] | None = None) -> None:
@@ -99,7 +71,7 @@ def send(ws: Workspace, run_id: str, announce: Callable[[str], None] | None = No
     client = tracking_client(ws, announce)
     pause = threading.Event()
     for _ in range(int(WAIT_SECONDS / WAIT_STEP)):
-        if _send(ws, client, run_id):
+        if _send(ws, client, [run_id]) or is_sent(ws, run_id):
             return
         pause.wait(WAIT_STEP)
     raise Conflict(
@@ -120,7 +92,10 @@ def send_all(ws: Workspace) -> int:
     client = tracking_client(ws)
     sent = 0
     while waiting:
-        now = sum(_send(ws, client, run_id) for run_id in waiting)
+        now = sum(
+            _send(ws, client, waiting[start : start + TOGETHER])
+            for start in range(0, len(waiting), TOGETHER)
+        )
         sent += now
         waiting = pending(ws) if now else []
     close_ended(ws, client)
@@ -184,65 +159,33 @@ def _work(ws: Workspace, place: str) -> None:
             _log.exception("a run can't be sent to MLflow; it is kept and tried again")
 
 
-def _load(ws: Workspace, run_id: str) -> tuple[TrialRecord, CellRecord, list[str]]:
-    with ws.read() as session:
-        trial = session.get_one(TrialRecord, run_id)
-        cell = session.get_one(CellRecord, trial.cell)
-        packages = session.get_one(EnvironmentRecord, cell.environment).packages
-        session.expunge_all()
-        return trial, cell, packages
-
-
-def _send(ws: Workspace, client: MlflowClient, run_id: str) -> bool:
-    """Send one run if nobody else is at it; whether it is in MLflow now."""
-    trial, cell, packages = _load(ws, run_id)
-    if trial.sent_at is not None:
-        return True
-    if not _claim(ws, run_id):
-        return False
-    with _released_on_error(ws, run_id), explained(ws):
-        mlflow_run_id, model_id = _deliver(ws, client, trial, cell, packages)
-    with ws.write() as tx:
-        kept = tx.session.get_one(TrialRecord, run_id)
-        kept.mlflow_run_id, kept.mlflow_model_id = mlflow_run_id, model_id
-        kept.sent_at, kept.send_error = utcnow(), ""
-        kept.claimed_by = kept.claimed_until = None
-    return True
-
-
-def _claim(ws: Workspace, run_id: str) -> bool:
-    now, me = utcnow(), f"{process_name()}:{threading.get_ident()}"
-    with ws.write() as tx:
-        trial = tx.session.get_one(TrialRecord, run_id, with_for_update=True)
-        if trial.sent_at is not None:
-            return False
-        claimed = trial.claimed_until is not None and trial.claimed_until > now
-        # The claim of a process that died is worth nothing, where that can be told.
-        if claimed and may_live((trial.claimed_by or me).rpartition(":")[0]):
-            return False
-        trial.claimed_by, trial.claimed_until = me, now + CLAIM
-        trial.send_attempts += 1
-        return True
-
-
-@contextmanager
-def _released_on_error(ws: Workspace, run_id: str) -> Iterator[None]:
+def _send(ws: Workspace, client: MlflowClient, runs: Sequence[str]) -> int:
+    """Send those of the runs that nobody else is at; return how many."""
+    parcels = claim(ws, runs)
+    delivered: list[Delivered] = []
+    places: dict[str, str] = {}
+    until, error = time.monotonic() + TOGETHER_SECONDS, ""
     try:
-        yield
-    except Exception as error:
-        with ws.write() as tx:
-            kept = tx.session.get_one(TrialRecord, run_id)
-            kept.claimed_by = kept.claimed_until = None
-            kept.send_error = str(error)[:2000]
+        for one in parcels:
+            if time.monotonic() > until:
+                break  # the claim on the others would end before they are sent
+            with explained(ws):
+                if one.trial.name not in places:
+                    places[one.trial.name] = _experiment(ws, client, one.trial.name)
+                delivered.append(_deliver(ws, client, one, places[one.trial.name]))
+    except Exception as raised:
+        error = str(raised)
         raise
+    finally:
+        if parcels:
+            settle(ws, parcels, delivered, error)
+    return len(delivered)
 
 
-def _deliver(
-    ws: Workspace, client: MlflowClient, trial: TrialRecord, cell: CellRecord, packages: list[str]
-) -> tuple[str, str | None]:
+def _deliver(ws: Workspace, client: MlflowClient, parcel: Parcel, experiment: str) -> Delivered:
     from mlflow.entities import Metric, Param, RunTag
 
-    experiment = _experiment(ws, client, trial.name)
+    trial, cell = parcel.trial, parcel.cell
     # Only an earlier attempt can have left a run there.
     run = _already_there(client, experiment, trial.id) if trial.send_attempts else None
     started = int(trial.started_at.timestamp() * 1000)
@@ -258,7 +201,7 @@ def _deliver(
     run_id = run.info.run_id
     model_id = None
     if trial.model.get("sha256"):
-        model_id = _deliver_model(ws, client, trial, run, experiment, packages)
+        model_id = _deliver_model(ws, client, trial, run, experiment, parcel.packages)
     numbers = [
         Metric(key, value, ended, 0, model_id=model_id, run_id=run_id)
         for key, value in trial.metrics.items()
@@ -274,7 +217,7 @@ def _deliver(
     for start in range(BATCH, len(numbers), BATCH):
         client.log_batch(run_id, metrics=numbers[start : start + BATCH])
     client.set_terminated(run_id, STATUS.get(trial.status, "KILLED"), ended)
-    return run_id, model_id
+    return Delivered(trial.id, run_id, model_id)
 
 
 def _name(trial: TrialRecord) -> str:

@@ -6,9 +6,12 @@ and whoever only hands `freeze` on to the processes that fit models needs none o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from jupyter_mlops.models.files import FILES, Format
@@ -56,9 +59,7 @@ def freeze(model: Any) -> FrozenModel:
     native = boosters.freeze(model) or onnx.freeze(model) or pytorch.freeze(model)
     if native is not None:
         return FrozenModel(native[1], format=native[0])
-    from jupyter_mlops.models import skops_policy
-
-    content, held = skops_policy.write(model)
+    content, held = _policy().write(model)
     return FrozenModel(content, held)
 
 
@@ -106,6 +107,22 @@ def thaw(path: Path) -> Any:
     Unavailable
         The file can't be read.
     """
-    from jupyter_mlops.models import skops_policy
+    return _policy().read(path)
 
-    return skops_policy.read(path)
+
+def _policy() -> ModuleType:
+    """skops, without what it needs least.
+
+    It asks each module of scikit-learn for estimators, and one of them loads all of Dask's arrays
+    only to adapt them: a third of the time of it all.
+    """
+    adapter = "sklearn.externals.array_api_compat.dask"
+    hidden = adapter not in sys.modules
+    if hidden:
+        # Not a package, so nothing is looked for in it.
+        sys.modules[adapter] = ModuleType(adapter)
+    try:
+        return import_module("jupyter_mlops.models.skops_policy")
+    finally:
+        if hidden:
+            del sys.modules[adapter]

@@ -94,9 +94,9 @@ def test_short_trials_share_tasks_and_give_what_they_give_alone(experiment, monk
 
 def test_long_trials_have_a_task_each(experiment):
     # One that waited for a long one couldn't be run by another worker meanwhile.
-    found, _, tasks = experiment(BODY + "import time\ntime.sleep(0.25)\n", trials=6)
-    assert found.count("finished") == 6
-    assert tasks == 6
+    found, _, tasks = experiment(BODY + "import time\ntime.sleep(0.25)\n", trials=12)
+    assert found.count("finished") == 12
+    assert tasks == 12
 
 
 def test_a_worker_killed_in_its_turn_costs_only_the_trial_that_ran(experiment):

@@ -82,6 +82,28 @@ def test_sending_again_after_a_crash_makes_no_second_run(
     assert len(found.outputs.model_outputs) == 1
 
 
+def test_runs_are_sent_together_and_one_that_fails_takes_none_with_it(
+    tracked: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [tracked.train(LOGISTIC, seed=seed).id for seed in range(4)]
+    tags = sending._tags
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            sending,
+            "_tags",
+            lambda trial, cell: 1 / 0 if trial.id == ids[2] else tags(trial, cell),
+        )
+        with pytest.raises(ZeroDivisionError):
+            sending.send_all(tracked.ws)
+    assert sending.pending(tracked.ws) == ids[2:]
+    assert experiments.find_run(tracked.ws, ids[2]).send_error == "division by zero"
+    assert not experiments.find_run(tracked.ws, ids[3]).send_error
+    # Nobody's claim on them is left.
+    assert sending.send_all(tracked.ws) == 2
+    assert sorted(found.data.tags[sending.TAG] for found in in_mlflow(tracked.ws)) == sorted(ids)
+    assert not experiments.find_run(tracked.ws, ids[2]).send_error
+
+
 def test_two_senders_make_one_run(tracked: Bench) -> None:
     ids = [tracked.scored(LOGISTIC, seed=seed).id for seed in range(3)]
     threads = [threading.Thread(target=sending.send_all, args=(tracked.ws,)) for _ in range(3)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
+import textwrap
 import types
 import zipfile
 from functools import partial
@@ -138,3 +140,17 @@ def test_nothing_reviewed_lets_a_file_name_what_to_run() -> None:
     tops = {name.partition(".")[0] for name in TRUSTED - {"functools.partial"}}
     assert tops == {"collections", "numpy", "scipy", "sklearn"}
     assert refused(skops.io.get_untrusted_types(data=skops.io.dumps(len))) != []
+
+
+def test_the_first_model_loads_none_of_dasks_arrays_and_hides_nothing_for_good() -> None:
+    script = """
+        import sys
+        from sklearn.linear_model import LinearRegression
+        from jupyter_mlops import models
+        frozen = models.freeze(LinearRegression().fit([[0], [1]], [0, 1]))
+        assert frozen.format == "skops"
+        assert "dask.array" not in sys.modules
+        from sklearn.externals.array_api_compat import dask
+        assert dask.__path__
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)

@@ -207,10 +207,7 @@ def _log_mass(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _drawn(share: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The point below which lies that share of a normal distribution cut at a and b."""
-    mass, right = _log_mass(a, b), a >= 0
-    # The tail that is counted from is the one in which numbers are exact.
-    start = log_ndtr(np.where(right, -b, a))
-    part = np.where(right, np.log1p(-share), np.log(share))
-    z = ndtri_exp(np.logaddexp(start, part + mass))
-    found: np.ndarray = np.clip(np.where(right, -z, z), a, b)
+    # No kernel's middle lies below the least value, so that a is never right of it.
+    below = np.logaddexp(log_ndtr(a), np.log(share) + _log_mass(a, b))
+    found: np.ndarray = np.clip(ndtri_exp(below), a, b)
     return found
