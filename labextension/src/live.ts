@@ -6,8 +6,8 @@ import { Refusal } from './refusal';
 import type { IQuery } from './references';
 import type { IView } from './views';
 
-/** Events come in bursts: one question answers them all. */
-const SETTLE = 200;
+/** Events come in bursts, as the server reads them: one question answers them all. */
+const SETTLE = 60;
 
 /**
  * While they go on and on, questions are that far apart, from one's beginning to the next's: what
