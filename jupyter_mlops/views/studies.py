@@ -114,16 +114,16 @@ def experiment_view(result: Experiment) -> View:
 def experiments_view(result: Experiments) -> View:
     """Experiments in a table, the newest first."""
     columns = [
-        Column(key="name", label="Experiment"),
-        Column(key="experiment", label="Id", kind="ref"),
+        Column(key="experiment", label="Experiment", kind="ref"),
         Column(key="status", label="Status", kind="badge"),
-        Column(key="done", label="Trials done", kind="bar"),
-        Column(key="failed", label="Failed", kind="number"),
         Column(key="metric", label="Metric"),
         Column(key="best", label="Best", kind="number"),
+        Column(key="done", label="Trials done", kind="bar"),
+        Column(key="failed", label="Failed", kind="number"),
         Column(key="started", label="Started", kind="time"),
         Column(key="took", label="Took"),
         Column(key="actor", label="By"),
+        Column(key="id", label="Id"),
     ]
     rows = [_row(result, one) for one in result[:ROWS]]
     # What says the same in each row takes room from what doesn't.
@@ -152,8 +152,8 @@ def _row(result: Experiments, one: Experiment) -> dict[str, Any]:
     if total:
         share = {"share": min(1.0, done / total), "text": f"{done:,} of {total:,}"}
     return {
-        "experiment": one.ref,
-        "name": one.name,
+        "experiment": {"text": one.name, "ref": one.ref},
+        "id": one.short,
         "status": {"text": one.status, "level": LEVELS.get(one.status, "info")},
         "done": share,
         "failed": counts.get("failed", 0),
