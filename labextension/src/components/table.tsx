@@ -1,6 +1,7 @@
 import React from 'react';
 
 import { percentText, scalarText } from '../format';
+import { shortName } from '../references';
 import type { IAction, IColumn, ITable, Row } from '../views';
 import { valueOf } from '../views';
 import { ActionsBlock } from './blocks';
@@ -105,7 +106,7 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
                       scope="row"
                       data-align={column.align}
                       data-kind={column.kind}
-                      data-long={plainText(value).length > WIDE}
+                      data-long={shortName(plainText(value)).length > WIDE}
                     >
                       {content}
                     </th>
