@@ -6,14 +6,15 @@ parameters) is read once and kept while a process looks; the rest is read of tho
 
 from __future__ import annotations
 
+import json
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, select
 
 from jupyter_mlops.experiments.filters import Columns, choose, value_of
 from jupyter_mlops.experiments.records import TrialRecord
@@ -35,17 +36,19 @@ LARGEST: Final = 200
 CURVES: Final = 12
 #: Nobody has summed these up yet.
 _OPEN_ENDED: Final = {"running", "waiting", "interrupted"}
+# The table's own columns: as attributes of records, thousands of rows take twice as long.
+_TABLE: Final = TrialRecord.__table__.c
 _LIGHT: Final = (
-    TrialRecord.id,
-    TrialRecord.number,
-    TrialRecord.status,
-    TrialRecord.started_at,
-    TrialRecord.seconds,
-    TrialRecord.metrics,
-    TrialRecord.params,
-    TrialRecord.worker,
-    TrialRecord.attempts,
-    TrialRecord.error,
+    _TABLE.id,
+    _TABLE.number,
+    _TABLE.status,
+    _TABLE.started_at,
+    _TABLE.seconds,
+    cast(_TABLE.metrics, Text),
+    cast(_TABLE.params, Text),
+    _TABLE.worker,
+    _TABLE.attempts,
+    _TABLE.error,
 )
 _seen: OrderedDict[tuple[str, str], dict[int, Trial]] = OrderedDict()
 _lock = Lock()
@@ -119,22 +122,26 @@ def glance(ws: Workspace, name: str) -> Experiment:
     with _lock:
         known = _seen.pop(key, {})
     with ws.read() as session:
-        of = TrialRecord.experiment == experiment.id
-        found = session.execute(
-            select(TrialRecord.number, TrialRecord.status, TrialRecord.attempts).where(of)
-        ).tuples()
-        signs = {int(number or 0): (status, attempts) for number, status, attempts in found}
-        stale = [n for n, sign in signs.items() if n not in known or _sign(known[n]) != sign]
-        if stale:
-            query = select(*_LIGHT).where(of)
-            if len(stale) <= LARGEST:
-                query = query.where(TrialRecord.number.in_(stale))
-            known |= {int(row[1] or 0): _light(row) for row in session.execute(query)}
+        of = _TABLE.experiment == experiment.id
+        every = select(*_LIGHT).where(of)
+        if known:
+            found = session.execute(
+                select(_TABLE.number, _TABLE.status, _TABLE.attempts).where(of)
+            ).tuples()
+            signs = {int(number or 0): (status, attempts) for number, status, attempts in found}
+            stale = [n for n, sign in signs.items() if n not in known or _sign(known[n]) != sign]
+            if stale:
+                some = len(stale) <= LARGEST
+                query = every.where(_TABLE.number.in_(stale)) if some else every
+                known |= _lights(session.execute(query))
+            known = {number: known[number] for number in signs}
+        else:
+            known = _lights(session.execute(every))
     with _lock:
         _seen[key] = known
         while len(_seen) > _KEPT:
             _seen.popitem(last=False)
-    trials = tuple(known[number] for number in sorted(signs))
+    trials = tuple(known[number] for number in sorted(known))
     if experiment.status != "running":
         # Their process is gone, and nobody has recorded so yet.
         trials = tuple(
@@ -305,21 +312,20 @@ def _sign(trial: Trial) -> tuple[str, int]:
     return trial.status, trial.attempts
 
 
-def _light(row: Any) -> Trial:
-    return Trial(
-        row.id,
-        row.number or 0,
-        row.status,
-        row.started_at,
-        row.seconds,
-        row.metrics,
-        row.params,
-        [],
-        row.worker,
-        row.attempts,
-        {},
-        row.error,
-        None,
-        {},
-        False,
-    )
+def _lights(rows: Iterable[Any]) -> dict[int, Trial]:
+    """Trials by number, from rows of `_LIGHT`."""
+    found = list(rows)
+    metrics = _read([row[5] for row in found])
+    params = _read([row[6] for row in found])
+    return {
+        number or 0: Trial(identity, number or 0, status, started_at, seconds, values, given, [],
+                           worker, attempts, {}, error, None, {}, False)
+        for (identity, number, status, started_at, seconds, _, _, worker, attempts, error),
+            values, given in zip(found, metrics, params, strict=True)
+    }  # fmt: skip
+
+
+def _read(texts: Sequence[str | None]) -> list[Any]:
+    """Many JSON texts at once, which takes a tenth of the time of one after another."""
+    read: list[Any] = json.loads(f"[{','.join(one or '{}' for one in texts)}]")
+    return read

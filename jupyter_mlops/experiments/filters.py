@@ -43,11 +43,11 @@ class Columns:
     """
 
     def __init__(self, trials: Sequence[Trial]) -> None:
-        metrics: dict[str, None] = {}
-        params: dict[str, None] = {}
+        metrics: dict[str, Any] = {}
+        params: dict[str, Any] = {}
         for one in trials:
-            metrics.update(dict.fromkeys(one.metrics))
-            params.update(dict.fromkeys(one.params))
+            metrics.update(one.metrics)
+            params.update(one.params)
         self.metrics, self.params = tuple(metrics), tuple(params)
         self.homes: dict[str, tuple[str, str]] = {name: ("", name) for name in FIXED}
         for home, names in (("metrics", self.metrics), ("params", self.params)):

@@ -126,6 +126,10 @@ class Experiment(Result):
         While it runs, who works on it, as in `SearchStep`.
     cluster : dict of str to str
         While it runs, what it runs on: ``name``, ``kind``, ``dashboard``.
+    queue : tuple of dict
+        While it runs, parameters that a person wants tried next.
+    stops : tuple of int
+        While it runs, trials that a person wants stopped and that weren't yet.
     """
 
     id: str
@@ -147,6 +151,8 @@ class Experiment(Result):
     error: str = ""
     workers: tuple[dict[str, Any], ...] = ()
     cluster: dict[str, str] = field(default_factory=dict)
+    queue: tuple[dict[str, Any], ...] = ()
+    stops: tuple[int, ...] = ()
 
     @property
     def short(self) -> str:
@@ -303,6 +309,7 @@ def _told(row: ExperimentRecord, cell: CellRecord, trials: tuple[Trial, ...]) ->
     outcome = dict(row.outcome)
     workers, cluster = outcome.pop("workers", ()), outcome.pop("cluster", {})
     orphaned = row.status == "running" and not may_live(row.process)
+    runs = row.status == "running" and not orphaned
     return Experiment(
         row.id,
         row.name,
@@ -321,6 +328,8 @@ def _told(row: ExperimentRecord, cell: CellRecord, trials: tuple[Trial, ...]) ->
         outcome,
         tuple(row.notes),
         ORPHANED if orphaned else row.error,
-        tuple(workers) if row.status == "running" and not orphaned else (),
-        cluster if row.status == "running" and not orphaned else {},
+        tuple(workers) if runs else (),
+        cluster if runs else {},
+        tuple(row.queue) if runs or row.status == "waiting" else (),
+        tuple(row.stops) if runs else (),
     )

@@ -167,7 +167,7 @@ def jobs_view(result: BatchJobs) -> View:
     running = sum(one.state == "running" for one in result.items)
     return View(
         kind="batch-jobs",
-        title="Predictions",
+        title="Batch predictions",
         subtitle=f"{running:,} of {len(result.items):,} running",
         line="%mlops predictions",
         blocks=[table],

@@ -74,11 +74,11 @@ class Column(_Model):
     """A table's column; `kind` says how its cells are drawn.
 
     ``percent`` and ``bar`` take fractions from 0 to 1 (a bar also ``{"share": …, "text": …}``,
-    whose text stands beside it), ``time`` ISO 8601 in UTC, ``spark``
-    a list of numbers or ``{"values": …, "against": …, "ends": [low, high]}``, ``ref`` a
-    reference, ``badge`` ``{"text": …, "level": …}``, ``link`` ``{"text": …, "path": …}`` as a
-    `Fact` has it, ``actions`` a list of what an `Action` holds. Numbers have four significant
-    digits, or `digits` decimals.
+    whose text stands beside it), ``time`` ISO 8601 in UTC, ``spark`` a list of numbers or
+    ``{"values": …, "against": …, "ends": [low, high]}``, ``ref`` a reference or
+    ``{"text": …, "ref": …}``, ``badge`` ``{"text": …, "level": …}``, ``link``
+    ``{"text": …, "path": …}`` as a `Fact` has it, ``actions`` a list of what an `Action` holds.
+    Numbers have four significant digits, or `digits` decimals.
     """
 
     key: str

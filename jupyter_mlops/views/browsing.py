@@ -36,7 +36,7 @@ from jupyter_mlops.views.curves import (
 )
 from jupyter_mlops.views.experiments import duration
 from jupyter_mlops.views.parallel import parallel_chart
-from jupyter_mlops.views.params import bytes_text, occupancy_table, params_facts
+from jupyter_mlops.views.params import bytes_text, occupancy_table, param_text, params_facts
 from jupyter_mlops.views.registry import look
 from jupyter_mlops.views.trialtable import LEVELS, trials_table
 
@@ -79,6 +79,8 @@ def trial_view(result: TrialDetail) -> View:
     if trial.error:
         level = LEVELS.get(trial.status, "info")
         blocks.append(Notice(level="warn" if level == "info" else level, text=trial.error[:2000]))
+    if trial.status == "running" and trial.number in one.stops:
+        blocks.append(Notice(text="It is being stopped."))
     blocks.append(Facts(items=_values(result)))
     if trial.params:
         blocks.append(Facts(title="Parameters", items=params_facts(trial.params, limit=40)))
@@ -169,6 +171,10 @@ def _findings(one: Experiment) -> list[Fact]:
         numbers = _listed(found["best"])
         facts.append(Fact(label=f"Best against {others}", value=f"trials {numbers}"))
     facts += _fates(one)
+    if one.queue:
+        value = _tried(one.queue[0])
+        more = f"and {len(one.queue) - 1:,} more after that" if len(one.queue) > 1 else ""
+        facts.append(Fact(label="To be tried next", value=value, hint=more))
     running = one.status in {"running", "waiting"}
     facts.append(Fact(label="Running for" if running else "Took", value=duration(one.seconds)))
     if one.cluster.get("dashboard"):
@@ -238,6 +244,8 @@ def _failures(trials: Iterable[Trial]) -> str:
         return ""
     count = reasons.total()
     told = [f"{many:,} × {shown[key]}" for key, many in reasons.most_common(REASONS)]
+    if len(reasons) == 1:
+        told = [*shown.values()]
     more = len(reasons) - len(told)
     if more:
         told.append(f"{more} other {'reason' if more == 1 else 'reasons'}")
@@ -341,6 +349,10 @@ def _trial_actions(one: Experiment, trial: Trial) -> list[Action]:
         args = {"run": f"run:{trial.id[:12]}", "name": one.name}
         items.append(Action(label="Register", verb="register", args=args))
     return items
+
+
+def _tried(params: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {param_text(value)}" for name, value in params.items())
 
 
 def _listed(numbers: list[int], shown: int = 8) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from jupyter_mlops.models.cards import Figure, ModelCard
@@ -13,6 +14,8 @@ from jupyter_mlops.views.registry import look
 __all__ = ["card_view"]
 
 DIGITS = 12
+LONGEST = 40
+_DIGEST = re.compile(r"[0-9a-f]{32,}")
 
 
 @look(ModelCard)
@@ -32,7 +35,7 @@ def card_view(result: ModelCard) -> View:
         blocks.append(_figures("Slices, the worst first", sliced, ""))
     blocks.append(Facts(title="Where it comes from", items=_facts(result)))
     if result.check is not None and result.check.lines:
-        blocks.append(lines_table(result.check))
+        blocks.append(lines_table(result.check).model_copy(update={"title": "Gates"}))
     blocks += _approvals(result)
     blocks += [Notice(text=note) for note in result.notes]
     blocks.append(Code(title="Loading it", text=result.loading, insert=True))
@@ -69,10 +72,11 @@ def _row(one: Figure) -> dict[str, Any]:
 
 def _facts(result: ModelCard) -> list[Fact]:
     version, data = result.version, result.data
-    hint = " · ".join(value for key, value in data.items() if key != "ref")
+    told = {"rows": "{} rows", "origin": "{}"}
+    hint = " · ".join(words.format(data[key]) for key, words in told.items() if data.get(key))
     facts = [
         Fact(label="Predicts", value=f"{version.target or 'its target'} ({version.task})"),
-        Fact(label="Data", value=data.get("ref", "–"), hint=hint),
+        Fact(label="Data", value=data.get("ref", "–"), hint=hint, ref=data.get("ref", "")),
     ]
     if "digest" in data:
         facts.append(Fact(label="Data digest", value=data["digest"][:DIGITS], hint=data["digest"]))
@@ -83,7 +87,8 @@ def _facts(result: ModelCard) -> list[Fact]:
     for name, value in result.origin.items():
         if name not in {"data", "class"}:
             label = name.replace("_", " ").capitalize()
-            facts.append(Fact(label=label, value=value[:40], hint=value))
+            short = value[:DIGITS] if _DIGEST.fullmatch(value) else value[:LONGEST]
+            facts.append(Fact(label=label, value=short, hint=value if short != value else ""))
     facts.append(Fact(label="Files", value=version.digest[:DIGITS], hint=version.digest))
     return facts
 
@@ -100,4 +105,4 @@ def _approvals(result: ModelCard) -> list[Block]:
         {"who": one.actor, "at": one.approved_at.isoformat(), "note": one.note}
         for one in result.approvals
     ]
-    return [Table(columns=columns, rows=rows, total=len(rows))]
+    return [Table(title="Approvals", columns=columns, rows=rows, total=len(rows))]

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from jupyter_mlops.views.blocks import Action, Column
 
-__all__ = ["cell_text", "magic_line", "number_text", "progress_text", "spark_parts", "spark_text"]
+__all__ = [
+    "cell_text",
+    "decimals",
+    "magic_line",
+    "number_text",
+    "progress_text",
+    "spark_parts",
+    "spark_text",
+]
 
+#: Numbers that differ by more than that can't stand in one column with as many decimals each.
+_APART = 1000
 _TICKS = "▁▂▃▄▅▆▇█"
 _LONG_ID = re.compile(r"\b(\w+):([0-9a-f]{32})\b")
 
@@ -19,7 +30,7 @@ def cell_text(column: Column, value: Any) -> str:
     """Write a cell for a place without colours."""
     if value is None:
         return "–"
-    if column.kind in {"badge", "link"}:
+    if column.kind in {"badge", "link"} or (column.kind == "ref" and isinstance(value, dict)):
         return str(value["text"])
     if column.kind == "spark":
         values, against, ends = spark_parts(value)
@@ -62,6 +73,23 @@ def number_text(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4g}"
+
+
+def decimals(values: Iterable[float | None]) -> int | None:
+    """How many decimals a column's numbers have, so that they can be compared at a glance.
+
+    Four digits of the largest are shown. None where all are whole or their sizes differ too
+    much, so that each is better written by itself.
+
+    Examples
+    --------
+    >>> decimals([0.93, 0.8871]), decimals([12.5, 0.31, None]), decimals([1e-5, 0.1]), decimals([3])
+    (4, 2, None, None)
+    """
+    sizes = [abs(one) for one in values if one is not None and one != 0 and math.isfinite(one)]
+    if not sizes or all(one == int(one) for one in sizes) or max(sizes) > _APART * min(sizes):
+        return None
+    return max(0, 3 - math.floor(math.log10(max(sizes))))
 
 
 def percent_text(fraction: float) -> str:

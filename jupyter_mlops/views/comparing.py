@@ -29,14 +29,17 @@ def versions_view(result: VersionComparison) -> View:
         Column(key="metric", label="Metric"),
         Column(key="a", label=a, kind="number"),
         Column(key="b", label=b, kind="number"),
-        Column(key="difference", label="Difference"),
+        Column(key="difference", label="Difference", kind="number"),
         Column(key="interval", label="95% interval"),
     ]
     rows = [_row(one) for one in result.metrics]
     blocks.append(Table(columns=columns, rows=rows, total=len(rows), empty="No metrics."))
-    for title, changes in (("Inputs", result.inputs), ("Made of", result.changes)):
+    for title, what, changes in (
+        ("Inputs", "Column", result.inputs),
+        ("Made of", "Part", result.changes),
+    ):
         if changes:
-            blocks.append(_changes(title, changes, a, b))
+            blocks.append(_changes(title, what, changes, a, b))
     return View(
         kind="comparison",
         title=f"{a} and {b}",
@@ -50,19 +53,18 @@ def _row(one: MetricPair) -> dict[str, Any]:
     interval = ""
     if one.low is not None and one.high is not None:
         interval = f"{number_text(one.low)} to {number_text(one.high)}"
-    difference = "" if one.difference is None else number_text(one.difference)
     return {
         "metric": one.metric,
         "a": one.a,
         "b": one.b,
-        "difference": difference,
+        "difference": one.difference,
         "interval": interval,
     }
 
 
-def _changes(title: str, changes: tuple[Change, ...], a: str, b: str) -> Table:
+def _changes(title: str, what: str, changes: tuple[Change, ...], a: str, b: str) -> Table:
     columns = [
-        Column(key="what", label=title),
+        Column(key="what", label=what),
         Column(key="a", label=a),
         Column(key="b", label=b),
     ]

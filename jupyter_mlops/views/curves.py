@@ -150,15 +150,16 @@ def slices_chart(experiment: Experiment, importance: Mapping[str, float]) -> Cha
     """The value by each of the parameters that mattered most; None where none varies."""
     goal = experiment.goal
     done = [one for one in experiment.finished if math.isfinite(value_of(one, goal.metric))]
-    names = varying(done)
-    names = sorted(names, key=lambda name: -importance.get(name, 0.0))[:SLICES]
-    if len(done) < 3 or not names:
+    if len(done) < 3:
         return None
     best = experiment.best
     low, high = ends([value_of(one, goal.metric) for one in done],
                       value_of(best, goal.metric) if best else None)  # fmt: skip
     shown = [one for one in done if low <= value_of(one, goal.metric) <= high]
     shown = thinned(shown, SLICE, keep=best)
+    names = sorted(varying(shown), key=lambda name: -importance.get(name, 0.0))[:SLICES]
+    if not names:
+        return None
     panels = [_slice(shown, name, goal.metric, low, high) for name in names]
     spec = {"$schema": SCHEMA, "columns": 3, "concat": panels}
     alt = f"{goal.metric} by {', '.join(names)}, {len(shown):,} trials"

@@ -40,6 +40,8 @@ def detail_view(result: VersionDetail) -> View:
     if result.approvals:
         blocks.append(_approvals(result))
     blocks += _forms(result)
+    if result.others:
+        blocks.append(_others(result))
     blocks += [_history(result), inputs_table(result), Actions(items=_actions(result))]
     return View(
         kind="model",
@@ -134,7 +136,11 @@ def _forms(result: VersionDetail) -> list[Block]:
         submit="Write down",
         verb="card",
         args={"model": label},
-        fields=[Field(name="say", label="Purpose", value=said, hint="and what it isn't for")],
+        fields=[
+            Field(
+                name="say", label="Purpose", kind="lines", value=said, hint="and what it isn't for"
+            )
+        ],
         changes=True,
     )
     forms: list[Block] = [approve, promote, say]
@@ -149,6 +155,18 @@ def _forms(result: VersionDetail) -> list[Block]:
                  fields=[other])
         )  # fmt: skip
     return forms
+
+
+def _others(result: VersionDetail) -> Table:
+    rows = [
+        {"version": f"model:{result.name}@{number}", "aliases": ", ".join(aliases) or None}
+        for number, aliases in result.others[:OTHERS]
+    ]
+    columns = [
+        Column(key="version", label="Version", kind="ref"),
+        Column(key="aliases", label="Aliases"),
+    ]
+    return Table(title="Other versions", columns=columns, rows=rows, total=len(result.others))
 
 
 def _history(result: VersionDetail) -> Table:

@@ -19,6 +19,7 @@ from jupyter_mlops.views.blocks import (
     View,
 )
 from jupyter_mlops.views.canaries import evidence_blocks
+from jupyter_mlops.views.cells import percent_text
 from jupyter_mlops.views.data import size_text
 from jupyter_mlops.views.logged import log_facts, log_notices
 from jupyter_mlops.views.registry import look
@@ -83,19 +84,25 @@ def endpoints_view(result: Endpoints) -> View:
     """All endpoints of a workspace."""
     rows = [_row(one) for one in result.items[:ROWS]]
     elsewhere = any(one.environment for one in result.items)
+    logs = {row["log"] for row in rows}
     table = Table(
         columns=[
             Column(key="ref", label="Endpoint", kind="ref"),
             Column(key="state", label="State", kind="badge"),
             Column(key="model", label="Model", kind="ref"),
             *([Column(key="environment", label="Environment")] if elsewhere else []),
-            Column(key="beside", label="Beside it"),
+            *(
+                [Column(key="beside", label="Beside it")]
+                if any(row["beside"] for row in rows)
+                else []
+            ),
             Column(key="rows", label="Rows", kind="number"),
             Column(key="errors", label="Errors", kind="number"),
-            Column(key="p99", label="p99 ms", kind="number"),
+            Column(key="p99", label="p99 ms", kind="number", digits=1),
             Column(key="traffic", label="Last minutes", kind="spark"),
             Column(key="since", label="Ready since", kind="time"),
-            Column(key="log", label="Log"),
+            # What says the same in each row takes room from what doesn't.
+            *([Column(key="log", label="Log")] if len(logs) > 1 else []),
             *([Column(key="grpc", label="gRPC")] if any(row["grpc"] for row in rows) else []),
         ],
         rows=rows,
@@ -153,11 +160,11 @@ def _facts(one: Endpoint) -> list[Fact]:
     if live:
         share = live["errors"] / live["requests"] if live["requests"] else 0.0
         facts += [
-            Fact(label="Rows", value=f"{live['rows']:,}", hint=f"{live['requests']:,} requests"),
+            Fact(label="Rows", value=f"{live['rows']:,}", hint=_requests(live["requests"])),
             Fact(
                 label="Errors",
                 value=f"{live['errors']:,}",
-                hint=f"{share:.2%} of requests" if live["errors"] else "",
+                hint=f"{percent_text(share)} of requests" if live["errors"] else "",
             ),
             _latency(live),
             Fact(label="CPU", value=f"{live['cpu_percent']:.0f} %", hint="of one core, just now"),
@@ -176,6 +183,10 @@ def _facts(one: Endpoint) -> list[Fact]:
     if one.state == "ready" and one.ready_at is not None:
         facts.append(Fact(label="Ready since", value=f"{one.ready_at:%Y-%m-%d %H:%M} UTC"))
     return facts
+
+
+def _requests(many: int) -> str:
+    return f"{many:,} request{'' if many == 1 else 's'}"
 
 
 def _latency(live: dict[str, Any]) -> Fact:
@@ -275,9 +286,9 @@ def _versions(versions: list[dict[str, Any]]) -> Table:
         Column(key="share", label="Answers", kind="bar"),
         Column(key="requests", label="Requests", kind="number"),
         Column(key="errors", label="Failed", kind="number"),
-        Column(key="p50", label="p50 ms", kind="number"),
-        Column(key="p95", label="p95 ms", kind="number"),
-        Column(key="p99", label="p99 ms", kind="number"),
+        Column(key="p50", label="p50 ms", kind="number", digits=1),
+        Column(key="p95", label="p95 ms", kind="number", digits=1),
+        Column(key="p99", label="p99 ms", kind="number", digits=1),
     ]
     if any(len(one["processes"]) > 1 for one in versions):
         columns.append(Column(key="processes", label="Processes", kind="number"))

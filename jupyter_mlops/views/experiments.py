@@ -18,7 +18,7 @@ from jupyter_mlops.views.blocks import (
     Table,
     View,
 )
-from jupyter_mlops.views.cells import number_text
+from jupyter_mlops.views.cells import decimals, number_text
 from jupyter_mlops.views.registry import look
 
 __all__ = ["comparison_view", "run_view", "runs_view"]
@@ -91,7 +91,15 @@ def runs_view(result: Runs) -> View:
         Column(key="run", label="Run", kind="ref"),
         Column(key="name", label="Name"),
         Column(key="status", label="Status", kind="badge"),
-        *(Column(key=f"metric_{name}", label=name, kind="number") for name in shown),
+        *(
+            Column(
+                key=f"metric_{name}",
+                label=name,
+                kind="number",
+                digits=decimals(run.metrics.get(name) for run in result[:ROWS]),
+            )
+            for name in shown
+        ),
         Column(key="took", label="Took"),
         Column(key="started", label="Started", kind="time"),
         Column(key="data", label="Data", kind="ref"),
@@ -174,9 +182,9 @@ def duration(seconds: float | None) -> str:
 
 
 def _seal(run: Run) -> list[Fact]:
-    inputs = f"{len(run.variables)} variables"
+    inputs = _count(len(run.variables), "variable")
     if run.modules:
-        inputs += f", {len(run.modules)} local modules"
+        inputs += f", {_count(len(run.modules), 'local module')}"
     facts = [
         Fact(label="Cell", value=run.cell[:12], hint=inputs),
         Fact(label="Data", value=run.data_ref or "–"),
@@ -188,6 +196,10 @@ def _seal(run: Run) -> list[Fact]:
         changed = " with changes" if run.git.get("dirty") else ""
         facts.append(Fact(label="Git", value=f"{run.git['commit'][:10]}{changed}"))
     return facts
+
+
+def _count(many: int, noun: str) -> str:
+    return f"{many:,} {noun}{'' if many == 1 else 's'}"
 
 
 def _row(run: Run, metrics: list[str]) -> dict[str, Any]:

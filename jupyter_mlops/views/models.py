@@ -6,7 +6,7 @@ from typing import Any
 
 from jupyter_mlops.models import Models, ModelVersion
 from jupyter_mlops.views.blocks import Action, Actions, Column, Fact, Facts, Table, View
-from jupyter_mlops.views.cells import number_text
+from jupyter_mlops.views.cells import decimals, number_text
 from jupyter_mlops.views.registry import look
 
 __all__ = ["inputs_table", "model_view", "models_view", "version_facts"]
@@ -80,10 +80,18 @@ def models_view(result: Models) -> View:
         Column(key="model", label="Model", kind="ref"),
         Column(key="aliases", label="Aliases"),
         Column(key="gates", label="Gates", kind="badge"),
-        *(Column(key=f"metric_{name}", label=name, kind="number") for name in shown),
+        *(
+            Column(
+                key=f"metric_{name}",
+                label=name,
+                kind="number",
+                digits=decimals(version.metrics.get(name) for version in result[:ROWS]),
+            )
+            for name in shown
+        ),
+        Column(key="digest", label="Digest"),
         Column(key="registered", label="Registered", kind="time"),
         Column(key="run", label="Run", kind="ref"),
-        Column(key="digest", label="Digest"),
     ]
     total = len(result)
     many = "version" if total == 1 else "versions"

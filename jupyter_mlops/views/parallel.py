@@ -78,16 +78,16 @@ def parallel_chart(
     """
     goal = experiment.goal
     done = [one for one in experiment.finished if math.isfinite(value_of(one, goal.metric))]
-    names = sorted(varying(done), key=lambda name: -importance.get(name, 0.0))
-    if len(done) < 3 or not names:
-        return None
-    done.sort(key=lambda one: value_of(one, goal.metric) * (-1 if goal.maximize else 1))
-    shown = names[:AXES]
-    axes = [_parameter(name, done, distributions.get(name, {})) for name in shown]
-    values = [value_of(one, goal.metric) for one in done]
-    axes.append(_metric(goal.metric, values))
+    done.sort(key=lambda one: value_of(one, goal.metric), reverse=goal.maximize)
     top = min(TOP, max(1, len(done) // 5))
     lines = [*done[:top], *thinned(done[top:], LINES - top)]
+    names = sorted(varying(lines), key=lambda name: -importance.get(name, 0.0))
+    if len(lines) < 3 or not names:
+        return None
+    shown = names[:AXES]
+    axes = [_parameter(name, lines, distributions.get(name, {})) for name in shown]
+    values = [value_of(one, goal.metric) for one in lines]
+    axes.append(_metric(goal.metric, values))
     rows = [_row(one, axes) for one in lines]
     spec = _spec(axes, rows[:top], rows[top:])
     few = f"the best {top}" if top > 1 else "the best"

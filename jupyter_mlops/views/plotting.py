@@ -52,6 +52,7 @@ def thinned(items: Sequence[Any], limit: int, keep: Any = None) -> list[Any]:
 
 
 def varying(trials: Sequence[Trial]) -> list[str]:
+    """Parameters that had more than one value."""
     seen: dict[str, Any] = {}
     varying: dict[str, None] = {}
     for one in trials:

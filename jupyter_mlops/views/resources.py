@@ -33,7 +33,7 @@ def taken(live: dict[str, Any]) -> Table:
         Column(key="version", label="Version", kind="ref"),
         Column(key="busy", label="Busy processes"),
         Column(key="waiting", label="Rows waiting", kind="number"),
-        Column(key="cpu", label="CPU s", kind="number"),
+        Column(key="cpu", label="CPU s", kind="number", digits=1),
         Column(key="memory", label="Memory"),
         Column(key="load", label="Loaded in s", kind="number"),
         Column(key="restarts", label="Restarts", kind="number"),

@@ -134,20 +134,21 @@ def stream_view(result: Stream) -> View:
 @look(Streams)
 def streams_view(result: Streams) -> View:
     """All streams of a workspace."""
+    rows = [_row(one) for one in result.items[:ROWS]]
     table = Table(
         columns=[
             Column(key="ref", label="Stream", kind="ref"),
             Column(key="state", label="State", kind="badge"),
             Column(key="endpoint", label="Endpoint", kind="ref"),
-            Column(key="source", label="From"),
-            Column(key="sink", label="To"),
-            Column(key="rate", label="A second", kind="number"),
-            Column(key="lag", label="Waiting", kind="number"),
             Column(key="answered", label="Answered", kind="number"),
             Column(key="refused", label="Dead letters", kind="number"),
-            Column(key="error", label="Trouble"),
+            Column(key="lag", label="Waiting", kind="number"),
+            Column(key="rate", label="A second", kind="number", digits=1),
+            *([Column(key="error", label="Trouble")] if any(row["error"] for row in rows) else []),
+            Column(key="source", label="From"),
+            Column(key="sink", label="To"),
         ],
-        rows=[_row(one) for one in result.items[:ROWS]],
+        rows=rows,
         total=len(result.items),
         empty="No stream yet. Begin one: %mlops stream ENDPOINT --from URI --to URI",
     )

@@ -10,7 +10,7 @@ from jupyter_mlops.experiments.progress import SearchStep
 from jupyter_mlops.experiments.studies import Experiment, Experiments
 from jupyter_mlops.views.blocks import Block, Column, Fact, Facts, Progress, Table, View
 from jupyter_mlops.views.browsing import page_view
-from jupyter_mlops.views.cells import number_text, progress_text
+from jupyter_mlops.views.cells import decimals, number_text, progress_text
 from jupyter_mlops.views.clusters import dashboard_fact
 from jupyter_mlops.views.experiments import duration
 from jupyter_mlops.views.params import params_facts, workers_table
@@ -113,19 +113,21 @@ def experiment_view(result: Experiment) -> View:
 @look(Experiments)
 def experiments_view(result: Experiments) -> View:
     """Experiments in a table, the newest first."""
+    rows = [_row(result, one) for one in result[:ROWS]]
+    alike = len({row["metric"] for row in rows}) == 1
+    digits = decimals(row["best"] for row in rows) if alike else None
     columns = [
-        Column(key="name", label="Experiment"),
-        Column(key="experiment", label="Id", kind="ref"),
+        Column(key="experiment", label="Experiment", kind="ref"),
         Column(key="status", label="Status", kind="badge"),
+        Column(key="metric", label="Metric"),
+        Column(key="best", label="Best", kind="number", digits=digits),
         Column(key="done", label="Trials done", kind="bar"),
         Column(key="failed", label="Failed", kind="number"),
-        Column(key="metric", label="Metric"),
-        Column(key="best", label="Best", kind="number"),
         Column(key="started", label="Started", kind="time"),
         Column(key="took", label="Took"),
         Column(key="actor", label="By"),
+        Column(key="id", label="Id"),
     ]
-    rows = [_row(result, one) for one in result[:ROWS]]
     # What says the same in each row takes room from what doesn't.
     said = {"failed": any(row["failed"] for row in rows)}
     said["actor"] = len({row["actor"] for row in rows}) > 1
@@ -152,8 +154,8 @@ def _row(result: Experiments, one: Experiment) -> dict[str, Any]:
     if total:
         share = {"share": min(1.0, done / total), "text": f"{done:,} of {total:,}"}
     return {
-        "experiment": one.ref,
-        "name": one.name,
+        "experiment": {"text": one.name, "ref": one.ref},
+        "id": one.short,
         "status": {"text": one.status, "level": LEVELS.get(one.status, "info")},
         "done": share,
         "failed": counts.get("failed", 0),

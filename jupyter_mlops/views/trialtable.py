@@ -7,12 +7,16 @@ from typing import Any
 from jupyter_mlops.experiments.browsing import TrialPage
 from jupyter_mlops.experiments.studies import Experiment, Trial
 from jupyter_mlops.views.blocks import CellKind, Column, Explorer, Level, Query
+from jupyter_mlops.views.cells import decimals
 from jupyter_mlops.views.params import param_text
+from jupyter_mlops.views.plotting import thinned
 
 __all__ = ["LEVELS", "trials_table"]
 
 #: Parameters that get a column of their own.
 PARAMS = 8
+#: Trials that tell how many decimals their values have.
+_SEEN = 200
 LEVELS: dict[str, Level] = {
     "finished": "good",
     "running": "info",
@@ -28,17 +32,22 @@ def trials_table(result: TrialPage) -> Explorer:
     """A page of trials, which open, and the way to the other pages."""
     one = result.experiment
     importance = one.outcome.get("importance") or {}
-    names: dict[str, None] = {}
+    names: dict[str, Any] = {}
     for trial in one.trials:
-        names.update(dict.fromkeys(trial.params))
+        names.update(trial.params)
     params = sorted(names, key=lambda name: -importance.get(name, 0.0))[:PARAMS]
     metrics = [goal.metric for goal in one.goals]
     columns = [
         Column(key="number", label="Trial"),
         Column(key="status", label="Status", kind="badge"),
-        *(Column(key=f"metrics.{name}", label=name, kind="number") for name in metrics),
+        *(_metric(one, name) for name in metrics),
         *(Column(key=f"params.{name}", label=name, kind=_kind(one, name)) for name in params),
-        Column(key="seconds", label="Seconds", kind="number"),
+        Column(
+            key="seconds",
+            label="Seconds",
+            kind="number",
+            digits=decimals(trial.seconds for trial in result.trials),
+        ),
     ]
     rows = [_row(trial, metrics, params) for trial in result.trials]
     example = _example(one, params)
@@ -54,6 +63,12 @@ def trials_table(result: TrialPage) -> Explorer:
     )
 
 
+def _metric(one: Experiment, name: str) -> Column:
+    """All pages are written alike, so what the first of them shows isn't enough."""
+    values = (trial.metrics.get(name) for trial in thinned(one.finished, _SEEN))
+    return Column(key=f"metrics.{name}", label=name, kind="number", digits=decimals(values))
+
+
 def _row(trial: Trial, metrics: list[str], params: list[str]) -> dict[str, Any]:
     return {
         "key": str(trial.number),
@@ -61,7 +76,7 @@ def _row(trial: Trial, metrics: list[str], params: list[str]) -> dict[str, Any]:
         "status": {"text": trial.status, "level": LEVELS.get(trial.status, "info")},
         **{f"metrics.{name}": trial.metrics.get(name) for name in metrics},
         **{f"params.{name}": _param(trial.params.get(name)) for name in params},
-        "seconds": None if trial.seconds is None else float(f"{trial.seconds:.3g}"),
+        "seconds": None if trial.seconds is None else round(trial.seconds, 3),
     }
 
 

@@ -6,11 +6,16 @@ import { Refusal } from './refusal';
 import type { IQuery } from './references';
 import type { IView } from './views';
 
-/** Events come in bursts: one question answers them all. */
-const SETTLE = 200;
+/** Events come in bursts, as the server reads them: one question answers them all. */
+const SETTLE = 60;
 
-/** While they go on and on, questions are that far apart, from one's beginning to the next's. */
-const APART = 1000;
+/**
+ * While they go on and on, questions are that far apart, from one's beginning to the next's: what
+ * is shown is less than a second old. Where answers take long the server is asked less often.
+ */
+const APART = 400;
+const SHARE = 4;
+const LONGEST = 10_000;
 
 /**
  * The answer to a query, asked again when the workspace changes and someone looks.
@@ -71,11 +76,19 @@ export class LiveView {
     };
   }
 
+  /** Ask because someone is about to look. */
+  expect(): void {
+    if (this._stale && !this._asking) {
+      void this.refresh();
+    }
+  }
+
   /** Say that the answer may have changed: ask again soon, or when someone looks. */
   touch(): void {
     this._stale = true;
     if (this._watchers > 0 && this._timer === null) {
-      const rest = this._asked + APART - Date.now();
+      const apart = Math.min(LONGEST, Math.max(APART, SHARE * this._took));
+      const rest = this._asked + apart - Date.now();
       this._timer = setTimeout(
         () => {
           this._timer = null;
@@ -123,6 +136,7 @@ export class LiveView {
           reason instanceof Refusal ? reason : new Refusal(String(reason));
         this._stale = true;
       }
+      this._took = Date.now() - this._asked;
     } while (this._isOvertaken());
     this._asking = null;
     this._changed.emit();
@@ -140,6 +154,7 @@ export class LiveView {
   private _stale = true;
   private _watchers = 0;
   private _asked = 0;
+  private _took = 0;
   private _timer: ReturnType<typeof setTimeout> | null = null;
   private readonly _changed = new Signal<this, void>(this);
 }

@@ -256,6 +256,18 @@ def test_the_log_is_a_click_away(lab, page, axe, shots):
     shots(page, "log")
 
 
+def test_the_sidebar_leads_to_streams_and_batch_predictions(lab, page, axe):
+    traffic = page.get_by_role("group", name="Traffic")
+    traffic.get_by_role("button", name="Streams").click()
+    view(page, "streams").get_by_text("No stream yet.").wait_for()
+    assert axe(page, PANEL) == []
+    job = {"model": "delay@1", "data": "february", "to": "answers", "detach": True}
+    lab.post("mlops/api/verbs/predict", job)
+    traffic.get_by_role("button", name="Batch predictions").click()
+    view(page, "batch-jobs").get_by_text("100 %").wait_for(timeout=120_000)
+    assert axe(page, PANEL) == []
+
+
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_everything_is_readable_in_both_themes(lab, page, axe, shots, theme):
     lab.theme(page, theme)

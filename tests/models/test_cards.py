@@ -13,7 +13,8 @@ from jupyter_mlops.experiments import sending
 from jupyter_mlops.experiments.evidence import RunEvidence
 from jupyter_mlops.models.cards import card, say
 from jupyter_mlops.verbs.table import find
-from jupyter_mlops.views import mimebundle
+from jupyter_mlops.views import mimebundle, view
+from jupyter_mlops.views.blocks import Facts
 from jupyter_mlops.workspace import Conflict, Invalid
 
 
@@ -66,6 +67,10 @@ def test_a_card_tells_use_origin_metrics_gates_and_approvals(
         'models.load(Workspace.open(), "delay@1")',
     ):
         assert part in text
+    facts = [fact for one in view(made).blocks if isinstance(one, Facts) for fact in one.items]
+    assert all(fact.hint != fact.value and len(fact.value) <= 40 for fact in facts)
+    (cell,) = (fact for fact in facts if fact.label == "Cell")
+    assert (cell.value, cell.hint) == (made.origin["cell"][:12], made.origin["cell"])
     plain = mimebundle(made)["text/plain"]
     assert len(plain.splitlines()) <= 15
     assert "Screening" in plain

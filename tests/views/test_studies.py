@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_mlops.experiments import driver
 from jupyter_mlops.experiments.browsing import browse, find_trial
 from jupyter_mlops.experiments.progress import SearchStep
 from jupyter_mlops.experiments.studies import Goal, experiments, find_experiment
@@ -18,7 +19,7 @@ from jupyter_mlops.experiments.winner import winner
 from jupyter_mlops.magics.showing import Showing
 from jupyter_mlops.verbs.progress import Lines, Shown, shown_by, teller_of_search
 from jupyter_mlops.views import mimebundle, view
-from jupyter_mlops.views.blocks import Chart, Table, View
+from jupyter_mlops.views.blocks import Chart, Explorer, Facts, Table, View
 from jupyter_mlops.views.drawing import picture
 from jupyter_mlops.views.html import render_html
 from jupyter_mlops.views.studies import Searching
@@ -31,6 +32,12 @@ from views.test_renderings import Page
 @pytest.fixture
 def ws(tmp_path: Path) -> Workspace:
     return Workspace.open(tmp_path / "project")
+
+
+def trials_of(shown: View) -> Explorer:
+    """The table of trials in an experiment's view."""
+    (found,) = (one for one in shown.blocks if isinstance(one, Explorer))
+    return found
 
 
 @pytest.fixture
@@ -179,6 +186,31 @@ def test_while_it_runs_it_says_how_far_it_is(ws: Workspace) -> None:
     (workers,) = (one for one in shown.blocks if isinstance(one, Table) and one.title == "Workers")
     assert [(row["trial"], row["done"]) for row in workers.rows] == [("18", 9), ("19", 9)]
     assert all(0.1 < row["busy"] < 0.5 for row in workers.rows)
+
+
+def test_what_a_person_asked_of_it_is_told_until_it_is_done(ws: Workspace) -> None:
+    identity = add_experiment(ws, trials=20, status="running", planned=50)
+    driver.enqueue(ws, identity, {"lr": 0.02, "kind": "dart"})
+    asked = driver.enqueue(ws, identity, {"lr": 0.03})
+    facts = {f.label: f for one in view(asked).blocks if isinstance(one, Facts) for f in one.items}
+    queued = facts["To be tried next"]
+    assert (queued.value, queued.hint) == ("lr 0.02, kind dart", "and 1 more after that")
+    driver.stop_trial(ws, identity, 19)
+    told = [render_text(view(find_trial(ws, identity, number))) for number in (18, 19)]
+    assert ["being stopped" in one for one in told] == [False, True]
+
+
+def test_figures_of_a_column_can_be_compared_at_a_glance(ws: Workspace) -> None:
+    identity = add_experiment(ws, trials=40)
+    assert {c.key: c.digits for c in trials_of(view(browse(ws, identity))).columns} == {
+        "number": None, "status": None, "metrics.auc": 4, "params.lr": None,
+        "params.depth": None, "params.kind": None, "seconds": 3,
+    }  # fmt: skip
+    (table,) = view(experiments(ws)).blocks
+    assert isinstance(table, Table)
+    (row,) = table.rows
+    assert row["experiment"] == {"text": "boosting", "ref": f"experiment:{identity}"}
+    assert next(one.digits for one in table.columns if one.key == "best") == 4
 
 
 def test_an_interrupted_one_can_be_resumed_and_an_empty_one_is_shown(ws: Workspace) -> None:

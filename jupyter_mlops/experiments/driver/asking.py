@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -67,7 +68,7 @@ def stop_trial(ws: Workspace, experiment: str, number: int) -> Experiment:
         row.stops = [*row.stops, number]
         payload = {"name": told.name, "to": "stop", "number": number}
         tx.emit("experiment.told", told.ref, payload=payload)
-    return told
+        return replace(told, stops=tuple(row.stops))
 
 
 def enqueue(ws: Workspace, experiment: str, params: dict[str, Any]) -> Experiment:
@@ -96,7 +97,7 @@ def enqueue(ws: Workspace, experiment: str, params: dict[str, Any]) -> Experimen
         row.queue = [*row.queue, params]
         payload = {"name": told.name, "to": "enqueue", "params": params}
         tx.emit("experiment.told", told.ref, payload=payload)
-    return told
+        return replace(told, queue=tuple(row.queue))
 
 
 def begun_before(ws: Workspace, name: str, body: str) -> Experiment | None:

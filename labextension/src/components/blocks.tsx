@@ -111,7 +111,12 @@ export function CodeBlock(props: { block: ICode }): React.JSX.Element {
   return (
     <Titled title={props.block.title}>
       <div className="jp-mlops-Code">
-        <pre tabIndex={0} aria-label={trans.__('Code')} role="region">
+        <pre
+          tabIndex={0}
+          aria-label={trans.__('Code')}
+          role="region"
+          data-language={props.block.language}
+        >
           <code>{props.block.text}</code>
         </pre>
         <CopyButton text={props.block.text} />

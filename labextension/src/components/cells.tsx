@@ -39,7 +39,13 @@ export function Cell(props: {
     case 'badge':
       return <BadgeCell value={value} />;
     case 'ref':
-      return <Reference reference={scalarText(value)} />;
+      return typeof value === 'object' ? (
+        <Reference reference={scalarText(valueOf(value as Row, 'ref'))}>
+          {scalarText(valueOf(value as Row, 'text'))}
+        </Reference>
+      ) : (
+        <Reference reference={scalarText(value)} />
+      );
     case 'link':
       return (
         <Outside

@@ -21,6 +21,12 @@ const APART = 3000;
 /** Pixels by which a chart's place must change for it to be drawn anew. */
 const STEP = 40;
 
+/** The chart whose turn it is: they are drawn one after another. */
+let turn: Promise<void> = Promise.resolve();
+
+/** Milliseconds after which a page that wasn't painted is taken for one that nobody sees. */
+const UNSEEN = 200;
+
 /** What is drawn of a chart: how to take it away, since when it is there, and what it is. */
 interface IDrawing {
   drop: (() => void) | null;
@@ -65,6 +71,9 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
     }
     let isOvertaken = false;
     const draw = (): void => {
+      if (isOvertaken) {
+        return;
+      }
       drawing.current.at = Date.now();
       const read = JSON.parse(spec) as Record<string, unknown>;
       const { drawn, drop } = drawInto(host, rendermime, mime, read);
@@ -87,7 +96,17 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
       );
     };
     const rest = drawing.current.at + APART - Date.now();
-    const timer = setTimeout(draw, Math.max(0, rest));
+    const timer = setTimeout(
+      () => {
+        turn = turn
+          .then(painted)
+          .then(draw)
+          .catch((reason: unknown) => {
+            setFailure(String(reason));
+          });
+      },
+      Math.max(0, rest)
+    );
     return () => {
       isOvertaken = true;
       clearTimeout(timer);
@@ -121,6 +140,17 @@ export function ChartBlock(props: { block: IChart }): React.JSX.Element {
       </figure>
     </Titled>
   );
+}
+
+/** When what is there by now has been painted: words and rows come before charts. */
+function painted(): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, UNSEEN);
+    requestAnimationFrame(() => {
+      clearTimeout(timer);
+      setTimeout(resolve);
+    });
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 import React from 'react';
 
 import { percentText, scalarText } from '../format';
+import { shortName } from '../references';
 import type { IAction, IColumn, ITable, Row } from '../views';
 import { valueOf } from '../views';
 import { ActionsBlock } from './blocks';
@@ -19,6 +20,9 @@ export const WORTH_FILTERING = 10;
 
 /** Characters beyond which a cell holds a sentence, which wants room. */
 const LONG = 60;
+
+/** Characters beyond which a name, or a column's, takes more than one line. */
+const WIDE = 24;
 
 /** A table that can be sorted, filtered and paged with mouse and keyboard. */
 export function TableBlock(props: { block: ITable }): React.JSX.Element {
@@ -102,6 +106,7 @@ export function TableBlock(props: { block: ITable }): React.JSX.Element {
                       scope="row"
                       data-align={column.align}
                       data-kind={column.kind}
+                      data-long={shortName(plainText(value)).length > WIDE}
                     >
                       {content}
                     </th>
@@ -168,7 +173,12 @@ export function Head(props: {
       ? 'descending'
       : 'ascending';
   return (
-    <th scope="col" data-align={column.align} aria-sort={direction}>
+    <th
+      scope="col"
+      data-align={column.align}
+      data-long={column.label.length > WIDE}
+      aria-sort={direction}
+    >
       <button
         type="button"
         className="jp-mlops-Sort"

@@ -121,7 +121,8 @@ export function useDetail(
     return () => {
       isGone = true;
     };
+    // The key holds all that makes a difference, but that there are other rows by now.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [ask, key]);
+  }, [ask, key, block.rows]);
   return found;
 }

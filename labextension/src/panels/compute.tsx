@@ -5,7 +5,15 @@ import { CommandIDs } from '../commands';
 import { useHost } from '../components/host';
 import type { IQuery } from '../references';
 import type { IWorkspace } from '../tokens';
-import { ALERTS, CLUSTERS, ENVIRONMENTS, GPUS, POLICIES } from './sections';
+import {
+  ALERTS,
+  CLUSTERS,
+  ENVIRONMENTS,
+  GPUS,
+  POLICIES,
+  PREDICTIONS,
+  STREAMS
+} from './sections';
 import { useLive } from './uselive';
 
 interface IPlace {
@@ -37,6 +45,16 @@ export function Retraining(props: IPlace): React.JSX.Element {
     ['decisions', trans.__('Decisions'), null]
   ];
   return <Lists {...props} lists={lists} label={trans.__('Re-training')} />;
+}
+
+/** From endpoints to what flows through them, and to what models predict at a stretch. */
+export function Traffic(props: IPlace): React.JSX.Element {
+  const { trans } = useHost();
+  const lists: readonly List[] = [
+    ['streams', trans.__('Streams'), STREAMS],
+    ['predictions', trans.__('Batch predictions'), PREDICTIONS]
+  ];
+  return <Lists {...props} lists={lists} label={trans.__('Traffic')} />;
 }
 
 /** From endpoints to what watches them. */

@@ -54,6 +54,10 @@ export class Panels implements IPanels {
     rendermime: IRenderMimeRegistry | null,
     themes: IThemeManager | null
   ) {
+    // Of the panels of the session before, only those that are seen ask.
+    void _app.restored.then(() => {
+      this._isRestored = true;
+    });
     this._host = {
       trans: _trans,
       rendermime,
@@ -125,7 +129,12 @@ export class Panels implements IPanels {
     if (!isRead(query.verb) || this._activate(key)) {
       return;
     }
-    const panel = this._panelOf(this._workspace.view(query));
+    const live = this._workspace.view(query);
+    if (this._isRestored) {
+      // The server answers while the panel is made.
+      live.expect();
+    }
+    const panel = this._panelOf(live);
     if (!panel.title.label) {
       panel.title.label = lineOf(query).replace('%mlops ', '');
     }
@@ -325,6 +334,7 @@ export class Panels implements IPanels {
   }
 
   private _host: IHost;
+  private _isRestored = false;
   private _beside = false;
   private _count = 0;
   private readonly _open = new Map<string, Widget>();

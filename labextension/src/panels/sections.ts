@@ -31,6 +31,10 @@ export const CLUSTERS: IQuery = { verb: 'cluster-ls', args: {} };
 export const GPUS: IQuery = { verb: 'gpu', args: {} };
 export const ENVIRONMENTS: IQuery = { verb: 'env-ls', args: {} };
 
+/** What flows through endpoints and models: lists beside theirs. */
+export const STREAMS: IQuery = { verb: 'streams', args: {} };
+export const PREDICTIONS: IQuery = { verb: 'predictions', args: {} };
+
 /** What watches endpoints: lists beside theirs. */
 export const ALERTS: IQuery = { verb: 'alerts', args: {} };
 export const MONITORS: IQuery = { verb: 'monitors', args: {} };

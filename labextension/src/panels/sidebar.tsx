@@ -7,7 +7,7 @@ import { CommandIDs } from '../commands';
 import { HostContext, useHost } from '../components/host';
 import { mlopsIcon } from '../icons';
 import type { IPanels, IWorkspace } from '../tokens';
-import { Compute, Retraining, Watching } from './compute';
+import { Compute, Retraining, Traffic, Watching } from './compute';
 import { Overview } from './overview';
 import { SectionView } from './section';
 import { OVERVIEW, recordsOf, sections } from './sections';
@@ -124,11 +124,18 @@ function Content(props: {
                 isVisible={isVisible}
               />
             ) : section.id === 'endpoints' ? (
-              <Watching
-                workspace={workspace}
-                commands={commands}
-                isVisible={isVisible}
-              />
+              <>
+                <Traffic
+                  workspace={workspace}
+                  commands={commands}
+                  isVisible={isVisible}
+                />
+                <Watching
+                  workspace={workspace}
+                  commands={commands}
+                  isVisible={isVisible}
+                />
+              </>
             ) : undefined
           }
         />

@@ -25,7 +25,9 @@ import {
   MONITORS,
   OVERVIEW,
   POLICIES,
+  PREDICTIONS,
   RUNS,
+  STREAMS,
   sections
 } from '../panels/sections';
 import type { IQuery } from '../references';
@@ -74,6 +76,12 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
         title: trans.__('Environments'),
         query: ENVIRONMENTS
       },
+      { id: 'streams', title: trans.__('Streams'), query: STREAMS },
+      {
+        id: 'predictions',
+        title: trans.__('Batch Predictions'),
+        query: PREDICTIONS
+      },
       { id: 'alerts', title: trans.__('Alerts'), query: ALERTS },
       { id: 'monitors', title: trans.__('Monitors'), query: MONITORS },
       { id: 'checks', title: trans.__('Drift Checks'), query: CHECKS },
@@ -94,7 +102,7 @@ export const panels: JupyterFrontEndPlugin<IPanels> = {
       icon: mlopsIcon,
       describedBy: describe(
         {
-          list: 'data, contracts, labels, experiments, runs, clusters, gpus, environments, models, endpoints, alerts, monitors, checks, channels, policies, decisions or overview'
+          list: 'data, contracts, labels, experiments, runs, clusters, gpus, environments, models, endpoints, streams, predictions, alerts, monitors, checks, channels, policies, decisions or overview'
         },
         []
       ),
