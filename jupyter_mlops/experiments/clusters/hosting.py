@@ -87,6 +87,7 @@ def main(root: str, name: str) -> int:
     try:
         with contextlib.closing(cluster):
             _tell(ws, name, cluster, folder, plan, len(leases))
+            threading.Thread(target=_draw, args=(cluster,), daemon=True).start()
             why = _hold(ws, name, cluster, plan, stopping, leases)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -148,6 +149,18 @@ def _dashboard(cluster: Any) -> str:
     if find_spec("bokeh") is None:
         return ""
     return f"http://127.0.0.1:{cluster.scheduler.services['dashboard'].port}/status"
+
+
+def _draw(cluster: Any) -> None:
+    """Draw Dask's dashboard, of a scheduler in this process; Bokeh takes a second to load."""
+    scheduler = getattr(cluster, "scheduler", None)
+    if getattr(scheduler, "http_server", None) is None or find_spec("bokeh") is None:
+        return
+    from distributed.dashboard.scheduler import connect
+
+    scheduler.loop.add_callback(
+        connect, scheduler.http_application, scheduler.http_server, scheduler
+    )
 
 
 def _hold(

@@ -46,7 +46,6 @@ def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> An
 
     kind, workers = plan["kind"], plan.get("workers")
     options: dict[str, Any] = dict(plan.get("options", {}))
-    dashboard = "127.0.0.1:0" if find_spec("bokeh") is not None else None
     environ = environment(workers, cores())
     dask.config.set(
         {
@@ -66,7 +65,9 @@ def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> An
     )
     common: dict[str, Any] = {
         "threads_per_worker": 1,
-        "dashboard_address": dashboard,
+        "dashboard_address": "127.0.0.1:0",
+        # Bokeh takes a second to load: it is drawn once the workers are there.
+        "scheduler_kwargs": {"dashboard": False},
         "silence_logs": 40,
     }
     if plan.get("memory_limit"):
@@ -93,7 +94,7 @@ def make(plan: dict[str, Any], folder: Path, leases: Sequence[Lease] = ()) -> An
         shares = [one.environment() for one in leases]
         return LeasedCluster(shares, host="127.0.0.1", **common, **options)
     if kind == "jobqueue":
-        made = _jobqueue(plan, options, folder, dashboard is not None)
+        made = _jobqueue(plan, options, folder)
     elif kind == "gateway":
         gateway = _library("dask_gateway", "gateway").Gateway(plan["address"])
         made = gateway.new_cluster(shutdown_on_close=True, **options)
@@ -115,7 +116,7 @@ def _pools() -> dict[str, Any]:
     return pool
 
 
-def _jobqueue(plan: dict[str, Any], options: dict[str, Any], folder: Path, dashboard: bool) -> Any:
+def _jobqueue(plan: dict[str, Any], options: dict[str, Any], folder: Path) -> Any:
     """Its scheduler listens on the network, so it speaks TLS unless the profile says otherwise."""
     module = _library("dask_jobqueue", "jobqueue")
     names = (one.removesuffix("Cluster") for one in dir(module) if one.endswith("Cluster"))
@@ -131,7 +132,7 @@ def _jobqueue(plan: dict[str, Any], options: dict[str, Any], folder: Path, dashb
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     options = {"security": True, "shared_temp_directory": str(folder), **options}
     # Nobody is asked for a password there.
-    loopback = {"dashboard": dashboard, "dashboard_address": "127.0.0.1:0"}
+    loopback = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     options["scheduler_options"] = {**loopback, **options.get("scheduler_options", {})}
     return getattr(module, f"{system}Cluster")(**options)
 
