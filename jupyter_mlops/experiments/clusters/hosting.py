@@ -153,7 +153,7 @@ def _dashboard(cluster: Any) -> str:
 
 def _draw(cluster: Any) -> None:
     """Draw Dask's dashboard, of a scheduler in this process; Bokeh takes a second to load."""
-    scheduler = getattr(cluster, "scheduler", None)
+    scheduler: Any = getattr(cluster, "scheduler", None)
     if getattr(scheduler, "http_server", None) is None or find_spec("bokeh") is None:
         return
     from distributed.dashboard.scheduler import connect
