@@ -120,8 +120,8 @@ def experiment(
         A {function} that is the trial, instead of a cell: it takes `suggest`, and by their names
         `report`, `trial`, `evaluate` and `notebook`, and returns the metric or a dict of metrics.
     resume : bool
-        Go on with the latest experiment of this name and cell, if there is one: what ended is
-        kept, and nothing is run again once all is done.
+        Go on with the latest experiment of this name, cell and plan, if there is one: what ended
+        is kept, and nothing is run again once all is done.
     detach : bool
         Go on under the agent, also after this process is gone.
     one_model : bool
@@ -169,7 +169,8 @@ def experiment(
     )
     if one_model:
         return driver.train_on_cluster(ws, name, body, asked, namespace, models.freeze, _watch())
-    before = driver.begun_before(ws, name, body) if resume else None
+    plan = {"trials": trials, "sampler": sampler, "pruner": pruner, "nested": nested, "keep": keep}
+    before = driver.begun_before(ws, name, body, plan) if resume else None
     if before is not None:
         return before if before.status == "finished" else _go_on(ws, before, detach)
     begun = driver.launch(ws, name, body, asked, namespace)

@@ -566,6 +566,9 @@ def test_an_experiment_goes_on_after_its_process_was_killed(ws, scheduler, exper
     assert driver.begun_before(ws, "other", body) is None
     with pytest.raises(Conflict, match="was begun with another cell"):
         driver.begun_before(ws, "long", "loss = 1")
+    assert driver.begun_before(ws, "long", body, {"trials": 30, "keep": 1}).id == left.id
+    with pytest.raises(Conflict, match="begun with --trials 30, not 60"):
+        driver.begun_before(ws, "long", body, {"trials": 60})
     done = {one.number: one.metrics for one in left.trials if one.status == "finished"}
     assert 5 <= len(done) < 30
     found = driver.drive(ws, left.id, models.freeze)

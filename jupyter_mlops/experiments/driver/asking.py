@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -100,13 +101,20 @@ def enqueue(ws: Workspace, experiment: str, params: dict[str, Any]) -> Experimen
         return replace(told, queue=tuple(row.queue))
 
 
-def begun_before(ws: Workspace, name: str, body: str) -> Experiment | None:
+def begun_before(
+    ws: Workspace, name: str, body: str, asked: Mapping[str, Any] | None = None
+) -> Experiment | None:
     """The latest experiment of that name, to go on with it; None when there is none.
+
+    Parameters
+    ----------
+    asked : mapping of str to Any, optional
+        The plan as it is asked for now, such as ``{"trials": 64}``.
 
     Raises
     ------
     Conflict
-        It is of another cell.
+        It is of another cell, or was begun with another plan.
     """
     try:
         found = find_experiment(ws, name)
@@ -121,6 +129,14 @@ def begun_before(ws: Workspace, name: str, body: str) -> Experiment | None:
             "leave --resume out to begin a new one, or take the cell back to what it was",
             code="E-EXPERIMENT-067",
         )
+    for key, value in (asked or {}).items():
+        if value != found.plan.get(key, value):
+            raise Conflict(
+                f"experiment {name!r} was begun with --{key} {found.plan[key]}, not {value}",
+                fix="leave --resume out, and with --warm-start "
+                f"{name} the new one begins where this one is; or ask for what it was begun with",
+                code="E-EXPERIMENT-068",
+            )
     return found
 
 
