@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_mlops.models.threads import single
 from jupyter_mlops.workspace import Unavailable
 
 __all__ = ["Latency", "measure"]
@@ -65,7 +67,9 @@ def measure(folder: Path, seconds: float = SECONDS) -> Latency:
     """
     words = [sys.executable, "-m", "jupyter_mlops.models.latency", str(folder)]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds)
+        done = subprocess.run(
+            words, env=single(os.environ), capture_output=True, text=True, timeout=seconds
+        )
     except subprocess.TimeoutExpired:
         raise Unavailable(
             "the model's latency can't be measured",

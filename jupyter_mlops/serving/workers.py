@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import psutil
 
+from jupyter_mlops.models.threads import single
 from jupyter_mlops.serving import zygote
 from jupyter_mlops.serving.frames import LENGTH, MOST, pack, receive, unpack
 from jupyter_mlops.serving.model_process import Task
@@ -300,7 +301,7 @@ def _spawned(task: Task) -> tuple[socket.socket, int]:
             [*command, task.as_json(), str(number)],
             stdin=subprocess.DEVNULL,
             pass_fds=(number,),
-            env=environ | task.variables,
+            env=single(environ) | task.variables,
         )
     return ours, child.pid
 

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from jupyter_mlops.models.threads import single
 from jupyter_mlops.serving import standby
 from jupyter_mlops.serving.endings import Endings
 
@@ -109,7 +110,7 @@ def ask(
     OSError
         No zygote answers in time.
     """
-    environ = _elsewhere() if python else dict(os.environ)
+    environ = single(_elsewhere() if python else os.environ)
     asked = json.dumps(
         {"role": role, "arguments": arguments, "cwd": str(cwd), "env": environ}
     ).encode()
@@ -200,7 +201,8 @@ def _start(python: str = "") -> subprocess.Popen[bytes] | None:
                     *(*command, "--socket", str(path), "--lock", str(lock.fileno())),
                     *(("--models",) if python else ()),
                 ],
-                env=_elsewhere() if python else None,
+                # Libraries look when they are loaded, which is before anything is forked.
+                env=single(_elsewhere() if python else os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -70,7 +70,8 @@ def serve(
         A version that predicts what is asked, and is compared with what is answered. `off` ends
         it.
     replicas : int
-        Processes of each version; 1 when nothing is said.
+        Processes of each version; 1 when nothing is said. Each computes with one thread, unless
+        the agent was started with `OMP_NUM_THREADS`.
     memory : str
         What each process may take at most, such as 2GB.
     env : str

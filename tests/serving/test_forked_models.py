@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import served
 
 from jupyter_mlops.serving import workers, zygote
 from jupyter_mlops.serving.model_process import Task
@@ -27,12 +29,14 @@ def task(model: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     return Task(str(model), directory_digest(model))
 
 
+ROW = {"hour": np.array([7]), "distance": np.array([300.0]), "carrier": np.array(["UA"])}
+
+
 def predicts(worker: workers.Worker) -> bool:
     """Whether it answers one row."""
-    columns = {"hour": np.array([7]), "distance": np.array([300.0]), "carrier": np.array(["UA"])}
 
     async def ask() -> dict[str, Any]:
-        asked = {"columns": columns, "counts": [1], "requests": ["r"]}
+        asked = {"columns": ROW, "counts": [1], "requests": ["r"]}
         return await worker.ask(asked, 60)
 
     try:
@@ -47,6 +51,36 @@ def test_a_models_process_is_a_fork_of_what_has_imported_all(task: Task) -> None
     assert process.name() == "mlops-model"
     assert "jupyter_mlops.serving.zygote" in process.parent().cmdline()
     assert predicts(worker)
+
+
+def test_a_model_computes_with_one_thread_however_many_processors_there_are(
+    tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenMP's threads stay once they are there."""
+    # Tests run with one thread each; a zygote of its own starts as it does for users.
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    place = tempfile.TemporaryDirectory()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", place.name)
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    table = served.flights()
+    trees = HistGradientBoostingClassifier(max_iter=5)
+    known = [f"{type(trees).__module__.rpartition('.')[0]}.predictor.TreePredictor", "numpy.dtype"]
+    folder = served.save_model(
+        tmp_path / "trees", table, served.late(table), trees, skops_trusted_types=known
+    )
+    threads = []
+    for one in (task, Task(str(folder), directory_digest(folder))):
+        worker = workers.start(one)
+        asyncio.run(worker.ask({"columns": ROW, "counts": [1], "requests": ["r"]}, 60))
+        threads.append(psutil.Process(worker.pid).num_threads())
+        parent = psutil.Process(worker.pid).parent()
+        worker.kill()
+    assert parent is not None
+    parent.kill()
+    place.cleanup()
+    assert threads[0] == threads[1]
 
 
 def test_a_fork_that_hangs_is_ended_and_a_process_is_started(
