@@ -13,7 +13,7 @@ import hashlib
 import os
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from jupyter_mlops.serving.asking import Reply, request_id_of
+from jupyter_mlops.serving.asking import Reply, caller_of, request_id_of
 from jupyter_mlops.serving.door import Door, refusal_response
 from jupyter_mlops.serving.formats import JSON, Form, form_of, json_answer
 from jupyter_mlops.serving.recording import Outcome
@@ -47,10 +47,11 @@ _FAILED: Final = Refusal(500, "E-SERVE-190", "the endpoint failed; its log says 
 
 @dataclass(frozen=True)
 class _Head:
-    """What the checked head of a request says: bytes of the body, and the caller's own id."""
+    """What the checked head of a request says: bytes of the body, the caller's own id, and who."""
 
     length: int
     request_id: str
+    caller: str
 
 
 class ShortWay:
@@ -103,12 +104,12 @@ class ShortWay:
             return None
         if length > self.endpoint.config.max_body or form != _PLAIN:
             return None
-        return _Head(length, headers.get("x-request-id", ""))
+        return _Head(length, headers.get("x-request-id", ""), caller_of(headers))
 
     def ask(self, head: _Head, body: bytes, line: Line, turn: _Turn) -> None:
         """Check a question and put it before the model; `line` is told what comes of it."""
         endpoint = self.endpoint
-        asked = _Asked(endpoint, line, turn, request_id_of(head.request_id))
+        asked = _Asked(endpoint, line, turn, request_id_of(head.request_id), head.caller)
         try:
             asked.begin(body)
         except Refusal as refusal:
@@ -128,10 +129,15 @@ def http_for(endpoint: Endpoint, application: Any) -> Any:
 class _Asked:
     """One question on its way."""
 
-    __slots__ = ("endpoint", "line", "request_id", "rows", "started", "turn", "version")
+    __slots__ = (
+        "caller", "endpoint", "line", "request_id", "rows", "started", "turn", "version"
+    )  # fmt: skip
 
-    def __init__(self, endpoint: Endpoint, line: Line, turn: _Turn, request_id: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint, line: Line, turn: _Turn, request_id: str, caller: str
+    ) -> None:
         self.endpoint = endpoint
+        self.caller = caller
         self.line = line
         self.turn = turn
         self.request_id = request_id
@@ -144,7 +150,7 @@ class _Asked:
         board = self.endpoint.board
         sent = _PLAIN.read(body, board.primary.intake, self.endpoint.config.max_body)
         one = board.choose(sent, self.request_id)
-        self.rows = one.expectations.meet(sent)
+        self.rows = one.expectations.meet(replace(sent, caller=self.caller))
         self.version = one
         one.put(self.request_id, self.rows, self.settle)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from jupyter_mlops.serving.endpoints import Endpoint, Endpoints
+from jupyter_mlops.serving.logpolicy import LogPolicy
 from jupyter_mlops.views.blocks import (
     Action,
     Actions,
@@ -102,7 +103,8 @@ def endpoints_view(result: Endpoints) -> View:
             Column(key="traffic", label="Last minutes", kind="spark"),
             Column(key="since", label="Ready since", kind="time"),
             # What says the same in each row takes room from what doesn't.
-            *([Column(key="log", label="Log")] if len(logs) > 1 else []),
+            # Of all alike nobody needs to be told, unless they keep less than they could.
+            *([Column(key="log", label="Log")] if logs - {LogPolicy().words()} else []),
             *([Column(key="grpc", label="gRPC")] if any(row["grpc"] for row in rows) else []),
         ],
         rows=rows,

@@ -112,9 +112,8 @@ def test_the_launcher_leads_to_the_overview_and_a_reload_brings_it_back(lab, pag
     other.locator(".jp-LauncherCard").filter(has_text="MLOps Overview").click()
     shown = other.locator(f"{PANEL} .jp-mlops-View[data-kind=status]")
     shown.get_by_text("Can I trust it?").wait_for()
-    other.evaluate("() => window.jupyterapp.serviceManager.workspaces.fetch('default')")
     other.wait_for_timeout(1500)
-    other.goto(f"{lab.url}lab?token={lab.token}", wait_until="domcontentloaded")
+    other.reload(wait_until="domcontentloaded")
     shown.get_by_text("Can I trust it?").wait_for()
     other.context.close()
 

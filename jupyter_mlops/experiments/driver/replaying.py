@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from jupyter_mlops.experiments.clusters.forking import environment as variables
 from jupyter_mlops.experiments.clusters.planning import cores
+from jupyter_mlops.experiments.clusters.tether import ENVIRONMENT
 from jupyter_mlops.experiments.driver.again import run_apart
 from jupyter_mlops.experiments.driver.driving import template
 from jupyter_mlops.experiments.driver.launching import shipments
@@ -85,7 +86,10 @@ def verify(ws: Workspace, run_or_name: str) -> Verification:
         only_given=True,
     )
     where, here = _where(ws, row)
-    outcome = run_apart(given, where, variables(row.plan["workers"], cores()))
+    environ = variables(row.plan["workers"], cores())
+    if row.plan["environment"]:
+        environ = {**environ, ENVIRONMENT: row.plan["environment"]}
+    outcome = run_apart(given, where, environ)
     if outcome.status == "failed":
         raise Invalid(
             f"run {found.short} fails when it is run again",
