@@ -604,10 +604,11 @@ def test_a_stop_finds_trials_that_hold_the_interpreter_from_their_first_instruct
     ws, scheduler, experiment
 ):
     # Their workers can't even say that they began.
-    body = "loss = suggest.float('x', 0, 1)\n"
+    body = "import time\nloss = suggest.float('x', 0, 1)\ntime.sleep(0.1)\n"
     body += "if trial.number > 5: __import__('ctypes').PyDLL(None).sleep(60)\n"
     process = _drive_elsewhere(ws, scheduler, body, 10)
-    # What a worker ended last it may not have told yet: two of the six at most.
+    # What a worker ended last it may not have told yet: two of the six at most, as it tells what
+    # came before while the next one sleeps.
     _until(lambda: sum(e.kind == "run.finished" for e in ws.events(limit=99)) >= 4, 60)
     with Client(scheduler) as client:
         workers = client.scheduler_info()["workers"]
