@@ -147,8 +147,8 @@ def trim_log(ws: Workspace, name: str, most: int = _LOG) -> None:
     with contextlib.suppress(OSError):
         if log.stat().st_size > most:
             # All who write append, and so go on at its new end.
-            with log.open("r+b") as file:
-                file.truncate()
+            with log.open("ab") as file:
+                file.truncate(0)
                 file.write(f"(over {most:,} bytes were left out here)\n".encode())
 
 
