@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
@@ -197,9 +197,15 @@ class Experiment(Result):
         return sum(one.status == status for one in self.trials)
 
     @property
-    def seconds(self) -> float:
-        """From its beginning to its end, or until now."""
-        return ((self.ended_at or utcnow()) - self.started_at).total_seconds()
+    def seconds(self) -> float | None:
+        """From its beginning to its end, or until now.
+
+        Where its process died, until the last of its trials ended; None without its trials.
+        """
+        if self.ended_at is not None or self.status in {"running", "waiting"}:
+            return ((self.ended_at or utcnow()) - self.started_at).total_seconds()
+        ends = [one.started_at + timedelta(seconds=one.seconds or 0.0) for one in self.trials]
+        return (max(ends) - self.started_at).total_seconds() if ends else None
 
     def __repr__(self) -> str:
         best = self.best

@@ -34,6 +34,7 @@ def experiment(
     ] = "auto",
     pruner: Literal["none", "median", "percentile", "halving", "hyperband", "patient"] = "none",
     timeout: str | None = None,
+    trial_timeout: str | None = None,
     budget: str | None = None,
     patience: int | None = None,
     constraints: list[str] | None = None,
@@ -89,6 +90,8 @@ def experiment(
         How trials that report are ended early.
     timeout : str
         Wall time after which no more trials begin: 90s, 10m, 2h.
+    trial_timeout : str
+        Wall time after which a trial is ended and has failed, whatever it hangs in.
     budget : str
         CPU time of all trials after which no more begin.
     patience : int
@@ -152,6 +155,7 @@ def experiment(
         sampler=sampler,
         pruner=pruner,
         timeout=timeout,
+        trial_timeout=trial_timeout,
         budget=budget,
         patience=patience,
         constraints=constraints,

@@ -131,7 +131,7 @@ def _summary(one: Experiment) -> list[Block]:
 
 def _progress(one: Experiment) -> Progress:
     done = sum(trial.status != "running" for trial in one.trials)
-    total, seconds = one.plan.get("trials"), one.seconds
+    total, seconds = one.plan.get("trials"), one.seconds or 0.0
     remaining = None
     timeout = one.plan.get("timeout")
     if timeout:
@@ -223,6 +223,9 @@ def _asked(one: Experiment) -> list[Fact]:
     ]
     if one.plan.get("timeout"):
         facts.append(Fact(label="Time limit", value=duration(one.plan["timeout"])))
+    if one.plan.get("trial_timeout"):
+        limit = duration(one.plan["trial_timeout"])
+        facts.append(Fact(label="Time limit of a trial", value=limit))
     if one.data_ref:
         facts.append(Fact(label="Data", value=one.data_ref))
     facts.append(Fact(label="Seed", value=str(one.plan.get("seed", one.seed))))

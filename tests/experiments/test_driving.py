@@ -10,6 +10,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+import nbformat
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -414,8 +415,6 @@ def test_a_function_may_be_the_trial(experiment):
 
 
 def test_a_notebook_may_be_the_trial_and_is_kept_as_it_ran(ws, experiment, tmp_path):
-    import nbformat
-
     cell = nbformat.v4.new_code_cell
     book = nbformat.v4.new_notebook(
         cells=[cell("rate = 0.5", metadata={"tags": ["parameters"]}), cell("loss = rate * 2")],
@@ -434,6 +433,18 @@ def test_a_notebook_may_be_the_trial_and_is_kept_as_it_ran(ws, experiment, tmp_p
         ws.artifacts.read_bytes(f"runs/{one.id}/train.ipynb").decode(), as_version=4
     )
     assert any("injected-parameters" in c.metadata.get("tags", []) for c in kept.cells)
+
+
+def test_a_notebook_whose_kernel_is_missing_says_the_way_out(experiment, tmp_path):
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("loss = 1")])
+    book.metadata["kernelspec"] = {"name": "julia-1.9", "display_name": "J", "language": "python"}
+    nbformat.write(book, tmp_path / "theirs.ipynb")
+    body = "x = suggest.float('x', 0, 1)\nloss = notebook(path, x=x)['loss']\n"
+    found = experiment(body, trials=1, namespace={"path": str(tmp_path / "theirs.ipynb")})
+    assert found.trials[0].error.startswith(
+        "theirs.ipynb asks for the kernel 'julia-1.9', which isn't there"
+    )
+    assert "--env" in found.trials[0].error
 
 
 def test_several_metrics_leave_a_front(experiment):
@@ -481,16 +492,38 @@ def test_a_running_experiment_is_stopped_and_fed_from_outside(ws, experiment):
 
 
 def test_one_trial_is_stopped_and_the_others_go_on(ws, experiment):
-    body = SLOW + "if trial.number == 1:\n    while True: time.sleep(0.01)\n"
+    body = (
+        SLOW + "if trial.number == 1:\n    while True: time.sleep(0.01)\n"
+        # It hears nothing: its worker is ended.
+        "if trial.number == 3: time.sleep(300)\n"
+    )
     result = []
-    thread = _beside(lambda: result.append(experiment(body, "stuck", trials=5)))
+    thread = _beside(lambda: result.append(experiment(body, "stuck", trials=6)))
     _until(lambda: sum(e.kind == "run.finished" for e in ws.events(limit=50, newest=True)) >= 2)
     driver.stop_trial(ws, "stuck", 1)
-    thread.join(60)
+    driver.stop_trial(ws, "stuck", 3)
+    thread.join(120)
     found = result[0]
     assert {one.number: one.status for one in found.trials} == {
-        0: "finished", 1: "stopped", 2: "finished", 3: "finished", 4: "finished"
+        0: "finished", 1: "stopped", 2: "finished", 3: "stopped", 4: "finished", 5: "finished"
     }  # fmt: skip
+    assert {one.error for one in found.trials if one.status == "stopped"} == {
+        "it was stopped by a person"
+    }
+
+
+def test_a_trial_that_hangs_fails_when_its_time_is_over_and_the_others_go_on(experiment):
+    body = (
+        "import ctypes, time\nx = suggest.float('x', 0, 1)\nloss = x\n"
+        "if trial.number == 1:\n    time.sleep(0.3)\n    ctypes.PyDLL(None).sleep(300)\n"
+        "while trial.number == 3: time.sleep(0.01)\n"
+    )
+    found = experiment(body, "hangs", trials=6, trial_timeout="2s")
+    done = [one.number for one in found.trials if one.status == "finished"]
+    assert done == [0, 2, 4, 5]
+    for one in (found.trials[1], found.trials[3]):
+        assert (one.status, one.attempts) == ("failed", 1)
+        assert one.error == "it took longer than the 2 s that a trial may take"
 
 
 MEET = """
@@ -561,6 +594,8 @@ def test_an_experiment_goes_on_after_its_process_was_killed(ws, scheduler, exper
     process.communicate()
     left = find_experiment(ws, "long")
     assert left.status == "interrupted"
+    # It took as long as it is known to have run, and not until anybody looks.
+    assert left.seconds == find_experiment(ws, "long").seconds < 60
     # The same cell again, with --resume, means the same experiment; another cell doesn't.
     assert driver.begun_before(ws, "long", body).id == left.id
     assert driver.begun_before(ws, "other", body) is None
@@ -608,7 +643,7 @@ def test_a_stop_finds_trials_that_hold_the_interpreter_from_their_first_instruct
     body += "if trial.number > 5: __import__('ctypes').PyDLL(None).sleep(60)\n"
     process = _drive_elsewhere(ws, scheduler, body, 10)
     # What a worker ended last it may not have told yet: two of the six at most, as it tells what
-    # came before while the next one sleeps.
+    # came before while the next one sleeps. The other doesn't wait for those that wait beside it.
     _until(lambda: sum(e.kind == "run.finished" for e in ws.events(limit=99)) >= 4, 60)
     with Client(scheduler) as client:
         workers = client.scheduler_info()["workers"]

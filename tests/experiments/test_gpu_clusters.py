@@ -91,6 +91,10 @@ def test_each_worker_has_its_own_gpu_and_the_leases_end_with_the_cluster(two):
         assert mine in {"GPU-a", "GPU-b"}
     claims = gpus(two).claims
     assert {one.purpose for one in claims} == {f"cluster {found.name}"}
+    # The cell in which one model is trained computes where nobody else does.
+    with clusters.at_gpus_of(two, found):
+        assert sorted(_visible().split(",")) == ["GPU-a", "GPU-b"]
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
     with pytest.raises(Unavailable), ask(two, gpus=1, holder="bo", purpose="t", timeout=0):
         pass
     with pytest.raises(Conflict, match="this machine has GPUs for 2"):
@@ -155,6 +159,12 @@ def test_parts_are_leases_too_and_workers_are_told_their_limit(two):
             assert other.devices[0] not in client.run(_visible).values()
             assert set(client.run(_limit).values()) == {str(30 * GB)}
         assert set(_turns(two)) == {("vision", 3, 30 * GB)}
+        # The cell beside them has a part of its own.
+        with clusters.at_gpus_of(two, found, "10GB"):
+            (mine,) = [one for one in gpus(two).claims if one.purpose.startswith("a cell")]
+            assert (_visible(), _limit()) == (mine.devices[0], str(10 * GB))
+        assert _limit() is None
+        assert not any(one.purpose.startswith("a cell") for one in gpus(two).claims)
         # Its dashboard would be this machine's, and so behind this server's proxy.
         held = dataclasses.replace(
             clusters.held(two, found.name), dashboard="http://127.0.0.1:8787/status"

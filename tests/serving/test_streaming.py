@@ -29,6 +29,8 @@ from data.conftest import kafka_cluster, nats_server, redis_server  # noqa: F401
 from jupyter_mlops.serving import get as get_endpoint
 from jupyter_mlops.serving import streaming
 from jupyter_mlops.serving.modelfile import directory_digest
+from jupyter_mlops.serving.streaming.messages import Document
+from jupyter_mlops.serving.streaming.opening import open_sink
 from jupyter_mlops.workspace import Conflict, Invalid, NotFound, Unavailable, Workspace
 
 FIXTURES = {"kafka": "kafka_cluster", "redis": "redis_server", "nats": "nats_server"}
@@ -371,6 +373,29 @@ def test_a_streamer_killed_again_and_again_loses_nothing(
     truth = flowing.expected(rows, model)
     assert predictions == {n: truth[n] for n in good}
     assert len(dead_letters(ws, name)) == 6
+
+
+@pytest.mark.parametrize("to", ["redis", "nats", "file"])
+def test_a_source_that_begins_again_further_back_has_nothing_written_twice(
+    place: Callable[[str], Place], to: str
+) -> None:
+    uri = (kept := place(to)).uri
+
+    def write(numbers: list[int], upto: int) -> None:
+        found = [
+            Document("0", str(n), None, {"position": f"flow/0/{n}", "prediction": 1})
+            for n in numbers
+        ]
+        sink.write(found, {"0": str(upto)})
+
+    for again in (False, True):
+        sink = open_sink(uri, "again")
+        sink.open("kafka://broker/flow")
+        write([1, 4], 4)
+        write([1], 2)
+        write([4, 5] if again else [4], 5 if again else 4)
+        sink.close()
+    assert [one["position"] for one in kept.answers()] == ["flow/0/1", "flow/0/4", "flow/0/5"]
 
 
 def test_sigterm_ends_after_what_is_in_flight(ws: Workspace, place: Callable[[str], Place]) -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_mlops.experiments.clusters.beside import at_gpus_of
     from jupyter_mlops.experiments.clusters.cluster import Cluster
     from jupyter_mlops.experiments.clusters.holding import (
         Clusters,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_mlops.experiments.clusters.obtaining import obtain, start
 
 _HOMES = {
+    "beside": ("at_gpus_of",),
     "cluster": ("Cluster",),
     "holding": ("Clusters", "Held", "clusters", "held", "scale", "settle", "stop"),
     "obtaining": ("obtain", "start"),
@@ -34,6 +36,7 @@ __all__ = [
     "Cluster",
     "Clusters",
     "Held",
+    "at_gpus_of",
     "clusters",
     "held",
     "obtain",

@@ -8,6 +8,7 @@ import pickle
 import signal
 import time
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_mlops.experiments.driver.blame import Blame
@@ -27,8 +28,19 @@ Ended = tuple[Started, Outcome]
 ATTEMPTS: Final = 4
 #: Seconds a trial has to end once it was told to stop, before its worker is ended.
 _GRACE: Final = 1.0
+#: The same for one trial among others that go on: to begin a worker anew costs them a second or so.
+_PATIENCE: Final = 5.0
 #: Seconds for a worker to take a command.
 _ANSWER: Final = 1.0
+
+
+@dataclass
+class _Sentence:
+    """That a trial is to end: since when, as what, and why."""
+
+    since: float
+    status: str
+    reason: str
 
 
 class Flight:
@@ -60,6 +72,11 @@ class Flight:
         self._outcomes: dict[str, Outcome] = {}
         self._blame = Blame()
         self._answered: set[str] = set()
+        self._since: dict[str, float] = {}
+        self._sentences: dict[str, _Sentence] = {}
+        self._waited: set[str] = set()
+        self._idle: set[str] = set()
+        self._moved: set[str] = set()
 
     def close(self) -> None:
         """Hear no more of it."""
@@ -80,12 +97,15 @@ class Flight:
             return False
         return not short or self._tasks.takes(workers)
 
-    def submit(self, one: Started, threshold: float | None, short: bool = False) -> None:
+    def submit(
+        self, one: Started, threshold: float | None, short: bool = False, worker: str = ""
+    ) -> None:
         """Hand a trial to the cluster; its model is wanted when its loss is below `threshold`."""
         self._threshold = threshold
         suspect = one.id in self._blame.suspects
         self._blame.forget(one.id)
         self.where.pop(one.id, None)
+        self._since.pop(one.id, None)
         changes = {
             "id": one.id,
             "number": one.number,
@@ -95,7 +115,7 @@ class Flight:
             "keep_below": threshold,
             "suspect": suspect,
         }
-        self._tasks.hand(one.id, changes, short and not suspect)
+        self._tasks.hand(one.id, changes, short and not suspect, worker)
         self.running[one.id] = one
 
     def heard(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -109,6 +129,7 @@ class Flight:
                 yield "done", news
             elif news["kind"] == "started":
                 self.where[news["trial"]] = news["worker"]
+                self._since[news["trial"]] = time.monotonic()
                 self._blame.began(news["trial"], news["worker"])
             elif news["kind"] == "here":
                 self._answered.add(news["worker"])
@@ -155,7 +176,7 @@ class Flight:
         ended: list[Ended] = []
         for trial in ready:
             begun = self.running[trial]
-            outcome = outcomes.get(trial)
+            outcome = self._as_sentenced(trial, outcomes.get(trial))
             if outcome is None and trial not in fine:
                 outcome = self._died(begun, trial in guilty)
             if outcome is None:
@@ -216,13 +237,87 @@ class Flight:
     def _forget(self, trial: str) -> None:
         self._blame.forget(trial)
         self.where.pop(trial, None)
+        self._since.pop(trial, None)
+        self._sentences.pop(trial, None)
+        self._moved.discard(trial)
         del self.running[trial]
         self._tasks.leave(trial)
+
+    def even_out(self) -> None:
+        """Have trials that wait beside a worker that does nothing begin there; called regularly.
+
+        Dask moves them by itself, unless the worker that it gave them to doesn't answer, as one
+        whose trial keeps Python's lock. Each is moved once: it may be the one that does.
+        """
+        waiting = self.running.keys() - self.where.keys() - self._moved
+        idle: set[str] = set()
+        if waiting:
+            try:
+                held = self.client.sync(
+                    self.client.scheduler.processing, workers=None, callback_timeout=_ANSWER
+                )
+            except (TimeoutError, OSError):
+                return  # a scheduler that is busy is asked again, one that is gone is noticed
+            idle = {worker for worker, keys in held.items() if not keys}
+        # What has been so since the last time won't change by itself.
+        stuck = [one for one in self.running if one in waiting & self._waited]
+        for trial, worker in zip(stuck, sorted(idle & self._idle), strict=False):
+            self.submit(self.running[trial], self._threshold, worker=worker)
+            self._moved.add(trial)
+        self._waited, self._idle = waiting, idle
+
+    def older(self, seconds: float) -> list[str]:
+        """Trials that have run for longer, and haven't been told to end."""
+        late = time.monotonic() - seconds
+        return [one for one, since in self._since.items()
+                if since < late and one in self.running and one not in self._sentences]  # fmt: skip
+
+    def sentence(self, trial: str, status: str, reason: str) -> None:
+        """Tell a running trial to end; `carry_out` ends the worker of one that won't hear."""
+        self._sentences[trial] = _Sentence(time.monotonic(), status, reason)
+        self.command([trial], "stop")
+
+    def carry_out(self) -> list[Ended]:
+        """End the workers of trials that were told to end some seconds ago, and go on.
+
+        Returns
+        -------
+        list of (Started, Outcome)
+            These trials. A worker without a nanny can't be ended, and keeps computing.
+        """
+        late = time.monotonic() - _PATIENCE
+        deaf = [one for one, found in self._sentences.items()
+                if found.since < late and self._busy(one)]  # fmt: skip
+        if not deaf:
+            return []
+        try:
+            self._end({self.where[one] for one in deaf})
+        except (TimeoutError, OSError):
+            return []  # a scheduler that is busy is asked again, one that is gone is noticed
+        ended: list[Ended] = []
+        for trial in deaf:
+            outcome = self._as_sentenced(trial, None)
+            assert outcome is not None
+            ended.append((self.running[trial], outcome))
+            # With its task gone from the scheduler, it isn't begun on another worker.
+            self._forget(trial)
+        return ended
+
+    def _as_sentenced(self, trial: str, outcome: Outcome | None) -> Outcome | None:
+        """What a trial that was told to end counts as, unless it came to its own end before."""
+        found = self._sentences.get(trial)
+        if found is None or (outcome is not None and outcome.status != "stopped"):
+            return outcome
+        outcome = outcome or Outcome(trial, found.status, params=self.running[trial].params)
+        outcome.status, outcome.error = found.status, found.reason
+        return outcome
 
     def abandon(self) -> list[Started]:
         """Give up what runs on a cluster that is gone; return it."""
         left = list(self.running.values())
         self.running.clear()
+        self._since.clear()
+        self._sentences.clear()
         self._tasks.clear()
         return left
 

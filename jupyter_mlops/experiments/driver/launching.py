@@ -44,8 +44,8 @@ class Asked:
         Names that the cell sets; ``auc:max`` and ``loss:min`` say which way, else `maximize`.
     labels : Table or None
         A version of a label set, which the cell sees as ``labels``.
-    timeout, budget : str or None
-        Wall time, and CPU seconds of all trials: ``90s``, ``10m``, ``2h``.
+    timeout, trial_timeout, budget : str or None
+        Wall time, that of each trial, and CPU seconds of all trials: ``90s``, ``10m``, ``2h``.
     patience : int or None
         Trials without a better value after which it ends.
     nested : int or None
@@ -68,6 +68,7 @@ class Asked:
     sampler: str = "auto"
     pruner: str = "none"
     timeout: str | None = None
+    trial_timeout: str | None = None
     budget: str | None = None
     patience: int | None = None
     constraints: list[str] | None = None
@@ -158,6 +159,7 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
                       code="E-EXPERIMENT-044")  # fmt: skip
     seed = secrets.randbelow(2**32) if asked.seed is None else asked.seed
     timeout = seconds_of(asked.timeout, "--timeout")
+    trial_timeout = seconds_of(asked.trial_timeout, "--trial-timeout")
     budget = seconds_of(asked.budget, "--budget")
     if asked.call is not None:
         body = calling(body, asked.call, goals)
@@ -199,6 +201,7 @@ def launch(ws: Workspace, name: str, body: str, asked: Asked, namespace: dict[st
         "sampler": asked.sampler,
         "pruner": asked.pruner,
         "timeout": timeout,
+        "trial_timeout": trial_timeout,
         "budget": budget,
         "patience": asked.patience,
         "constraints": asked.constraints or [],

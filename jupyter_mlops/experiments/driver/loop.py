@@ -119,7 +119,6 @@ class Loop:
         self._before = state.seconds
         self._started = time.monotonic()
         self._looked = self._checked = time.monotonic()
-        self._stopped: set[str] = set()
         self._to_stop: set[int] = set()
         self._started_now: list[Started] = []
         self._ended_now: list[Ended] = []
@@ -230,8 +229,6 @@ class Loop:
             else:
                 self._consider(news)
         for begun, outcome in self._flight.settle(done):
-            if outcome.status == "stopped" and begun.id in self._stopped:
-                outcome.error = "it was stopped by a person"
             self._take(begun, outcome)
 
     def _consider(self, news: dict[str, Any]) -> None:
@@ -254,6 +251,7 @@ class Loop:
         self._occupancy.keep(self._busy(), self._flight.where)
         if not self.cluster.alive():
             raise self._lost()
+        self._flight.even_out()
 
     def _lost(self) -> ClusterLost:
         self._record()
@@ -323,8 +321,13 @@ class Loop:
             # One that waits for its worker is told once it has begun.
             if begun.number in self._to_stop and begun.id in self._flight.where:
                 self._to_stop.discard(begun.number)
-                self._stopped.add(begun.id)
-                self._flight.command([begun.id], "stop")
+                self._flight.sentence(begun.id, "stopped", "it was stopped by a person")
+        limit = self.plan.get("trial_timeout")
+        for trial in self._flight.older(limit) if limit else ():
+            reason = f"it took longer than the {limit:g} s that a trial may take"
+            self._flight.sentence(trial, "failed", reason)
+        for begun, outcome in self._flight.carry_out():
+            self._take(begun, outcome)
         if wishes.stop and self.state.why != "it was stopped":
             self.state.why = "it was stopped"
             self._stop("stopped")

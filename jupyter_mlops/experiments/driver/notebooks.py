@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jupyter_mlops.experiments.clusters.tether import ENVIRONMENT
-from jupyter_mlops.workspace import Invalid, NotFound
+from jupyter_mlops.workspace import Invalid, NotFound, Unavailable
 
 __all__ = ["execute"]
 
@@ -52,6 +52,8 @@ def execute(
         There is no such notebook.
     Invalid
         A cell of it failed; says which and why.
+    Unavailable
+        This environment hasn't the kernel that the notebook asks for.
     """
     import nbformat
     import papermill
@@ -86,6 +88,17 @@ def execute(
                 f"{error.ename}: {error.evalue}"[:500],
                 f"look at {source.name} among the trial's files",
                 code="E-TRIAL-011",
+            ) from None
+        except KeyError as error:
+            # Of a package that is a face's, and this is none.
+            if type(error).__name__ != "NoSuchKernel":
+                raise
+            raise Unavailable(
+                f"{source.name} asks for the kernel {kernel!r}, which isn't there",
+                "",
+                "name an environment that has what it needs with --env, or choose another kernel "
+                "for the notebook and save it",
+                code="E-TRIAL-012",
             ) from None
         finally:
             last = _kept(ran, keep)

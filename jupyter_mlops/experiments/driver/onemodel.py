@@ -28,7 +28,8 @@ def train_on_cluster(
 
     The body sees Dask's ``client``, which ``xgboost.dask`` and ``lightgbm``'s Dask estimators
     take; joblib's parallel work, and with it scikit-learn's ``n_jobs``, goes to the workers. A
-    model of these estimators, or one on a GPU's arrays, is scored and kept as the plain one.
+    model of these estimators, or one on a GPU's arrays, is scored and kept as the plain one. What
+    the body itself computes on a GPU, it does on those of a cluster that holds some.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def train_on_cluster(
     """
     import joblib
 
+    from jupyter_mlops.experiments.clusters import at_gpus_of
+
     goals = tuple(goal.metric for goal in goals_of(asked.metric, asked.maximize))
     plan = {
         "cluster": asked.cluster,
@@ -57,7 +60,7 @@ def train_on_cluster(
         environments.refuse_unfit(ws, asked.environment)
     cluster = cluster_for(ws, plan, watch or Watch())
     before = {"client": namespace["client"]} if "client" in namespace else {}
-    with cluster.client() as client, client.as_current():
+    with cluster.client() as client, client.as_current(), at_gpus_of(ws, cluster, asked.gpu_memory):
         namespace["client"] = client
         try:
             with joblib.parallel_config(backend="dask", client=client):

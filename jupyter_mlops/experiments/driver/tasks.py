@@ -98,7 +98,7 @@ class Tasks:
                  if one.line and one.goes_on(now) and len(one.trials) < _HANDED]  # fmt: skip
         return min(found, key=lambda one: len(one.trials), default=None)
 
-    def hand(self, trial: str, changes: Mapping[str, Any], several: bool) -> None:
+    def hand(self, trial: str, changes: Mapping[str, Any], several: bool, worker: str = "") -> None:
         """Hand a trial to the cluster.
 
         Parameters
@@ -108,21 +108,25 @@ class Tasks:
             How it differs from what all trials have in common.
         several : bool
             It may be handed to a task under way, and further ones to the task made for it.
+        worker : str
+            Where it had best run.
         """
         task = self._free() if several and self._lines is not None else None
         if task is None or self._lines is None or not self._lines.send(task.key, dict(changes)):
-            task = self._submit(trial, changes, several)
+            task = self._submit(trial, changes, several, worker)
         self.leave(trial)
         task.trials.append(trial)
         self._of[trial] = task
 
-    def _submit(self, trial: str, changes: Mapping[str, Any], several: bool) -> Task:
+    def _submit(self, trial: str, changes: Mapping[str, Any], several: bool, worker: str) -> Task:
         self._submissions += 1
         key = f"trial-{trial}-{self._submissions}"
         way = None
         if self._lines is not None:
             way = Way(self._lines.address, key, _TURN if several else 0.0)
         ending = self._ending() if several else None
+        # Where a turn is about to end, unless that worker is gone by then.
+        worker = worker or (ending.worker if ending else "")
         future = self._client.submit(
             take_turn,
             replace(self._given, **changes),
@@ -130,9 +134,8 @@ class Tasks:
             key=key,
             pure=False,
             priority=-changes["number"],
-            # Where a turn is about to end, unless that worker is gone by then.
-            workers=None if ending is None else [ending.worker],
-            allow_other_workers=ending is not None,
+            workers=[worker] if worker else None,
+            allow_other_workers=bool(worker),
         )
         near = way is not None
         task = self._tasks[key] = Task(key, future, several and near, line=None if near else False)

@@ -9,7 +9,7 @@ import orjson
 from jupyter_mlops.data.sources.opening import Request
 from jupyter_mlops.data.sources.streams.addresses import client
 from jupyter_mlops.data.sources.streams.redis import Patient, RedisStream, open_redis
-from jupyter_mlops.serving.streaming.messages import Document, Marks, Record, beyond, order
+from jupyter_mlops.serving.streaming.messages import Document, Marks, Record, beyond, later, order
 from jupyter_mlops.workspace import Conflict, Unavailable
 
 __all__ = ["RedisSink", "RedisSource"]
@@ -203,12 +203,14 @@ class RedisSink:
         if self._unsure:
             self._marks, self._unsure = self._look(), False
         fresh = [one for one in documents if beyond(self._marks, one)]
+        # A source that begins again further back doesn't undo what was written.
+        reached = later(self._marks, marks)
 
         def write(connection: Any) -> None:
             with connection.pipeline(transaction=True) as pipe:
                 for one in fresh:
                     pipe.xadd(self.place.name, {k: _field(v) for k, v in one.body.items()})
-                pipe.hset(self.kept, mapping={**marks, _SOURCE: self._source})
+                pipe.hset(self.kept, mapping={**reached, _SOURCE: self._source})
                 pipe.execute()
 
         if not marks:
@@ -217,7 +219,7 @@ class RedisSink:
         self._unsure = True
         self._server.ask(write, patient=False)
         self._unsure = False
-        self._marks = self._marks | marks
+        self._marks = reached
 
     def close(self) -> None:
         """End the connection."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from jupyter_mlops.serving.streaming.messages import Document, Marks, beyond
+from jupyter_mlops.serving.streaming.messages import Document, Marks, beyond, later
 from jupyter_mlops.serving.streaming.redis import other_source
 from jupyter_mlops.workspace import Conflict, Unavailable
 
@@ -71,17 +71,19 @@ class FileSink(ABC):
     def write(self, documents: list[Document], marks: Marks) -> None:
         """Write what is new, then the positions."""
         fresh = [one for one in documents if beyond(self._marks, one)]
-        if not fresh and marks.items() <= self._marks.items():
+        # A source that begins again further back doesn't undo what was written.
+        reached = later(self._marks, marks)
+        if not fresh and reached == self._marks:
             return
         try:
             # What an earlier try may have left half written goes first.
             self._mend()
             counts = self._append(fresh) if fresh else self._counts
-            told = {"source": self._source, "counts": counts, "positions": self._marks | marks}
+            told = {"source": self._source, "counts": counts, "positions": reached}
             replace(self.kept, orjson.dumps(told))
         except OSError as error:
             raise self._unwritable(error) from None
-        self._counts, self._marks = counts, self._marks | marks
+        self._counts, self._marks = counts, reached
 
     def close(self) -> None:  # noqa: B027  nothing stays open
         """Nothing stays open."""
