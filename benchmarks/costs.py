@@ -169,17 +169,14 @@ def memory(given: argparse.Namespace) -> bool:
         time.sleep(1)
         replica = total(processes(folder))
         path = models.get(ws, "m@1").path(ws)
-        theirs = []
+        theirs, parents = [], []
         with contextlib.ExitStack() as stack:
             for _ in range(2):
                 port, parent = stack.enter_context(mlflow_server(path, folder))
                 answered(port, "", 200)
+                parents.append(parent)
                 theirs.append(total([parent, *parent.children(recursive=True)]))
             # What two of them share counts for each by half.
-            parents = [
-                process for process in psutil.Process().children()
-                if "mlflow" in process.cmdline()
-            ]  # fmt: skip
             both = total([p for up in parents for p in [up, *up.children(recursive=True)]])
     their_own = both - theirs[0]
     print(f"        a first endpoint with agent and zygote: {one:.0f} MB; mlflow models serve: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import socket
 import time
@@ -14,6 +13,7 @@ from sqlalchemy import select
 from jupyter_mlops.agent import instances
 from jupyter_mlops.agent.gpus import Holdings, gpus_of
 from jupyter_mlops.agent.instances import Instance
+from jupyter_mlops.agent.ports import ports_of
 from jupyter_mlops.agent.reasons import as_reason, last_words
 from jupyter_mlops.experiments.gpus.leases import Lease
 from jupyter_mlops.serving import places
@@ -35,6 +35,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 #: The longest for one that did answer: whoever ended it, its callers wait.
 _SERVED_PAUSE = 0.5
 _SOON = 0.02
+#: Why one that has answered may not begin again at once: its port is taken, or its model's process
+#: was killed while it was loaded. It is tried again.
+_PASSING = {"E-SERVE-022", "E-SERVE-025"}
 
 
 @dataclass
@@ -44,6 +47,8 @@ class _Watch:
     instance: Instance | None = None
     crashes: int = 0
     not_before: float = 0.0
+    #: Since when its port is waited for.
+    barred: float | None = None
     next_check: float = 0.0
 
 
@@ -87,6 +92,7 @@ class Reconciler:
             if (one := watch.instance) is not None
             and (one.told_to_end is not None or one.settled != one.told)
         ]
+        under_way += [now - one.barred for one in self._watched.values() if one.barred is not None]
         return max(_SOON, min(under_way) / 10) if under_way else math.inf
 
     def step(self) -> None:
@@ -149,6 +155,12 @@ class Reconciler:
         return gpus_of(lease, row)
 
     def _start(self, row: EndpointRecord, watch: _Watch) -> None:
+        now = time.monotonic()
+        ports = ports_of(row, 0.0 if watch.barred is None else now - watch.barred)
+        if ports is None:
+            watch.barred = watch.barred or now
+            return
+        watch.barred = None
         lease: Lease | None = None
         gpus: Gpus | None = None
         if row.gpus or row.gpu_memory:
@@ -162,16 +174,9 @@ class Reconciler:
                     self._record(row, state="waiting")
                 return
             gpus = gpus_of(lease, row)
-        port = row.port
-        if port == 0 and row.url:
-            # Callers keep their URL over restarts, unless somebody else took the port.
-            port = _free_again(_port_of(row.url))
-        grpc_port = row.grpc_port
-        if grpc_port == 0 and row.grpc_url:
-            grpc_port = _free_again(_port_of(row.grpc_url))
         try:
             watch.instance = instances.start(
-                self.ws, row, port=port, grpc_port=grpc_port, gpus=gpus
+                self.ws, row, port=ports[0], grpc_port=ports[1], gpus=gpus
             )
         except (MLOpsError, OSError) as error:
             self.holdings.give_back(gpus)
@@ -291,16 +296,14 @@ class Reconciler:
         self._drop(watch, current)
         if current.told_to_end is not None:
             return
-        reason = state.get("error")
-        if status == WRONG or reason:
-            self._failed(
-                row, watch, reason or last_words(places.log_path(self.ws, row.name), status)
-            )
+        told = state.get("error")
+        reason = told or last_words(places.log_path(self.ws, row.name), status)
+        answered = row.ready_at is not None and row.ready_at >= row.declared_at
+        passing = answered and reason.get("code") in _PASSING
+        if (status == WRONG or told) and not passing:
+            self._failed(row, watch, reason)
         else:
-            served = current.ready_since is not None
-            self._crashed(
-                row, watch, last_words(places.log_path(self.ws, row.name), status), served=served
-            )
+            self._crashed(row, watch, reason, served=current.ready_since is not None)
 
     def _crashed(
         self, row: EndpointRecord, watch: _Watch, reason: dict[str, str], *, served: bool = False
@@ -374,18 +377,3 @@ def _answers(url: str) -> bool:
         return httpx.get(f"{url}/v2/health/live", timeout=1.0, trust_env=False).is_success
     except (httpx.HTTPError, httpx.InvalidURL):
         return False
-
-
-def _port_of(url: str) -> int:
-    return int(url.rpartition(":")[2])
-
-
-def _free_again(port: int) -> int:
-    """Return `port` if it can be taken, else 0 for any."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return 0
-    return port

@@ -311,8 +311,9 @@ class Batcher:
             print(error, file=sys.stderr, flush=True)
             if lane.crashes >= CRASHES:
                 self._fail(error)
-        except OSError as error:
-            print(f"no process can be started: {error}", file=sys.stderr, flush=True)
+        # Whatever it is, nobody else would ever start a process for who waits.
+        except Exception as error:
+            print(f"no process can be started: {error!r}", file=sys.stderr, flush=True)
 
     def _fail(self, error: MLOpsError) -> None:
         self.failed = error

@@ -121,7 +121,9 @@ def serve(
     from jupyter_mlops import agent, models, serving
     from jupyter_mlops.serving import zygote
 
-    zygote.warm()  # it imports what models need, while MLflow is imported here
+    # They import what they need while MLflow is imported here.
+    zygote.warm()
+    agent.ensure(ws)
     version = models.get(ws, model)
     generation = serving.declare(
         ws,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -73,6 +74,17 @@ def test_a_killed_agent_or_zygote_has_a_twin_and_a_killed_endpoint_is_never_give
         pid = serving.get(workspace, "delay").pid
         kill(pid)
         back(pid)
+    # Its port may be busy for a moment, as a killed process's is: callers know no other.
+    pid, keeper = serving.get(workspace, "delay").pid, agent.state(workspace).pid
+    os.kill(keeper, signal.SIGSTOP)
+    kill(pid)
+    with socket.socket() as busy:
+        busy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        until(lambda: bound(busy, int(first.url.rpartition(":")[2])))
+        busy.listen()
+        os.kill(keeper, signal.SIGCONT)
+        time.sleep(1.5)
+    back(pid)
     # Without any zygote but the twin, which has it all imported.
     parents = {one.pid: one for one in zygotes(own_zygote)}
     (working,) = [one for one in parents.values() if one.ppid() not in parents]
@@ -84,6 +96,14 @@ def test_a_killed_agent_or_zygote_has_a_twin_and_a_killed_endpoint_is_never_give
     assert time.monotonic() - began < 30
     assert set(parents) & {one.pid for one in zygotes(own_zygote)} == set(parents) - {working.pid}
     assert serving.get(workspace, "delay").url == first.url
+
+
+def bound(one: socket.socket, port: int) -> bool:
+    try:
+        one.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 def test_a_signal_rings_the_bell_at_once() -> None:
