@@ -53,7 +53,6 @@ def clusters_view(result: Clusters) -> View:
         Column(key="environment", label="Environment"),
         Column(key="actor", label="Owner"),
         Column(key="used", label="Last used", kind="time"),
-        Column(key="started", label="Started", kind="time"),
     ]
     # What says the same in each row takes room from what doesn't.
     said = {"dashboard": any(row["dashboard"] for row in rows)}
@@ -97,9 +96,11 @@ def _row(one: Held) -> dict[str, Any]:
         "workers": one.workers,
         "environment": one.environment or "this kernel's",
         "actor": one.actor,
-        "started": one.started_at.isoformat(),
         "used": one.used_at.isoformat(),
-        "dashboard": {"text": one.dashboard, "path": _path(one.kind, one.dashboard)}
+        "dashboard": {
+            "text": one.dashboard,
+            "path": _path(one.kind, one.dashboard),
+        }
         if one.status == "running" and one.dashboard
         else None,
     }
