@@ -348,7 +348,7 @@ class Reconciler:
         if watch.instance is not None or row.state == "stopped":
             return
         self.holdings.forget(row.name)
-        watch.crashes, watch.not_before = 0, 0.0
+        watch.crashes, watch.not_before, watch.barred = 0, 0.0, None
         with self.ws.write("agent") as tx:
             found = tx.session.get_one(EndpointRecord, row.name)
             if found.desired != "stopped":

@@ -97,10 +97,7 @@ def _row(one: Held) -> dict[str, Any]:
         "environment": one.environment or "this kernel's",
         "actor": one.actor,
         "used": one.used_at.isoformat(),
-        "dashboard": {
-            "text": one.dashboard,
-            "path": _path(one.kind, one.dashboard),
-        }
+        "dashboard": {"text": one.dashboard, "path": _path(one.kind, one.dashboard)}
         if one.status == "running" and one.dashboard
         else None,
     }
